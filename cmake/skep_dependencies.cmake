@@ -1,0 +1,13 @@
+# Everything skep links, as imported targets. All of it is packaged by Debian 12 and Ubuntu 24.04.
+find_package(Threads REQUIRED)
+find_package(CAF REQUIRED)
+find_package(ZeroMQ REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(xxHash REQUIRED)
+find_package(Boost 1.74 REQUIRED)
