@@ -4,10 +4,12 @@ find_path(CAF_INCLUDE_DIR caf/config.hpp HINTS ${CAF_ROOT} PATH_SUFFIXES include
 find_library(CAF_CORE_LIBRARY caf_core HINTS ${CAF_ROOT} PATH_SUFFIXES lib)
 find_library(CAF_IO_LIBRARY caf_io HINTS ${CAF_ROOT} PATH_SUFFIXES lib)
 if(CAF_INCLUDE_DIR)
-  file(STRINGS ${CAF_INCLUDE_DIR}/caf/config.hpp caf_version_line REGEX "#define CAF_VERSION [0-9]+")
+  file(STRINGS ${CAF_INCLUDE_DIR}/caf/config.hpp caf_version_line
+    REGEX "#define CAF_VERSION [0-9]+")
   string(REGEX REPLACE ".*CAF_VERSION ([0-9]+).*" "\\1" CAF_VERSION_NUMBER "${caf_version_line}")
   if(NOT CAF_VERSION_NUMBER EQUAL 1706)
-    message(FATAL_ERROR "skep needs CAF 0.17.6 (Debian: libcaf-dev), found CAF_VERSION ${CAF_VERSION_NUMBER}")
+    message(FATAL_ERROR
+      "skep needs CAF 0.17.6 (Debian: libcaf-dev), found CAF_VERSION ${CAF_VERSION_NUMBER}")
   endif()
 endif()
 include(FindPackageHandleStandardArgs)

@@ -1,0 +1,104 @@
+#include "actors/balancer/balancer.hpp"
+
+#include "messages/core.hpp"
+#include "runtime/actor/guard.hpp"
+#include "runtime/base/assert.hpp"
+
+#include <algorithm>
+#include <random>
+
+namespace skep::actors {
+
+namespace {
+
+// Picks that fall on members whose guards would refuse; then the last one stands and says why.
+constexpr int picks_max = 4;
+
+flow::rng& thread_rng() {
+  thread_local flow::rng random{std::random_device{}()};
+  return random;
+}
+
+flow::picker_config slots_for(std::size_t members) {
+  flow::picker_config config;
+  config.slots_max = static_cast<std::uint32_t>(std::max<std::size_t>(1, members));
+  config.scan_max = config.slots_max;
+  return config;
+}
+
+bool ready(const caf::actor& member) {
+  const auto* guarded
+    = dynamic_cast<const rt::guard*>(caf::actor_cast<caf::abstract_actor*>(member));
+  return guarded == nullptr || guarded->would_admit();
+}
+
+} // namespace
+
+balancer::balancer(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
+                   std::string name, std::vector<balancer_member> members)
+  : bounded_actor(config, env, kind),
+    name_(std::move(name)),
+    members_(std::move(members)),
+    picker_(slots_for(members_.size())),
+    refused_(env.metrics().counter("skep_balancer_refused_total",
+                                   "Calls no member had room for.", {{"name", name_}})),
+    picks_(env.metrics().counter("skep_balancer_picks_total", "Calls given to a member.",
+                                 {{"name", name_}})) {
+  for (const auto& member : members_) {
+    const auto slot = picker_.add(member.weight, member.in_flight_max);
+    SKEP_ASSERT(slot && members_[*slot].handle == member.handle);
+    picker_.enable(*slot, true);
+  }
+}
+
+caf::behavior balancer::make_behavior() {
+  return {[](const msg::ack&) {
+    // Woken by its owner; everything else it does on its senders' threads.
+  }};
+}
+
+std::optional<flow::picker::slot_index> balancer::pick() noexcept {
+  auto& random = thread_rng();
+  std::optional<flow::picker::slot_index> slot;
+  for (int tries = 1; tries <= picks_max; ++tries) {
+    slot = picker_.take(random);
+    if (!slot || tries == picks_max || ready(members_[*slot].handle))
+      break;
+    picker_.release(*slot);
+  }
+  return slot;
+}
+
+void balancer::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
+  if (what->mid.is_response() || rt::call_of(what->content()) == nullptr) {
+    bounded_actor::enqueue(std::move(what), unit);
+    return;
+  }
+  const auto token = rt::ensure_lease(*what);
+  const auto slot = pick();
+  if (!slot) {
+    refused_.inc();
+    if (token)
+      token->fail(failure{errc::overloaded, "no member of " + name_ + " has room",
+                          kind().bounds.retry_after});
+    return;
+  }
+  picks_.inc();
+  if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, *slot)) {
+    picker_.release(*slot); // Given up before it arrived.
+    return;
+  }
+  members_[*slot].handle->enqueue(std::move(what), unit);
+  if (!token)
+    picker_.release(*slot);
+}
+
+void balancer::settled(const rt::outcome&, std::uint64_t token) noexcept {
+  picker_.release(static_cast<flow::picker::slot_index>(token));
+}
+
+std::uint32_t balancer::in_flight(std::size_t member) const {
+  return picker_.slot(static_cast<flow::picker::slot_index>(member)).inflight.load();
+}
+
+} // namespace skep::actors

@@ -1,0 +1,435 @@
+#include "actors/common/openai_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace skep::actors {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t nesting_max = 64;
+
+std::string text_of(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+/// Parses with a bound on nesting: nlohmann's parser keeps its own stack, but what we build from its
+/// result is walked recursively.
+json parse_bounded(std::string_view text) {
+  const auto within = [](int depth, json::parse_event_t, json&) {
+    if (static_cast<std::size_t>(depth) > nesting_max)
+      throw std::length_error("nested too deeply");
+    return true;
+  };
+  return json::parse(text.begin(), text.end(), within);
+}
+
+std::string string_at(const json& object, const char* key) {
+  const auto entry = object.find(key);
+  return entry != object.end() && entry->is_string() ? entry->get<std::string>() : std::string{};
+}
+
+std::int64_t number_at(const json& object, const char* key) {
+  const auto entry = object.find(key);
+  if (entry == object.end() || !entry->is_number())
+    return 0;
+  if (entry->is_number_float()) {
+    const auto value = entry->get<double>();
+    return value > -9e15 && value < 9e15 ? static_cast<std::int64_t>(value) : 0;
+  }
+  return entry->get<std::int64_t>();
+}
+
+std::uint64_t count_at(const json& object, const char* key) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number_at(object, key)));
+}
+
+/// What is left of an object once known members are taken out; empty when nothing is.
+std::string rest_of(json object, std::initializer_list<const char*> known) {
+  for (const auto* key : known)
+    object.erase(key);
+  return object.empty() ? std::string{} : text_of(object);
+}
+
+/// Appends the members of a JSON object's text to an object being written.
+void splice(std::string& out, const std::string& object) {
+  if (object.size() > 2) {
+    out += ',';
+    out.append(object, 1, object.size() - 2);
+  }
+}
+
+void member(std::string& out, std::string_view key, std::string_view text) {
+  out += '"';
+  out += key;
+  out += "\":";
+  out += quoted(text);
+}
+
+tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
+  return tl::make_unexpected(
+    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
+}
+
+// -- requests ---------------------------------------------------------------------------------------------
+
+constexpr std::array roles = {"system", "developer", "user", "assistant", "tool", "function"};
+
+tl::expected<msg::chat_message, api_error> read_message(json& from, std::size_t index) {
+  const auto where = "messages[" + std::to_string(index) + "]";
+  if (!from.is_object())
+    return wrong(where + " must be an object", "messages");
+  msg::chat_message message;
+  message.role = string_at(from, "role");
+  if (std::find(roles.begin(), roles.end(), message.role) == roles.end())
+    return wrong(where + ".role must be one of system, developer, user, assistant, tool, function",
+                 where + ".role");
+  const auto content = from.find("content");
+  if (content == from.end()) {
+    from["content"] = nullptr; // Kept among the rest: missing means the same as null.
+  } else if (content->is_string()) {
+    message.content = content->get<std::string>();
+    from.erase(content);
+  } else if (!content->is_array() && !content->is_null()) {
+    return wrong(where + ".content must be a string, a list of parts or null", where + ".content");
+  }
+  message.rest = rest_of(std::move(from), {"role"});
+  return message;
+}
+
+tl::expected<void, api_error> read_stream(json& body, chat_body& into) {
+  if (const auto stream = body.find("stream"); stream != body.end() && !stream->is_null()) {
+    if (!stream->is_boolean())
+      return wrong("stream must be true or false", "stream");
+    into.request.stream = stream->get<bool>();
+  }
+  const auto options = body.find("stream_options");
+  if (options == body.end() || options->is_null())
+    return {};
+  if (!options->is_object())
+    return wrong("stream_options must be an object", "stream_options");
+  if (!into.request.stream)
+    return wrong("stream_options is only allowed with stream: true", "stream_options");
+  const auto usage = options->find("include_usage");
+  into.include_usage = usage != options->end() && usage->is_boolean() && usage->get<bool>();
+  return {};
+}
+
+tl::expected<chat_body, api_error> read_chat_object(json& body) {
+  if (!body.is_object())
+    return wrong("the body must be a JSON object");
+  chat_body read;
+  read.request.model = string_at(body, "model");
+  if (read.request.model.empty())
+    return wrong("model is required: the name of an agent, or provider/model", "model");
+  const auto messages = body.find("messages");
+  if (messages == body.end() || !messages->is_array() || messages->empty())
+    return wrong("messages is required: a list with at least one message", "messages");
+  read.request.messages.reserve(messages->size());
+  for (std::size_t index = 0; index < messages->size(); ++index) {
+    auto message = read_message((*messages)[index], index);
+    if (!message)
+      return tl::make_unexpected(message.error());
+    read.request.messages.push_back(std::move(*message));
+  }
+  if (auto done = read_stream(body, read); !done)
+    return tl::make_unexpected(done.error());
+  read.request.parameters
+    = rest_of(std::move(body), {"model", "messages", "stream", "stream_options"});
+  return read;
+}
+
+// -- answers ----------------------------------------------------------------------------------------------
+
+msg::token_usage read_usage(const json& from) {
+  msg::token_usage usage;
+  usage.prompt = count_at(from, "prompt_tokens");
+  usage.completion = count_at(from, "completion_tokens");
+  auto more = from;
+  if (auto details = more.find("prompt_tokens_details");
+      details != more.end() && details->is_object()) {
+    usage.cached_prompt = count_at(*details, "cached_tokens");
+    details->erase("cached_tokens");
+    if (details->empty())
+      more.erase(details);
+  } else if (details != more.end()) {
+    more.erase(details);
+  }
+  usage.rest = rest_of(std::move(more), {"prompt_tokens", "completion_tokens", "total_tokens"});
+  return usage;
+}
+
+std::string write_usage(const msg::token_usage& usage) {
+  auto object = usage.rest.empty() ? json::object() : json::parse(usage.rest, nullptr, false);
+  if (!object.is_object())
+    object = json::object();
+  object["prompt_tokens"] = usage.prompt;
+  object["completion_tokens"] = usage.completion;
+  object["total_tokens"] = usage.prompt + usage.completion;
+  object["prompt_tokens_details"]["cached_tokens"] = usage.cached_prompt;
+  return text_of(object);
+}
+
+msg::chat_choice read_choice(const json& from) {
+  msg::chat_choice choice;
+  choice.index = static_cast<std::uint32_t>(count_at(from, "index"));
+  choice.finish_reason = string_at(from, "finish_reason");
+  const auto message = from.find("message");
+  if (message != from.end() && message->is_object()) {
+    choice.content = string_at(*message, "content");
+    choice.content_null = !message->contains("content") || (*message)["content"].is_null();
+    if (auto role = string_at(*message, "role"); !role.empty())
+      choice.role = role;
+    choice.message_rest = rest_of(*message, {"role", "content"});
+  }
+  choice.rest = rest_of(from, {"index", "finish_reason", "message"});
+  return choice;
+}
+
+std::string write_choice(const msg::chat_choice& choice) {
+  std::string out = "{\"index\":" + std::to_string(choice.index) + ",\"message\":{";
+  member(out, "role", choice.role);
+  out += ",\"content\":";
+  out += choice.content_null ? "null" : quoted(choice.content);
+  splice(out, choice.message_rest);
+  out += "},\"finish_reason\":";
+  out += choice.finish_reason.empty() ? "null" : quoted(choice.finish_reason);
+  splice(out, choice.rest);
+  return out + "}";
+}
+
+msg::chat_chunk read_delta(const json& from) {
+  msg::chat_chunk chunk;
+  chunk.index = static_cast<std::uint32_t>(count_at(from, "index"));
+  chunk.finish_reason = string_at(from, "finish_reason");
+  const auto delta = from.find("delta");
+  if (delta != from.end() && delta->is_object()) {
+    chunk.content = string_at(*delta, "content");
+    auto rest = *delta;
+    // The role stands in our own first delta; an empty text says nothing.
+    rest.erase("role");
+    if (rest.contains("content") && (rest["content"].is_string() || rest["content"].is_null()))
+      rest.erase("content");
+    chunk.delta_rest = rest.empty() ? std::string{} : text_of(rest);
+  }
+  auto more = from;
+  if (more.contains("logprobs") && more["logprobs"].is_null())
+    more.erase("logprobs");
+  chunk.rest = rest_of(std::move(more), {"index", "finish_reason", "delta"});
+  return chunk;
+}
+
+tl::unexpected<failure> no_answer(const std::string& detail) {
+  return tl::make_unexpected(failure{errc::provider_failed, detail});
+}
+
+} // namespace
+
+std::string quoted(std::string_view text) {
+  return text_of(json(text));
+}
+
+// -- requests -----------------------------------------------------------------------------------------------
+
+tl::expected<chat_body, api_error> read_chat_body(std::string_view text) {
+  try {
+    auto body = parse_bounded(text);
+    return read_chat_object(body);
+  } catch (const std::exception& e) {
+    return wrong(std::string{"the body is no JSON we can read: "} + e.what());
+  }
+}
+
+std::string write_chat_request(const msg::chat_request& request) {
+  std::string out = "{";
+  member(out, "model", request.model);
+  out += ",\"messages\":[";
+  for (const auto& message : request.messages) {
+    if (out.back() != '[')
+      out += ',';
+    out += '{';
+    member(out, "role", message.role);
+    if (message.rest.find("\"content\"") == std::string::npos
+        || !json::parse(message.rest, nullptr, false).contains("content")) {
+      out += ',';
+      member(out, "content", message.content);
+    }
+    splice(out, message.rest);
+    out += '}';
+  }
+  out += ']';
+  splice(out, request.parameters);
+  if (request.stream)
+    out += R"(,"stream":true,"stream_options":{"include_usage":true})";
+  return out + "}";
+}
+
+// -- whole answers ------------------------------------------------------------------------------------------
+
+tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
+  try {
+    const auto body = parse_bounded(text);
+    if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array())
+      return no_answer("the provider's answer has no choices");
+    msg::chat_reply reply;
+    reply.id = string_at(body, "id");
+    reply.created = number_at(body, "created");
+    reply.model = string_at(body, "model");
+    for (const auto& choice : body["choices"])
+      if (choice.is_object())
+        reply.choices.push_back(read_choice(choice));
+    if (body.contains("usage") && body["usage"].is_object())
+      reply.usage = read_usage(body["usage"]);
+    reply.rest = rest_of(body, {"id", "object", "created", "model", "choices", "usage"});
+    return reply;
+  } catch (const std::exception& e) {
+    return no_answer(std::string{"the provider's answer is no JSON: "} + e.what());
+  }
+}
+
+std::string write_chat_reply(const msg::chat_reply& reply) {
+  std::string out = "{";
+  member(out, "id", reply.id);
+  out += ",\"object\":\"chat.completion\",\"created\":" + std::to_string(reply.created) + ",";
+  member(out, "model", reply.model);
+  out += ",\"choices\":[";
+  for (const auto& choice : reply.choices) {
+    if (out.back() != '[')
+      out += ',';
+    out += write_choice(choice);
+  }
+  out += "],\"usage\":" + write_usage(reply.usage);
+  splice(out, reply.rest);
+  return out + "}";
+}
+
+// -- streams ------------------------------------------------------------------------------------------------
+
+tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
+  try {
+    const auto body = parse_bounded(text);
+    if (!body.is_object())
+      return no_answer("an event of the provider's stream is no object");
+    chunk_event event;
+    if (body.contains("error") && !body["error"].is_null()) {
+      event.error = read_error(text).message;
+      return event;
+    }
+    event.open.id = string_at(body, "id");
+    event.open.created = number_at(body, "created");
+    event.open.model = string_at(body, "model");
+    event.open.rest = rest_of(body, {"id", "object", "created", "model", "choices", "usage"});
+    if (body.contains("choices") && body["choices"].is_array())
+      for (const auto& choice : body["choices"])
+        if (choice.is_object())
+          event.chunks.push_back(read_delta(choice));
+    if (body.contains("usage") && body["usage"].is_object())
+      event.usage = read_usage(body["usage"]);
+    return event;
+  } catch (const std::exception& e) {
+    return no_answer(std::string{"an event of the provider's stream is no JSON: "} + e.what());
+  }
+}
+
+chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
+  : include_usage_(include_usage) {
+  head_ = "data: {";
+  member(head_, "id", open.id);
+  head_ += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
+  member(head_, "model", open.model);
+  splice(head_, open.rest);
+  head_ += ",\"choices\":[";
+  tail_ = include_usage ? "],\"usage\":null}\n\n" : "]}\n\n";
+}
+
+std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
+  std::string out;
+  const auto begin = [&] {
+    out += head_;
+    out += "{\"index\":" + std::to_string(chunk.index) + ",\"delta\":{";
+  };
+  if (std::find(begun_.begin(), begun_.end(), chunk.index) == begun_.end()) {
+    begun_.push_back(chunk.index);
+    begin();
+    out += R"("role":"assistant","content":""},"finish_reason":null})" + tail_;
+    if (chunk.content.empty() && chunk.delta_rest.empty() && chunk.finish_reason.empty()
+        && chunk.rest.empty())
+      return out;
+  }
+  begin();
+  if (!chunk.content.empty())
+    member(out, "content", chunk.content);
+  if (chunk.delta_rest.size() > 2) {
+    if (!chunk.content.empty())
+      out += ',';
+    out.append(chunk.delta_rest, 1, chunk.delta_rest.size() - 2);
+  }
+  out += "},\"finish_reason\":";
+  out += chunk.finish_reason.empty() ? "null" : quoted(chunk.finish_reason);
+  splice(out, chunk.rest);
+  return out + "}" + tail_;
+}
+
+std::string chunk_writer::finish(const msg::token_usage& usage) const {
+  std::string out;
+  if (include_usage_)
+    out = head_ + "],\"usage\":" + write_usage(usage) + "}\n\n";
+  return out + "data: [DONE]\n\n";
+}
+
+// -- errors and models --------------------------------------------------------------------------------------
+
+std::string write_error(std::string_view message, std::string_view type, std::string_view param,
+                        std::string_view code) {
+  std::string out = "{\"error\":{";
+  member(out, "message", message);
+  out += ',';
+  member(out, "type", type);
+  out += ",\"param\":";
+  out += param.empty() ? "null" : quoted(param);
+  out += ",\"code\":";
+  out += code.empty() ? "null" : quoted(code);
+  return out + "}}";
+}
+
+provider_error read_error(std::string_view text) {
+  const auto body = json::parse(text.begin(), text.end(), nullptr, false);
+  provider_error read;
+  if (!body.is_object() || !body.contains("error"))
+    return read;
+  const auto& error = body["error"];
+  if (error.is_string()) {
+    read.message = error.get<std::string>();
+  } else if (error.is_object()) {
+    read.message = string_at(error, "message");
+    read.type = string_at(error, "type");
+    read.code = string_at(error, "code");
+  }
+  return read;
+}
+
+tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {
+  const auto body = json::parse(text.begin(), text.end(), nullptr, false);
+  if (!body.is_object() || !body.contains("data") || !body["data"].is_array())
+    return no_answer("the provider's list of models has no data");
+  std::vector<msg::model_entry> models;
+  for (const auto& entry : body["data"])
+    if (entry.is_object() && !string_at(entry, "id").empty())
+      models.push_back(
+        {string_at(entry, "id"), number_at(entry, "created"), string_at(entry, "owned_by")});
+  return models;
+}
+
+std::string write_model(const msg::model_entry& model) {
+  std::string out = "{";
+  member(out, "id", model.id);
+  out += ",\"object\":\"model\",\"created\":" + std::to_string(model.created) + ",";
+  member(out, "owned_by", model.owned_by);
+  return out + "}";
+}
+
+} // namespace skep::actors

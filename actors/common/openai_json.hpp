@@ -1,0 +1,93 @@
+#pragma once
+
+#include "messages/chat.hpp"
+#include "messages/failure.hpp"
+#include "messages/provider.hpp"
+
+#include <tl/expected.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// OpenAI's chat completions as JSON, both ways: the gateway reads requests and writes answers, the
+// connectors write requests and read answers. Members skep does not know are kept and passed on.
+namespace skep::actors {
+
+/// What is wrong with a request, for the error envelope.
+struct api_error {
+  failure why;
+  /// The member at fault ("messages"); empty when none in particular is.
+  std::string param;
+};
+
+/// A client's request body.
+struct chat_body {
+  msg::chat_request request;
+  /// stream_options.include_usage.
+  bool include_usage = false;
+};
+
+/// Reads the body of POST /v1/chat/completions.
+tl::expected<chat_body, api_error> read_chat_body(std::string_view json);
+
+/// The body for a provider. A stream asks for usage, so that it is always known.
+std::string write_chat_request(const msg::chat_request& request);
+
+/// A provider's whole answer; errc::provider_failed when it is none.
+tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view json);
+
+/// The body of a whole answer.
+std::string write_chat_reply(const msg::chat_reply& reply);
+
+/// What one event of a provider's stream holds.
+struct chunk_event {
+  msg::chat_open open;
+  std::vector<msg::chat_chunk> chunks;
+  std::optional<msg::token_usage> usage;
+  /// The provider reports an error instead.
+  std::optional<std::string> error;
+};
+
+/// Reads the data of one event; errc::provider_failed when it is no chunk.
+tl::expected<chunk_event, failure> read_chunk(std::string_view json);
+
+/// Writes the frames ("data: …\n\n") of one streamed answer.
+class chunk_writer {
+public:
+  chunk_writer(const msg::chat_open& open, bool include_usage);
+
+  std::string frame(const msg::chat_chunk& chunk);
+  /// The usage frame (only when asked for) and [DONE].
+  std::string finish(const msg::token_usage& usage) const;
+
+private:
+  std::string head_;
+  std::string tail_;
+  bool include_usage_;
+  // Choices whose first delta, the one with the role, was written.
+  std::vector<std::uint32_t> begun_;
+};
+
+/// `{"error":{message,type,param,code}}`, all four always there; empty param and code are null.
+std::string write_error(std::string_view message, std::string_view type, std::string_view param,
+                        std::string_view code);
+
+/// A provider's list of models; errc::provider_failed when it is none.
+tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view json);
+/// One entry as the API shows it.
+std::string write_model(const msg::model_entry& model);
+
+/// The message of an error body, whatever its shape; empty when there is none.
+struct provider_error {
+  std::string message;
+  std::string type;
+  std::string code;
+};
+provider_error read_error(std::string_view json);
+
+/// Text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
+std::string quoted(std::string_view text);
+
+} // namespace skep::actors

@@ -1,0 +1,222 @@
+#include "actors/pool/pool.hpp"
+
+#include "messages/core.hpp"
+
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+void end_instance(const caf::actor& who) {
+  if (who)
+    caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
+}
+
+} // namespace
+
+pool::pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
+           std::string agent_name, pool_config bounds, std::function<caf::actor()> start)
+  : bounded_actor(config, env, kind),
+    agent_name_(std::move(agent_name)),
+    bounds_(bounds),
+    start_(std::move(start)),
+    refusals_(env.metrics().counter("skep_pool_refused_total",
+                                    "Calls refused because size_max instances were at work.",
+                                    {{"agent", agent_name_}})) {
+  const auto show = [&](const char* name, const char* help, auto read) {
+    gauges_.push_back(env.metrics().gauge_callback(
+      name, help, {{"agent", agent_name_}},
+      [this, read] { return static_cast<double>(read(stats())); }));
+  };
+  const auto total = [&](const char* name, const char* help, auto read) {
+    gauges_.push_back(env.metrics().counter_callback(
+      name, help, {{"agent", agent_name_}},
+      [this, read] { return static_cast<double>(read(stats())); }));
+  };
+  show("skep_pool_size", "Instances, idle or at work.", [](const pool_stats& s) { return s.size; });
+  show("skep_pool_idle", "Instances waiting for a call.", [](const pool_stats& s) { return s.idle; });
+  show("skep_pool_utilisation", "Share of size_max at work.", [this](const pool_stats& s) {
+    return static_cast<double>(s.size - s.idle) / std::max(1.0, static_cast<double>(bounds_.size_max));
+  });
+  total("skep_pool_checkouts_total", "Calls given to an instance.",
+        [](const pool_stats& s) { return s.checkouts; });
+  total("skep_pool_spawned_total", "Instances started.",
+        [](const pool_stats& s) { return s.spawned; });
+  total("skep_pool_evicted_total", "Instances ended because they were idle too long.",
+        [](const pool_stats& s) { return s.evicted; });
+  total("skep_pool_discarded_total", "Instances ended because a call failed in them.",
+        [](const pool_stats& s) { return s.discarded; });
+}
+
+caf::behavior pool::make_behavior() {
+  if (bounds_.warm_up) {
+    for (std::uint32_t n = 0; n < std::min(bounds_.idle_min, bounds_.size_max); ++n) {
+      std::uint32_t slot = 0;
+      {
+        std::lock_guard guard{lock_};
+        slot = static_cast<std::uint32_t>(instances_.size());
+        instances_.emplace_back();
+        ++stats_.size;
+      }
+      caf::anon_send(fill(slot), msg::ack{}); // Its behaviour is built before the first call.
+      give_back(slot);
+    }
+  }
+  schedule_sweep();
+  return {[](const msg::ack&) {
+    // Woken by its owner, so that it warms up before the first call.
+  }};
+}
+
+// -- checkout, on the sender's thread -------------------------------------------------------------------
+
+void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
+  if (what->mid.is_response() || rt::call_of(what->content()) == nullptr) {
+    bounded_actor::enqueue(std::move(what), unit);
+    return;
+  }
+  const auto token = rt::ensure_lease(*what);
+  std::uint32_t slot = 0;
+  caf::actor who;
+  if (!check_out(slot, who)) {
+    refusals_.inc();
+    if (token)
+      token->fail(failure{errc::overloaded, "all instances of agent " + agent_name_ + " are at work",
+                          bounds_.retry_after});
+    return;
+  }
+  if (!who)
+    who = fill(slot);
+  if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, slot)) {
+    give_back(slot); // Given up before it arrived.
+    return;
+  }
+  who->enqueue(std::move(what), unit);
+  if (!token)
+    give_back(slot);
+}
+
+bool pool::check_out(std::uint32_t& slot, caf::actor& who) {
+  std::lock_guard guard{lock_};
+  if (stopped_)
+    return false;
+  if (!idle_.empty()) {
+    slot = idle_.back();
+    idle_.pop_back();
+    who = instances_[slot].who;
+  } else if (!vacant_.empty()) {
+    slot = vacant_.back();
+    vacant_.pop_back();
+    ++stats_.size;
+  } else if (instances_.size() < bounds_.size_max) {
+    slot = static_cast<std::uint32_t>(instances_.size());
+    instances_.emplace_back();
+    ++stats_.size;
+  } else {
+    ++stats_.refused;
+    return false;
+  }
+  ++stats_.checkouts;
+  return true;
+}
+
+caf::actor pool::fill(std::uint32_t slot) {
+  auto fresh = start_(); // Outside the lock: this is the slow part.
+  std::lock_guard guard{lock_};
+  instances_[slot].who = fresh;
+  ++stats_.spawned;
+  return fresh;
+}
+
+void pool::settled(const rt::outcome& how, std::uint64_t token) noexcept {
+  const auto slot = static_cast<std::uint32_t>(token);
+  // After these it may be dead or in a state nobody can vouch for.
+  if (how.code == errc::actor_failed || how.code == errc::unavailable)
+    discard(slot);
+  else
+    give_back(slot);
+}
+
+void pool::give_back(std::uint32_t slot) {
+  const auto at = now();
+  caf::actor late;
+  {
+    std::lock_guard guard{lock_};
+    instances_[slot].last_used = at;
+    if (stopped_)
+      late = std::exchange(instances_[slot].who, nullptr);
+    else
+      idle_.push_back(slot);
+  }
+  end_instance(late);
+}
+
+void pool::discard(std::uint32_t slot) {
+  caf::actor gone;
+  {
+    std::lock_guard guard{lock_};
+    gone = std::exchange(instances_[slot].who, nullptr);
+    vacant_.push_back(slot);
+    --stats_.size;
+    ++stats_.discarded;
+  }
+  end_instance(gone);
+}
+
+// -- upkeep, on the pool's own thread -------------------------------------------------------------------
+
+void pool::schedule_sweep() {
+  const auto pause = std::max<duration>(10ms, bounds_.idle_ttl / 4);
+  after(pause, [this] {
+    sweep();
+    schedule_sweep();
+  });
+}
+
+void pool::sweep() {
+  const auto oldest_kept = now() - bounds_.idle_ttl;
+  std::vector<caf::actor> gone;
+  {
+    std::lock_guard guard{lock_};
+    // The front of the list was used least recently.
+    std::size_t count = 0;
+    while (idle_.size() - count > bounds_.idle_min
+           && instances_[idle_[count]].last_used <= oldest_kept) {
+      const auto slot = idle_[count++];
+      gone.push_back(std::exchange(instances_[slot].who, nullptr));
+      vacant_.push_back(slot);
+    }
+    idle_.erase(idle_.begin(), idle_.begin() + static_cast<std::ptrdiff_t>(count));
+    stats_.size -= static_cast<std::uint32_t>(count);
+    stats_.evicted += count;
+  }
+  for (const auto& who : gone)
+    end_instance(who);
+}
+
+pool_stats pool::stats() const {
+  std::lock_guard guard{lock_};
+  auto s = stats_;
+  s.idle = static_cast<std::uint32_t>(idle_.size());
+  return s;
+}
+
+void pool::on_stop() {
+  std::vector<instance> gone;
+  {
+    std::lock_guard guard{lock_};
+    stopped_ = true;
+    idle_.clear();
+    gone = instances_; // Busy ones keep their slots until their calls are settled.
+  }
+  for (const auto& each : gone)
+    end_instance(each.who);
+}
+
+} // namespace skep::actors

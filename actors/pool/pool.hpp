@@ -1,0 +1,84 @@
+#pragma once
+
+#include "runtime/actor/bounded_actor.hpp"
+#include "runtime/base/spinlock.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace skep::actors {
+
+/// Bounds of one pool.
+struct pool_config {
+  /// Idle instances kept however long nobody asks.
+  std::uint32_t idle_min = 4;
+  /// Instances at once; calls beyond it are refused.
+  std::uint32_t size_max = 1024;
+  /// An instance idle for longer is ended, the least recently used first.
+  std::chrono::milliseconds idle_ttl{60'000};
+  /// Start idle_min instances with the pool instead of with the first calls.
+  bool warm_up = true;
+  /// What a refused caller is told to wait.
+  std::chrono::milliseconds retry_after{250};
+};
+
+/// What a pool did and holds.
+struct pool_stats {
+  std::uint32_t size = 0;
+  std::uint32_t idle = 0;
+  std::uint64_t checkouts = 0;
+  std::uint64_t spawned = 0;
+  std::uint64_t evicted = 0;
+  std::uint64_t discarded = 0;
+  std::uint64_t refused = 0;
+};
+
+/// A balancer over interchangeable instances of one agent. Checkout happens on the sender's thread
+/// inside enqueue: an idle instance (the most recently used, whose memory is warm) or a fresh one
+/// gets the call and is back when the call's lease is settled. The pool supervises its instances as
+/// a set: one that failed is ended and replaced by the next checkout.
+class pool : public rt::bounded_actor, public rt::settler {
+public:
+  /// `start` makes an instance; it is called on senders' threads, several at a time.
+  pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
+       std::string agent_name, pool_config bounds, std::function<caf::actor()> start);
+
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
+  void settled(const rt::outcome& how, std::uint64_t token) noexcept override;
+
+  /// From any thread.
+  pool_stats stats() const;
+
+protected:
+  caf::behavior make_behavior() override;
+  void on_stop() override;
+
+private:
+  struct instance {
+    caf::actor who;
+    time_point last_used{};
+  };
+
+  bool check_out(std::uint32_t& slot, caf::actor& who);
+  caf::actor fill(std::uint32_t slot);
+  void give_back(std::uint32_t slot);
+  void discard(std::uint32_t slot);
+  void sweep();
+  void schedule_sweep();
+
+  const std::string agent_name_;
+  const pool_config bounds_;
+  const std::function<caf::actor()> start_;
+  telemetry::counter& refusals_;
+  std::vector<telemetry::registration> gauges_;
+
+  mutable spinlock lock_; // Guards everything below.
+  std::vector<instance> instances_;
+  std::vector<std::uint32_t> idle_; // Back: most recently used.
+  std::vector<std::uint32_t> vacant_;
+  pool_stats stats_;
+  bool stopped_ = false;
+};
+
+} // namespace skep::actors

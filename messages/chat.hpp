@@ -1,0 +1,141 @@
+#pragma once
+
+#include "messages/message.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// Tags 0x01xx: conversations. Agents and providers speak the same protocol: a chat_request is answered
+// by one chat_reply, or by a stream chat_open, chat_chunk…, chat_end. What OpenAI's API has and skep
+// need not understand travels as JSON text in the `rest` fields and is passed on untouched.
+namespace skep::msg {
+
+/// One message of a conversation.
+struct chat_message {
+  /// system, developer, user, assistant or tool.
+  std::string role;
+  /// The text; empty when the content is a list of parts (then `rest` has "content") or null.
+  std::string content;
+  /// JSON object of every other member (name, tool_calls, tool_call_id, content parts); or empty.
+  std::string rest;
+  SKEP_RECORD(role, content, rest)
+};
+
+/// Tokens as the provider counted them.
+struct token_usage {
+  std::uint64_t prompt = 0;
+  std::uint64_t completion = 0;
+  /// Prompt tokens the provider had cached.
+  std::uint64_t cached_prompt = 0;
+  /// Counted here, not by the provider: say so where it is shown.
+  bool estimated = false;
+  /// JSON object of further details the provider sent; or empty.
+  std::string rest;
+  SKEP_RECORD(prompt, completion, cached_prompt, estimated, rest)
+};
+
+/// How the response cache takes part in a call.
+enum class cache_mode : std::uint8_t {
+  /// Look up, and store what was missing.
+  use = 0,
+  /// Do not look up, but store the fresh answer (Cache-Control: no-cache).
+  refresh = 1,
+  /// Neither look up nor store (Cache-Control: no-store).
+  off = 2,
+};
+
+/// Asks an agent or a provider for the next message of a conversation.
+/// Errors: any errc; the first one before anything was streamed may be retried elsewhere.
+struct chat_request {
+  /// For an agent its name; for a provider the model's name there.
+  std::string model;
+  std::vector<chat_message> messages;
+  /// JSON object of every other member of the request body (temperature, tools, …); or empty.
+  std::string parameters;
+  bool stream = false;
+  std::uint8_t cache = 0; // A cache_mode.
+  /// Oldest cached answer the caller takes, in seconds; 0: any that has not expired.
+  std::uint32_t cache_max_age_s = 0;
+  SKEP_MESSAGE(0x0101, 1, model, messages, parameters, stream, cache, cache_max_age_s)
+};
+
+/// One of the answers (nearly always the only one).
+struct chat_choice {
+  std::uint32_t index = 0;
+  std::string role = "assistant";
+  std::string content;
+  /// The provider sent `content: null` (a tool call).
+  bool content_null = false;
+  /// stop, length, tool_calls or content_filter; empty when the answer was cut.
+  std::string finish_reason;
+  /// JSON object of further members of the message (tool_calls, refusal, …); or empty.
+  std::string message_rest;
+  /// JSON object of further members of the choice (logprobs); or empty.
+  std::string rest;
+  SKEP_RECORD(index, role, content, content_null, finish_reason, message_rest, rest)
+};
+
+/// Where an answer came from, for headers, metrics and logs.
+struct answer_origin {
+  /// The provider's name in the config; empty when no provider was asked.
+  std::string provider;
+  /// Providers tried, the successful one included.
+  std::uint32_t attempts = 0;
+  /// A cache_status.
+  std::uint8_t cache = 0;
+  /// Seconds the cached answer stays fresh.
+  std::uint32_t cache_ttl_s = 0;
+  SKEP_RECORD(provider, attempts, cache, cache_ttl_s)
+};
+
+/// What the response cache did for a call.
+enum class cache_status : std::uint8_t { none = 0, hit = 1, miss = 2, bypass = 3 };
+
+/// A whole answer.
+struct chat_reply {
+  /// The provider's id of the completion ("chatcmpl-…").
+  std::string id;
+  /// Seconds since 1970, from the provider.
+  std::int64_t created = 0;
+  /// The model that answered, as the provider calls it.
+  std::string model;
+  std::vector<chat_choice> choices;
+  token_usage usage;
+  /// JSON object of further members of the body (system_fingerprint, service_tier); or empty.
+  std::string rest;
+  answer_origin origin;
+  SKEP_MESSAGE(0x0102, 1, id, created, model, choices, usage, rest, origin)
+};
+
+/// An answer begins to stream.
+struct chat_open {
+  std::string id;
+  std::int64_t created = 0;
+  std::string model;
+  std::string rest;
+  answer_origin origin;
+  SKEP_MESSAGE(0x0103, 1, id, created, model, rest, origin)
+};
+
+/// A piece of a streamed answer: for one choice, any of text, other delta members, finish reason.
+struct chat_chunk {
+  std::uint32_t index = 0;
+  std::string content;
+  /// JSON object of the delta's further members (role, tool_calls, refusal, …); or empty.
+  std::string delta_rest;
+  /// Not empty in the choice's last chunk.
+  std::string finish_reason;
+  /// JSON object of the choice's further members (logprobs); or empty.
+  std::string rest;
+  SKEP_MESSAGE(0x0104, 1, index, content, delta_rest, finish_reason, rest)
+};
+
+/// The streamed answer is whole.
+struct chat_end {
+  token_usage usage;
+  answer_origin origin;
+  SKEP_MESSAGE(0x0105, 1, usage, origin)
+};
+
+} // namespace skep::msg

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "messages/message.hpp"
+
+#include <cstddef>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace skep {
+
+template <record T>
+std::size_t bytes_of(const T& value);
+
+/// About how many bytes a field keeps in memory: what mailboxes and credit windows count.
+template <class T>
+std::size_t bytes_of_field(const T& field) {
+  if constexpr (record<T>)
+    return bytes_of(field);
+  else
+    return sizeof(field);
+}
+
+inline std::size_t bytes_of_field(const std::string& text) {
+  return sizeof(text) + text.size();
+}
+
+template <class T>
+std::size_t bytes_of_field(const std::vector<T>& items) {
+  std::size_t sum = sizeof(items);
+  for (const auto& item : items)
+    sum += bytes_of_field(item);
+  return sum;
+}
+
+/// About how many bytes a record keeps in memory, strings and lists included.
+template <record T>
+std::size_t bytes_of(const T& value) {
+  return std::apply([](const auto&... field) { return (std::size_t{0} + ... + bytes_of_field(field)); },
+                    value.fields());
+}
+
+} // namespace skep

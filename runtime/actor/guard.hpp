@@ -1,0 +1,90 @@
+#pragma once
+
+#include "runtime/actor/environment.hpp"
+#include "runtime/actor/lease.hpp"
+#include "runtime/base/spinlock.hpp"
+#include "runtime/flow/circuit_breaker.hpp"
+
+#include <caf/actor.hpp>
+#include <caf/actor_proxy.hpp>
+
+#include <string>
+
+namespace skep::telemetry {
+class counter;
+class gauge;
+} // namespace skep::telemetry
+
+namespace skep::rt {
+
+/// What one guard admits.
+struct guard_config {
+  flow::breaker_config breaker;
+  /// Without a breaker only absence, drain and the in-flight bound are checked.
+  bool use_breaker = true;
+  /// Calls admitted and not yet ended.
+  std::uint32_t in_flight_max = 100'000;
+  /// What a refused caller is told while the child restarts.
+  std::chrono::milliseconds absent_retry_after{100};
+};
+
+/// An address that survives its child's restarts, and the circuit breaker in front of it. Admission
+/// runs on the sender's thread; replies bypass the guard, their outcome reaches it through the
+/// call's lease. Monitors and links see it end only when the child is retired for good. Thread-safe.
+class guard final : public caf::actor_proxy, public settler {
+public:
+  guard(caf::actor_config& config, environment& env, std::string name, guard_config rules);
+  ~guard() override;
+
+  static caf::actor make(environment& env, std::string name, const guard_config& rules);
+  /// The guard behind a handle that make() gave.
+  static guard& of(const caf::actor& handle);
+
+  /// From now on `child` gets the calls.
+  void put(caf::actor child);
+  /// There is nobody behind it for the moment; callers hear errc::unavailable.
+  void absent();
+  /// Refuses new calls while those admitted go on (drain), or takes calls again.
+  void set_draining(bool draining);
+  /// The child will not come back: monitors and links fire.
+  void retire(const caf::error& reason);
+
+  flow::breaker_state state() const;
+  /// A call would be admitted right now; a hint for balancers.
+  bool would_admit() const;
+  std::uint32_t in_flight() const;
+  caf::actor child() const;
+
+  // -- caf ------------------------------------------------------------------------------------------
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
+  void kill_proxy(caf::execution_unit* unit, caf::error reason) override;
+  const char* name() const override;
+
+  // -- settler --------------------------------------------------------------------------------------
+  void settled(const outcome& how, std::uint64_t token) noexcept override;
+
+private:
+  struct meters {
+    telemetry::counter& refused_circuit;
+    telemetry::counter& refused_absent;
+    telemetry::counter& refused_full;
+    telemetry::gauge& state;
+    telemetry::gauge& in_flight;
+  };
+
+  bool admit(time_point now, flow::admission& granted, failure& why);
+  void show_state(time_point now);
+
+  environment& env_;
+  const std::string name_;
+  const guard_config rules_;
+  meters meters_;
+  mutable spinlock lock_; // Guards everything below.
+  caf::actor child_;
+  flow::circuit_breaker breaker_;
+  std::uint32_t in_flight_ = 0;
+  bool draining_ = false;
+  bool retired_ = false;
+};
+
+} // namespace skep::rt

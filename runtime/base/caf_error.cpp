@@ -1,0 +1,47 @@
+#include "runtime/base/caf_error.hpp"
+
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
+#include <caf/to_string.hpp>
+
+namespace skep {
+
+namespace {
+
+constexpr auto our_category = caf::atom("skep");
+
+errc errc_of(caf::sec code) {
+  switch (code) {
+    case caf::sec::request_timeout: return errc::deadline_exceeded;
+    case caf::sec::unexpected_message: return errc::unexpected_message;
+    case caf::sec::request_receiver_down: return errc::unavailable;
+    default: return errc::actor_failed;
+  }
+}
+
+} // namespace
+
+caf::error to_caf_error(const failure& why) {
+  const auto retry_ms = static_cast<std::uint32_t>(why.retry_after.count());
+  return caf::make_error(why.code, why.detail, retry_ms);
+}
+
+failure from_caf_error(const caf::error& why) {
+  failure result;
+  if (why.category() == our_category) {
+    result.code = errc_from(why.code()).value_or(errc::actor_failed);
+    const auto& context = why.context();
+    if (context.match_elements<std::string, std::uint32_t>()) {
+      result.detail = context.get_as<std::string>(0);
+      result.retry_after = std::chrono::milliseconds{context.get_as<std::uint32_t>(1)};
+    }
+    return result;
+  }
+  if (why.category() == caf::atom("system"))
+    return failure{errc_of(static_cast<caf::sec>(why.code())), to_string(why)};
+  if (why.category() == caf::atom("exit"))
+    return failure{errc::unavailable, to_string(why)};
+  return failure{errc::actor_failed, to_string(why)};
+}
+
+} // namespace skep

@@ -1,0 +1,66 @@
+#include "runtime/net/http_exchange.hpp"
+
+#include "runtime/net/http_session.hpp"
+
+namespace skep::net {
+
+http_exchange::http_exchange(std::shared_ptr<http_session> session, std::uint64_t number)
+  : session_(std::move(session)), number_(number) {}
+
+http_exchange::~http_exchange() {
+  if (phase_.load(std::memory_order_acquire) != phase::done)
+    session_->worker().submit(session_, number_, http_op::drop{});
+}
+
+bool http_exchange::advance(phase from, phase to) noexcept {
+  return phase_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
+}
+
+void http_exchange::respond(http_response response) {
+  if (advance(phase::waiting, phase::done))
+    session_->worker().submit(session_, number_, http_op::respond{std::move(response)});
+}
+
+void http_exchange::begin_stream(int status, http_headers headers) {
+  if (advance(phase::waiting, phase::streaming))
+    session_->worker().submit(session_, number_, http_op::begin_stream{status, std::move(headers)});
+}
+
+bool http_exchange::write(std::string frame) {
+  if (phase_.load(std::memory_order_acquire) != phase::streaming)
+    return false;
+  if (frame.empty())
+    return !session_->gone();
+  if (!session_->reserve(frame.size()))
+    return false;
+  return session_->worker().submit(session_, number_, http_op::write{std::move(frame)});
+}
+
+void http_exchange::end() {
+  if (advance(phase::streaming, phase::done))
+    session_->worker().submit(session_, number_, http_op::end{});
+}
+
+void http_exchange::abort() {
+  if (phase_.exchange(phase::done, std::memory_order_acq_rel) != phase::done)
+    session_->worker().submit(session_, number_, http_op::abort{});
+}
+
+void http_exchange::on_closed(std::function<void()> fn) {
+  if (!fn || phase_.load(std::memory_order_acquire) == phase::done)
+    return;
+  http_operation operation = http_op::watch_closed{std::move(fn)};
+  // The server has stopped: no thread is left to run it, and the connection is gone.
+  if (!session_->worker().submit(session_, number_, std::move(operation)))
+    std::get<http_op::watch_closed>(operation).fn();
+}
+
+void http_exchange::on_drained(std::function<void(std::size_t bytes)> fn) {
+  session_->worker().submit(session_, number_, http_op::watch_drained{std::move(fn)});
+}
+
+bool http_exchange::gone() const noexcept {
+  return session_->gone();
+}
+
+} // namespace skep::net

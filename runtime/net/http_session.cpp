@@ -1,0 +1,366 @@
+#include "runtime/net/http_session.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <poll.h>
+
+#include <algorithm>
+
+namespace skep::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::size_t input_body_bytes = 64 * 1024;
+/// Read ahead of the running request: enough to notice a close, too little to hoard.
+constexpr std::size_t pipelined_max_bytes = 16 * 1024;
+/// After the last response the client may still be sending; so much of it is read and dropped, so
+/// that the kernel does not reset the connection under the response (RFC 9112 section 9.6).
+constexpr std::size_t linger_max_bytes = 1024 * 1024;
+constexpr auto linger_timeout = 2s;
+/// A connection accepted just before a drain may still send its first request.
+constexpr auto drain_grace = 1s;
+
+std::string describe(const tcp::socket& socket) {
+  error_code ec;
+  const auto remote = socket.remote_endpoint(ec);
+  if (ec)
+    return "unknown";
+  const auto address = remote.address().to_string();
+  const auto port = std::to_string(remote.port());
+  return remote.address().is_v6() ? "[" + address + "]:" + port : address + ":" + port;
+}
+
+void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
+  counter.fetch_add(by, std::memory_order_relaxed);
+}
+
+} // namespace
+
+http_session::http_session(std::shared_ptr<http_worker> worker, tcp::socket socket)
+  : worker_(std::move(worker)), socket_(std::move(socket)), peer_(describe(socket_)),
+    parser_({worker_->config().header_max_bytes, worker_->config().body_max_bytes}) {}
+
+void http_session::start(bool refused) {
+  wait_for(waiting::first_byte);
+  if (refused) {
+    auto response = error_response(503, "all connections are in use; try again shortly");
+    response.headers.add("retry-after", "1");
+    keep_alive_ = false;
+    queue_response(std::move(response));
+    start_closing();
+    flush();
+  }
+  pump();
+}
+
+// ---- reading ----
+
+/// Starts the read loop when it may read and is not running.
+void http_session::pump() {
+  if (reading_ || !wants_read())
+    return;
+  reading_ = true;
+  asio::co_spawn(
+    socket_.get_executor(), [self = shared_from_this()] { return self->read_loop(); },
+    asio::detached);
+}
+
+asio::awaitable<void> http_session::read_loop() {
+  const auto self = shared_from_this();
+  const auto capacity_max = std::max(input_body_bytes, worker_->config().header_max_bytes + 4096);
+  while (wants_read()) {
+    error_code ec;
+    const auto received = co_await socket_.async_read_some(
+      input_.prepare(capacity_max), asio::redirect_error(asio::use_awaitable, ec));
+    on_read(ec, received);
+  }
+  reading_ = false;
+}
+
+/// A read stays pending while the handler works: that is how a client that went away is noticed.
+bool http_session::wants_read() const noexcept {
+  if (end_of_input_)
+    return false;
+  switch (phase_) {
+    case phase::reading: return output_.bytes() <= worker_->config().send_buffer_max_bytes;
+    case phase::serving: return input_.size() < pipelined_max_bytes;
+    case phase::lingering: return true;
+    case phase::closing:
+    case phase::closed: return false;
+  }
+  return false;
+}
+
+void http_session::on_read(const error_code& ec, std::size_t count_read) {
+  if (phase_ == phase::closed)
+    return;
+  count(worker_->counters().bytes_in, count_read);
+  input_.commit(count_read);
+  if (ec == asio::error::eof)
+    on_end_of_input();
+  else if (ec)
+    close();
+  else if (phase_ == phase::lingering)
+    discard_input(count_read);
+  else
+    advance();
+}
+
+void http_session::on_end_of_input() {
+  end_of_input_ = true;
+  // What was complete has been answered; a partial request has lost its sender.
+  if (phase_ == phase::reading)
+    start_closing();
+  else if (phase_ != phase::closing)
+    return close();
+  flush();
+}
+
+void http_session::discard_input(std::size_t count_read) {
+  input_.consume(input_.size());
+  if (count_read > linger_left_)
+    return close();
+  linger_left_ -= count_read;
+}
+
+// ---- requests ----
+
+/// Parses and dispatches what has arrived, until bytes are missing, the handler keeps a request, or
+/// the client leaves its responses unread.
+void http_session::advance() {
+  if (advancing_)
+    return;
+  advancing_ = true;
+  for (bool more = true; more;) {
+    while (may_parse() && (more = parse_some())) {
+    }
+    // Answers given inside the handler leave in one write here, pipelined ones together.
+    flush();
+    more = more && may_parse();
+  }
+  advancing_ = false;
+  if (phase_ == phase::reading && worker_->draining() && input_.size() == 0 && number_ > 0
+      && !parser_.in_body()) {
+    start_closing();
+    flush();
+  }
+  pump();
+}
+
+bool http_session::may_parse() const noexcept {
+  return phase_ == phase::reading && input_.size() > 0
+         && output_.bytes() <= worker_->config().send_buffer_max_bytes;
+}
+
+bool http_session::parse_some() {
+  const auto [what, consumed] = parser_.feed(input_.view());
+  input_.consume(consumed);
+  switch (what) {
+    case http_request_parser::outcome::complete: dispatch(); return true;
+    case http_request_parser::outcome::refused:
+      count(worker_->counters().malformed);
+      refuse(parser_.why().status, parser_.why().message);
+      return false;
+    case http_request_parser::outcome::need_more: after_partial(); return false;
+  }
+  return false;
+}
+
+void http_session::after_partial() {
+  if (!parser_.in_body()) {
+    if (input_.size() > 0)
+      wait_for(waiting::head);
+    return;
+  }
+  wait_for(waiting::body);
+  if (!book_body()) {
+    count(worker_->counters().bodies_refused);
+    return refuse(503, "too many request bodies are being received; try again shortly");
+  }
+  if (parser_.wants_continue()) {
+    parser_.continue_sent();
+    output_.push("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+}
+
+/// Books the growth of the body against the server's budget.
+bool http_session::book_body() {
+  const auto grown = parser_.body_bytes() - body_booked_;
+  auto& booked = worker_->counters().bodies_bytes;
+  body_booked_ += grown;
+  return booked.fetch_add(grown, std::memory_order_relaxed) + grown
+         <= worker_->config().bodies_max_bytes;
+}
+
+void http_session::release_body() noexcept {
+  worker_->counters().bodies_bytes.fetch_sub(body_booked_, std::memory_order_relaxed);
+  body_booked_ = 0;
+}
+
+void http_session::dispatch() {
+  auto request = parser_.take();
+  release_body();
+  keep_alive_ = parser_.keep_alive();
+  http_1_0_ = parser_.is_http_1_0();
+  head_request_ = request.method == "HEAD";
+  parser_.reset();
+  request.peer = peer_;
+  request.thread_index = worker_->index();
+  streaming_ = false;
+  bodyless_ = false;
+  drained_ = 0;
+  phase_ = phase::serving;
+  wait_for(waiting::nothing);
+  ++number_;
+  count(worker_->counters().requests);
+  worker_->counters().active.fetch_add(1, std::memory_order_relaxed);
+  auto exchange = std::make_shared<http_exchange>(shared_from_this(), number_);
+  try {
+    worker_->shared().handler(std::move(request), std::move(exchange));
+  } catch (...) {
+    // The exchange died with the stack: its destructor has answered 500.
+  }
+}
+
+/// Answers in the handler's place and gives the connection up.
+void http_session::refuse(int status, std::string_view message) {
+  keep_alive_ = false;
+  http_1_0_ = false;
+  head_request_ = false;
+  release_body();
+  auto response = error_response(status, message);
+  if (status == 503)
+    response.headers.add("retry-after", "1");
+  queue_response(std::move(response));
+  start_closing();
+}
+
+void http_session::finish_exchange() {
+  // Destroyed at the end, when the state is whole again: they may own the last exchange.
+  const auto closed = std::exchange(on_closed_, nullptr);
+  const auto drained = std::exchange(on_drained_, nullptr);
+  worker_->counters().active.fetch_sub(1, std::memory_order_relaxed);
+  drained_ = 0;
+  if (!keep_alive_)
+    return start_closing();
+  phase_ = phase::reading;
+  wait_for(waiting::next_request);
+}
+
+// ---- closing ----
+
+void http_session::start_closing() {
+  phase_ = phase::closing;
+  wait_for(waiting::nothing);
+}
+
+void http_session::begin_linger() {
+  error_code ec;
+  if (reset_)
+    socket_.set_option(asio::socket_base::linger{true, 0}, ec);
+  if (reset_ || end_of_input_)
+    return close();
+  socket_.shutdown(tcp::socket::shutdown_send, ec);
+  if (ec)
+    return close();
+  phase_ = phase::lingering;
+  linger_left_ = linger_max_bytes;
+  input_.consume(input_.size());
+  wait_for(waiting::linger);
+  pump();
+}
+
+void http_session::close() {
+  if (phase_ == phase::closed)
+    return;
+  auto& counters = worker_->counters();
+  if (phase_ == phase::serving) {
+    lost_number_ = number_;
+    lost_callback_ = std::exchange(on_closed_, nullptr);
+    count(counters.lost);
+    counters.active.fetch_sub(1, std::memory_order_relaxed);
+    if (lost_callback_)
+      worker_->notify(shared_from_this());
+  }
+  const auto drained = std::exchange(on_drained_, nullptr);
+  phase_ = phase::closed;
+  gone_.store(true, std::memory_order_relaxed);
+  drained_ = 0;
+  release_body();
+  error_code ec;
+  socket_.close(ec);
+  counters.connections.fetch_sub(1, std::memory_order_relaxed);
+  worker_->remove(*this);
+}
+
+void http_session::drain() {
+  error_code ec;
+  if (waiting_ == waiting::first_byte)
+    deadline_ = std::min(deadline_, clock::now() + drain_grace);
+  // A request that has just arrived is still served.
+  else if (waiting_ == waiting::next_request && output_.empty() && socket_.available(ec) == 0)
+    close();
+}
+
+void http_session::wait_for(waiting what) {
+  if (waiting_ == what && what != waiting::next_request)
+    return;
+  waiting_ = what;
+  const auto& config = worker_->config();
+  const auto limit = [&]() -> duration {
+    switch (what) {
+      case waiting::first_byte:
+      case waiting::head: return config.header_timeout;
+      case waiting::next_request: return config.keepalive_timeout;
+      case waiting::body: return config.body_timeout;
+      case waiting::linger: return linger_timeout;
+      case waiting::nothing: break;
+    }
+    return duration::max();
+  }();
+  deadline_ = limit == duration::max() ? time_point::max() : clock::now() + limit;
+}
+
+void http_session::sweep(time_point now) {
+  if (now >= write_deadline_) {
+    count(worker_->counters().timeouts);
+    close();
+  } else if (now >= deadline_) {
+    // A long response still on its way is not idleness; write_timeout watches over it.
+    if (waiting_ == waiting::next_request && !output_.empty())
+      wait_for(waiting::next_request);
+    else
+      on_deadline();
+  } else if (phase_ == phase::serving && !reading_ && !end_of_input_) {
+    check_hidden_close();
+  }
+}
+
+void http_session::on_deadline() {
+  switch (waiting_) {
+    case waiting::head:
+    case waiting::body:
+      count(worker_->counters().timeouts);
+      refuse(408, "the request did not arrive in time");
+      flush();
+      pump();
+      break;
+    case waiting::first_byte: count(worker_->counters().timeouts); [[fallthrough]];
+    default: close();
+  }
+}
+
+/// With the read-ahead full no read is pending, and only the kernel knows that the client left.
+void http_session::check_hidden_close() {
+  pollfd state{socket_.native_handle(), POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+    close();
+}
+
+} // namespace skep::net

@@ -1,0 +1,220 @@
+// The answering half of http_session: operations of the exchange, callbacks, output.
+#include "runtime/net/http_session.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace skep::net {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
+  counter.fetch_add(by, std::memory_order_relaxed);
+}
+
+} // namespace
+
+http_response http_session::error_response(int status, std::string_view message) const {
+  const auto& config = worker_->config();
+  http_response response;
+  try {
+    if (config.error_reply)
+      response = config.error_reply(status, message);
+  } catch (...) {
+    // The owner's envelope failed; the plain one below still says why.
+    response = {};
+  }
+  if (response.body.empty()) {
+    // The messages are ours and hold nothing that JSON would have to escape.
+    response.headers.add("content-type", "application/json");
+    response.body.append(R"({"error":{"message":")").append(message).append(R"("}})");
+  }
+  response.status = status;
+  return response;
+}
+
+void http_session::apply(std::uint64_t number, http_operation&& operation) {
+  if (number != number_ || phase_ != phase::serving)
+    return apply_late(number, operation);
+  std::visit([this](auto& op) { perform(op); }, operation);
+}
+
+void http_session::apply_late(std::uint64_t number, http_operation& operation) {
+  if (const auto* late = std::get_if<http_op::write>(&operation)) {
+    unsent_.fetch_sub(late->frame.size(), std::memory_order_relaxed);
+  } else if (auto* watch = std::get_if<http_op::watch_closed>(&operation);
+             watch && number == lost_number_) {
+    lost_callback_ = std::move(watch->fn);
+    worker_->notify(shared_from_this());
+  }
+}
+
+void http_session::settle() {
+  if (!advancing_)
+    return advance();
+  if (streaming_ && phase_ == phase::serving)
+    flush();
+}
+
+http_head_options http_session::head_options(const http_headers& headers) {
+  if (worker_->draining() || equal_ignoring_case(headers.get("connection"), "close"))
+    keep_alive_ = false;
+  return {worker_->date(), !keep_alive_, http_1_0_};
+}
+
+void http_session::queue_response(http_response response) {
+  auto bytes = format_head(response.status, response.headers, head_options(response.headers),
+                           response.body.size());
+  const bool send_body = !head_request_ && status_has_body(response.status);
+  // Copying a small body costs less than a second buffer in the write.
+  constexpr std::size_t join_max_bytes = 16 * 1024;
+  if (send_body && response.body.size() <= join_max_bytes)
+    bytes.append(response.body);
+  const bool separate = send_body && response.body.size() > join_max_bytes;
+  output_.push(std::move(bytes));
+  if (separate)
+    output_.push(std::move(response.body));
+}
+
+void http_session::perform(http_op::respond& op) {
+  if (streaming_)
+    return;
+  queue_response(std::move(op.response));
+  finish_exchange();
+}
+
+void http_session::perform(http_op::begin_stream& op) {
+  if (std::exchange(streaming_, true))
+    return;
+  bodyless_ = head_request_ || !status_has_body(op.status);
+  if (http_1_0_ && !bodyless_)
+    keep_alive_ = false;
+  output_.push(format_stream_head(op.status, op.headers, head_options(op.headers)));
+}
+
+void http_session::perform(http_op::write& op) {
+  const auto size = op.frame.size();
+  if (!streaming_ || bodyless_)
+    return grant(size);
+  output_.push(http_1_0_ ? std::move(op.frame) : format_chunk(op.frame), size);
+}
+
+void http_session::perform(http_op::end&) {
+  if (!streaming_)
+    return;
+  if (!bodyless_ && !http_1_0_)
+    output_.push("0\r\n\r\n");
+  finish_exchange();
+}
+
+void http_session::perform(http_op::abort&) {
+  keep_alive_ = false;
+  reset_ = http_1_0_;
+  finish_exchange();
+}
+
+void http_session::perform(http_op::drop&) {
+  if (streaming_) {
+    http_op::abort cut;
+    return perform(cut);
+  }
+  queue_response(error_response(500, "the request was dropped without an answer"));
+  finish_exchange();
+}
+
+void http_session::perform(http_op::watch_closed& op) {
+  on_closed_ = std::move(op.fn);
+}
+
+void http_session::perform(http_op::watch_drained& op) {
+  on_drained_ = std::move(op.fn);
+  announce_drained();
+}
+
+void http_session::run_callbacks() {
+  notified_ = false;
+  const auto call = [](auto& fn, auto... arguments) {
+    try {
+      fn(arguments...);
+    } catch (...) {
+      // The owner's callback failed; the connection goes on.
+    }
+  };
+  if (auto lost = std::exchange(lost_callback_, nullptr))
+    call(lost);
+  const auto bytes = std::exchange(drained_, 0);
+  if (bytes == 0 || !on_drained_)
+    return;
+  // Moved out while it runs: it may end the exchange, which would destroy it.
+  const auto number = number_;
+  auto drained = std::exchange(on_drained_, nullptr);
+  call(drained, bytes);
+  if (number == number_ && phase_ == phase::serving && !on_drained_)
+    on_drained_ = std::move(drained);
+  // What it wrote may have left already.
+  announce_drained();
+}
+
+bool http_session::reserve(std::size_t bytes) noexcept {
+  const auto limit = worker_->config().send_buffer_max_bytes;
+  auto unsent = unsent_.load(std::memory_order_relaxed);
+  do {
+    if (gone())
+      return false;
+    if (unsent != 0 && unsent + bytes > limit) {
+      count(worker_->counters().frames_refused);
+      return false;
+    }
+  } while (!unsent_.compare_exchange_weak(unsent, unsent + bytes, std::memory_order_relaxed));
+  return true;
+}
+
+/// Frame bytes that left, or never will: room for write() and credit for the producer.
+void http_session::grant(std::size_t bytes) {
+  unsent_.fetch_sub(bytes, std::memory_order_relaxed);
+  if (phase_ != phase::serving)
+    return;
+  drained_ += bytes;
+  announce_drained();
+}
+
+void http_session::announce_drained() {
+  if (drained_ > 0 && on_drained_ && !std::exchange(notified_, true))
+    worker_->notify(shared_from_this());
+}
+
+void http_session::flush() {
+  if (write_waiting_ || phase_ == phase::closed || phase_ == phase::lingering)
+    return;
+  std::array<asio::const_buffer, 64> buffers;
+  while (!output_.empty()) {
+    error_code ec;
+    const auto written = socket_.write_some(output_.gather(buffers), ec);
+    if (ec == asio::error::would_block || ec == asio::error::try_again)
+      return wait_writable();
+    if (ec)
+      return close();
+    count(worker_->counters().bytes_out, written);
+    write_deadline_ = time_point::max();
+    if (const auto credit = output_.consume(written); credit > 0)
+      grant(credit);
+  }
+  if (phase_ == phase::closing)
+    begin_linger();
+}
+
+void http_session::wait_writable() {
+  write_waiting_ = true;
+  if (write_deadline_ == time_point::max())
+    write_deadline_ = clock::now() + worker_->config().write_timeout;
+  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const error_code&) {
+    self->write_waiting_ = false;
+    self->advance();
+  });
+}
+
+} // namespace skep::net

@@ -1,0 +1,122 @@
+#pragma once
+
+#include "runtime/net/http_message.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace skep::net {
+
+/// Turns bytes into requests, one at a time. Beast parses the head, once it is complete; framing
+/// is decided here, strictly: whatever two servers could read differently (RFC 9112 section 11.2,
+/// request smuggling) is refused. Pure: no socket, no clock. Not thread-safe.
+class http_request_parser {
+public:
+  struct limits {
+    /// Request line and fields together; over it the refusal is 431.
+    std::size_t header_max_bytes = 64 * 1024;
+    /// The decoded body; over it the refusal is 413.
+    std::size_t body_max_bytes = 8 * 1024 * 1024;
+  };
+  enum class outcome { need_more, complete, refused };
+  struct step {
+    outcome what;
+    /// How many bytes of the input were used; the caller drops them.
+    std::size_t consumed;
+  };
+  /// Why a request is refused: the status to answer with and a message for people.
+  struct refusal {
+    int status = 400;
+    std::string_view message;
+  };
+
+  explicit http_request_parser(limits bounds) noexcept : limits_(bounds) {}
+
+  /// Takes what it can from the front of `data`. A head is consumed whole or not at all: call again
+  /// with the same bytes and more behind them. After `complete` or `refused` call reset() first.
+  step feed(std::string_view data);
+  /// The finished request, moved out.
+  [[nodiscard]] http_request take() {
+    return std::move(request_);
+  }
+  [[nodiscard]] const refusal& why() const noexcept {
+    return refusal_;
+  }
+  /// Ready for the next request.
+  void reset();
+
+  /// True between the end of the head and the end of the body.
+  [[nodiscard]] bool in_body() const noexcept {
+    return state_ != state::head && state_ != state::done;
+  }
+  /// True while the client waits for "100 Continue" before it sends the body.
+  [[nodiscard]] bool wants_continue() const noexcept {
+    return expects_continue_ && in_body() && request_.body.empty();
+  }
+  /// Called once "100 Continue" was sent.
+  void continue_sent() noexcept {
+    expects_continue_ = false;
+  }
+  [[nodiscard]] std::size_t body_bytes() const noexcept {
+    return request_.body.size();
+  }
+  [[nodiscard]] bool keep_alive() const noexcept {
+    return keep_alive_;
+  }
+  /// HTTP/1.0 knows no chunks: streams end with the connection.
+  [[nodiscard]] bool is_http_1_0() const noexcept {
+    return http_1_0_;
+  }
+  [[nodiscard]] bool is_head() const noexcept {
+    return request_.method == "HEAD";
+  }
+
+private:
+  enum class state {
+    head,
+    fixed_body,
+    chunk_size_first,
+    chunk_size,
+    chunk_extension,
+    chunk_size_lf,
+    chunk_data,
+    chunk_data_cr,
+    chunk_data_lf,
+    trailer_start,
+    trailer,
+    trailer_lf,
+    last_lf,
+    done,
+  };
+
+  step refuse(int status, std::string_view message, std::size_t consumed = 0) noexcept;
+  step feed_head(std::string_view data);
+  step parse_head(std::string_view head);
+  bool choose_framing();
+  bool accept_expectation();
+  void split_target(std::string_view target);
+  step feed_body(std::string_view data, std::size_t consumed);
+  step feed_fixed(std::string_view data, std::size_t consumed);
+  step feed_chunked(std::string_view data, std::size_t consumed);
+  bool take_chunk_control(char c);
+  bool take_size_digit(char c);
+  bool end_size_line();
+  bool count_overhead();
+
+  limits limits_;
+  state state_ = state::head;
+  http_request request_;
+  refusal refusal_;
+  std::size_t scanned_ = 0;
+  std::size_t line_start_ = 0;
+  std::uint64_t remaining_ = 0;
+  std::size_t overhead_bytes_ = 0;
+  bool keep_alive_ = false;
+  bool http_1_0_ = false;
+  bool expects_continue_ = false;
+};
+
+} // namespace skep::net

@@ -1,0 +1,293 @@
+#include "runtime/node/node.hpp"
+
+#include "runtime/base/log.hpp"
+#include "runtime/cluster/loopback_wire.hpp"
+#include "runtime/config/option.hpp"
+#include "runtime/net/http_client.hpp"
+#include "runtime/telemetry/registry.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <map>
+#include <thread>
+
+namespace skep::rt {
+
+namespace {
+
+using config::option;
+
+// Actors are only told to end after the drain, so this is about letting go of what they hold.
+constexpr duration stop_timeout = 5s;
+
+const config::table<node_config>& node_table() {
+  static const config::table<node_config> rows{
+    option{"name", &node_config::name, "The node's name in logs, metrics and clusters."},
+    option{"threads", &node_config::threads, 0u, 256u,
+           "Threads that run actors; 0 takes one per core, at least 2."},
+    option{"throughput_max", &node_config::throughput_max, 1u, 100'000u,
+           "Messages an actor may handle before another gets its thread."},
+    option{"force_wire", &node_config::force_wire,
+           "Send every hop through codec and ZeroMQ, to prove both ways equal; slow."},
+    option{"debug_kill", &node_config::debug_kill,
+           "Allow POST /debug/kill?name=NAME, which crashes an actor on purpose."},
+    option{"drain_timeout_ms", &node_config::drain_timeout, std::chrono::milliseconds{0},
+           std::chrono::milliseconds{3'600'000},
+           "How long a stopping node lets running requests finish."},
+  };
+  return rows;
+}
+
+const config::table<supervision_config>& supervision_table() {
+  using std::chrono::milliseconds;
+  static const config::table<supervision_config> rows{
+    option{"restarts_max", &supervision_config::restarts_max, 0u, 1000u,
+           "Restarts within the window after which a supervisor gives up."},
+    option{"restarts_window_ms", &supervision_config::restarts_window, milliseconds{1000},
+           milliseconds{3'600'000}, "The window restarts are counted in."},
+    option{"backoff_min_ms", &supervision_config::backoff_min, milliseconds{1},
+           milliseconds{60'000}, "Upper end of the random delay before the first restart."},
+    option{"backoff_max_ms", &supervision_config::backoff_max, milliseconds{1},
+           milliseconds{600'000}, "The delay doubles with each restart up to this."},
+  };
+  return rows;
+}
+
+caf::actor_system_config& configure(caf::actor_system_config& caf_config, const node_config& from) {
+  const auto threads = from.threads != 0 ? std::size_t{from.threads}
+                                         : std::max<std::size_t>(2, std::thread::hardware_concurrency());
+  // One shared queue: an idle worker takes what another one's actor woke, at once.
+  caf_config.set("scheduler.policy", caf::atom("sharing"));
+  caf_config.set("scheduler.max-threads", threads);
+  caf_config.set("scheduler.max-throughput", std::size_t{from.throughput_max});
+  return caf_config;
+}
+
+supervisor_config rules_of(const supervision_config& from) {
+  supervisor_config rules;
+  rules.restarts_max = from.restarts_max;
+  rules.restarts_window = from.restarts_window;
+  rules.backoff_min = from.backoff_min;
+  rules.backoff_max = from.backoff_max;
+  rules.seed = std::random_device{}();
+  return rules;
+}
+
+} // namespace
+
+// -- the parts ------------------------------------------------------------------------------------------
+
+struct node::impl final : role_context {
+  impl(const config::document& doc, const node_config& n)
+    : document(doc),
+      options(n),
+      clock(true),
+      environment_(system, clock, metrics),
+      system(configure(caf_config, n)),
+      fetcher(net::fetch_config{}) {
+    status_.name = n.name;
+    status_.debug_kill = n.debug_kill;
+  }
+
+  // -- role_context -----------------------------------------------------------------------------------
+  environment& env() override {
+    return environment_;
+  }
+  const config::document& config() override {
+    return document;
+  }
+  node_status& status() override {
+    return status_;
+  }
+  net::http_client& fetch() override {
+    return fetcher;
+  }
+  const actor_kind& kind(const std::string& name, const mailbox_bounds& bounds) override {
+    auto& known = kinds[name];
+    if (!known)
+      known = std::make_unique<actor_kind>(metrics, name, bounds);
+    return *known;
+  }
+  caf::actor supervise(child_spec spec) override {
+    auto name = spec.name;
+    auto child = supervisor::start_child(environment_, std::move(spec));
+    auto handle = child.guard_handle;
+    environment_.directory().add(std::move(name), handle);
+    children.push_back(std::move(child));
+    return handle;
+  }
+  void on_drain(std::function<void()> fn) override {
+    drain_steps.push_back(std::move(fn));
+  }
+  void drained_when(std::function<bool()> check) override {
+    drain_checks.push_back(std::move(check));
+  }
+  void on_stop(std::function<void()> fn) override {
+    stop_steps.push_back(std::move(fn));
+  }
+
+  // -- life -------------------------------------------------------------------------------------------
+  expected<void> build(std::span<const role> roles);
+  child_spec role_spec(const std::string& name);
+  void watch_root();
+  void stop();
+
+  const config::document document;
+  const node_config options;
+  // Actors may end as late as in the system's destructor, so what they use stands before it.
+  node_status status_;
+  caf::actor_system_config caf_config;
+  telemetry::registry metrics;
+  std::map<std::string, std::unique_ptr<actor_kind>> kinds;
+  timers clock;
+  environment environment_;
+  caf::actor_system system;
+  net::http_client fetcher;
+  std::vector<supervisor::child> children; // Of the role being built.
+  std::vector<supervisor::child> role_supervisors;
+  caf::actor root;
+  std::vector<std::function<void()>> drain_steps;
+  std::vector<std::function<bool()>> drain_checks;
+  std::vector<std::function<void()>> stop_steps;
+};
+
+expected<void> node::impl::build(std::span<const role> roles) {
+  if (options.force_wire) {
+    auto wire = loopback_wire::start(environment_, loopback_wire::delivery::at_once);
+    if (!wire)
+      return fail(wire.error());
+    environment_.use_wire(*wire);
+  }
+  for (const auto& each : roles) {
+    if (auto done = each.build(*this); !done)
+      return done;
+    role_supervisors.push_back(supervisor::start_child(environment_, role_spec(each.name)));
+  }
+  const auto rules = rules_of(document.get<supervision_config>("supervision"));
+  root = supervisor::start_over(environment_, kind("supervisor", {}), rules,
+                                std::exchange(role_supervisors, {}));
+  watch_root();
+  return {};
+}
+
+/// A role's supervisor as a child of the root. The first start takes the children that build()
+/// started; a later one starts them again behind the same guards.
+child_spec node::impl::role_spec(const std::string& name) {
+  const auto& supervisors = kind("supervisor", {});
+  const auto rules = rules_of(document.get<supervision_config>("supervision"));
+  auto mine = std::make_shared<std::vector<supervisor::child>>(std::exchange(children, {}));
+  auto first = std::make_shared<bool>(true);
+  child_spec spec;
+  spec.name = "supervisor/" + name;
+  spec.guard.use_breaker = false;
+  spec.start = [this, mine, first, rules, &supervisors] {
+    if (!std::exchange(*first, false)) {
+      for (auto& child : *mine) {
+        child.instance = child.spec.start();
+        guard::of(child.guard_handle).put(child.instance);
+      }
+    }
+    return supervisor::start_over(environment_, supervisors, rules, *mine);
+  };
+  return spec;
+}
+
+void node::impl::watch_root() {
+  root->attach_functor([this](const caf::error& why) {
+    if (status_.phase.load() == node_phase::draining || !why)
+      return;
+    log::error("the root supervisor gave up; the node is failing");
+    status_.phase.store(node_phase::failed);
+  });
+}
+
+void node::impl::stop() {
+  status_.phase.store(node_phase::draining);
+  for (auto step = stop_steps.rbegin(); step != stop_steps.rend(); ++step)
+    (*step)();
+  stop_steps.clear();
+  environment_.directory().clear();
+  for (auto& child : role_supervisors)
+    caf::anon_send_exit(child.instance, caf::exit_reason::user_shutdown);
+  for (auto& child : children)
+    caf::anon_send_exit(child.instance, caf::exit_reason::user_shutdown);
+  role_supervisors.clear();
+  children.clear();
+  if (root)
+    caf::anon_send_exit(std::exchange(root, nullptr), caf::exit_reason::user_shutdown);
+  environment_.use_wire(nullptr);
+  const auto deadline = skep::clock::now() + stop_timeout;
+  while (environment_.live_actors() > 0 && skep::clock::now() < deadline)
+    std::this_thread::sleep_for(1ms);
+  if (environment_.live_actors() > 0)
+    log::warn("{} actors did not end in time", environment_.live_actors());
+}
+
+// -- node -----------------------------------------------------------------------------------------------
+
+config::schema node::schema_of(std::span<const role> roles) {
+  config::schema accepted;
+  accepted.section("node", config::cardinality::one, node_table(), "The process.");
+  accepted.section("supervision", config::cardinality::one, supervision_table(),
+                   "How failed actors are restarted.");
+  for (const auto& each : roles)
+    if (each.declare)
+      each.declare(accepted);
+  return accepted;
+}
+
+expected<std::unique_ptr<node>> node::start(const config::document& config,
+                                            std::span<const role> roles) {
+  auto state = std::make_unique<impl>(config, config.get<node_config>("node"));
+  auto made = std::unique_ptr<node>{new node{std::move(state)}};
+  try {
+    if (auto done = made->impl_->build(roles); !done)
+      return fail(done.error());
+  } catch (const std::exception& e) {
+    return fail(errc::actor_failed, std::string{"the node did not start: "} + e.what());
+  }
+  made->impl_->status_.phase.store(node_phase::ready);
+  return made;
+}
+
+node::node(std::unique_ptr<impl> state) : impl_(std::move(state)) {
+}
+
+node::~node() {
+  impl_->stop();
+}
+
+node_status& node::status() {
+  return impl_->status_;
+}
+
+environment& node::env() {
+  return impl_->environment_;
+}
+
+std::chrono::milliseconds node::drain_timeout() const {
+  return impl_->options.drain_timeout;
+}
+
+bool node::drain() {
+  impl_->status_.phase.store(node_phase::draining);
+  for (auto step = impl_->drain_steps.rbegin(); step != impl_->drain_steps.rend(); ++step)
+    (*step)();
+  const auto deadline = skep::clock::now() + impl_->options.drain_timeout;
+  const auto done = [this] {
+    return std::all_of(impl_->drain_checks.begin(), impl_->drain_checks.end(),
+                       [](const auto& check) { return check(); });
+  };
+  while (!done()) {
+    if (skep::clock::now() >= deadline)
+      return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+} // namespace skep::rt

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "runtime/actor/environment.hpp"
+#include "runtime/actor/supervisor.hpp"
+#include "runtime/base/expected.hpp"
+#include "runtime/config/document.hpp"
+#include "runtime/config/schema.hpp"
+#include "runtime/node/status.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace skep::net {
+class http_client;
+} // namespace skep::net
+
+namespace skep::rt {
+
+class node;
+
+/// What a role may do while its part of the node is built. Lives for the duration of build() only.
+class role_context {
+public:
+  virtual ~role_context() = default;
+
+  virtual environment& env() = 0;
+  virtual const config::document& config() = 0;
+  virtual node_status& status() = 0;
+  /// The node's one fetch thread.
+  virtual net::http_client& fetch() = 0;
+  /// A kind that lives as long as the node; the same name gives the same kind.
+  virtual const actor_kind& kind(const std::string& name, const mailbox_bounds& bounds) = 0;
+
+  /// Starts a child under this role's supervisor and publishes its guard under the spec's name.
+  /// Throws what the spec's start throws.
+  virtual caf::actor supervise(child_spec spec) = 0;
+  /// Runs when the drain begins, in the reverse order of roles; must not block.
+  virtual void on_drain(std::function<void()> fn) = 0;
+  /// The drain waits (up to its deadline) until every check says true.
+  virtual void drained_when(std::function<bool()> check) = 0;
+  /// Runs when the node stops, after the drain and before the actors end.
+  virtual void on_stop(std::function<void()> fn) = 0;
+};
+
+/// One kind of actor as the node knows it: which options it has and how it is built from them. The
+/// node looks roles up in the order given and knows no kind by name.
+struct role {
+  std::string name;
+  /// Adds the role's sections to what a configuration may have.
+  std::function<void(config::schema&)> declare;
+  /// Starts what the configuration asks for; a failure keeps the node from starting.
+  std::function<expected<void>(role_context&)> build;
+};
+
+} // namespace skep::rt
