@@ -67,7 +67,7 @@ void member(std::string& out, std::string_view key, std::string_view text) {
   out += '"';
   out += key;
   out += "\":";
-  out += quoted(text);
+  out += json_text(text);
 }
 
 tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
@@ -194,10 +194,10 @@ std::string write_choice(const msg::chat_choice& choice) {
   std::string out = "{\"index\":" + std::to_string(choice.index) + ",\"message\":{";
   member(out, "role", choice.role);
   out += ",\"content\":";
-  out += choice.content_null ? "null" : quoted(choice.content);
+  out += choice.content_null ? "null" : json_text(choice.content);
   splice(out, choice.message_rest);
   out += "},\"finish_reason\":";
-  out += choice.finish_reason.empty() ? "null" : quoted(choice.finish_reason);
+  out += choice.finish_reason.empty() ? "null" : json_text(choice.finish_reason);
   splice(out, choice.rest);
   return out + "}";
 }
@@ -229,7 +229,7 @@ tl::unexpected<failure> no_answer(const std::string& detail) {
 
 } // namespace
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
   return text_of(json(text));
 }
 
@@ -369,7 +369,7 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
     out.append(chunk.delta_rest, 1, chunk.delta_rest.size() - 2);
   }
   out += "},\"finish_reason\":";
-  out += chunk.finish_reason.empty() ? "null" : quoted(chunk.finish_reason);
+  out += chunk.finish_reason.empty() ? "null" : json_text(chunk.finish_reason);
   splice(out, chunk.rest);
   return out + "}" + tail_;
 }
@@ -390,9 +390,9 @@ std::string write_error(std::string_view message, std::string_view type, std::st
   out += ',';
   member(out, "type", type);
   out += ",\"param\":";
-  out += param.empty() ? "null" : quoted(param);
+  out += param.empty() ? "null" : json_text(param);
   out += ",\"code\":";
-  out += code.empty() ? "null" : quoted(code);
+  out += code.empty() ? "null" : json_text(code);
   return out + "}}";
 }
 

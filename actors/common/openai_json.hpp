@@ -88,6 +88,6 @@ struct provider_error {
 provider_error read_error(std::string_view json);
 
 /// Text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
-std::string quoted(std::string_view text);
+std::string json_text(std::string_view text);
 
 } // namespace skep::actors

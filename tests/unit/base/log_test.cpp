@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-namespace log = skep::log;
+using namespace skep;
 
 namespace {
 
@@ -278,12 +279,12 @@ TEST_CASE("wrong set-ups are refused and leave the log as it was", "[base][log]"
   bad.queue_max = 0;
   const auto no_queue = log::init(bad);
   REQUIRE_FALSE(no_queue);
-  CHECK(no_queue.error().code == skep::errc::bad_config);
+  CHECK(no_queue.error().code == errc::bad_config);
   bad = folder.config();
   bad.file = folder.file() + "/is/no/folder";
   const auto no_file = log::init(bad);
   REQUIRE_FALSE(no_file);
-  CHECK(no_file.error().code == skep::errc::bad_config);
+  CHECK(no_file.error().code == errc::bad_config);
   log::info("still here");
   CHECK(folder.lines().size() == 1);
 }
@@ -311,6 +312,18 @@ TEST_CASE("a field whose formatting throws loses its event and nothing else", "[
   log::info("next");
   CHECK(log::dropped() == lost + 1);
   CHECK(folder.lines().size() == 1);
+}
+
+TEST_CASE("lines a full disk refuses are counted", "[base][log]") {
+  const log_folder folder;
+  auto config = folder.config();
+  config.file = "/dev/full";
+  const auto lost = log::dropped();
+  REQUIRE(log::init(config));
+  for (int i = 0; i < 10; ++i)
+    log::info("line {}", i);
+  log::shutdown();
+  CHECK(log::dropped() == lost + 10);
 }
 
 TEST_CASE("redacted shows a length only", "[base][log]") {

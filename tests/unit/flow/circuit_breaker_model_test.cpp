@@ -19,14 +19,29 @@ constexpr std::size_t pending_max = 3; // Calls out at once: one more than there
 constexpr int acquires_max = 2;        // Per tick; keeps the window's counts, so the space, finite.
 constexpr std::size_t depth_max = 100; // The exploration must run dry before this.
 
+/// A call that is out, with what the observer knows of its admission.
+struct call_out {
+  admission call;
+  int era;
+  time_point since;
+};
+
 /// A world: the breaker, the calls that are out, and what an observer may expect of it.
 struct world {
   circuit_breaker breaker;
   time_point now = start;
   int acquires = 0;
-  std::vector<admission> pending;
+  std::vector<call_out> pending;
+  int era = 0;                      // Counts the changes of state the observer has seen.
   time_point closed_to_all_until{}; // Set when the observer sees it trip.
+  time_point hinted_until{};        // The farthest retry-after since the last success.
   std::uint32_t openings = 0;       // Since the observer last saw it closed.
+
+  /// Judged without looking at generations: the breaker has changed since, or the permit ran out.
+  bool stale(const call_out& out) const {
+    auto expired = out.call.permit != 0 && now - out.since >= breaker.config().permit_ttl;
+    return out.era != era || expired;
+  }
 };
 
 breaker_config tiny(std::uint32_t permits_max, std::uint32_t successes_min) {
@@ -46,22 +61,21 @@ breaker_config tiny(std::uint32_t permits_max, std::uint32_t successes_min) {
 
 std::vector<std::int64_t> digest(const world& w) {
   auto out = w.breaker.fingerprint(w.now);
-  auto probe = w.breaker;
-  // A refused acquire shows the present generation without changing anything that matters here.
-  auto generation = probe.acquire(w.now).generation;
-  for (const auto& call : w.pending) {
-    auto fresh = call.generation == generation;
-    out.push_back(fresh ? call.permit != 0 : -1);
-    if (!fresh || call.permit == 0)
+  auto left = [&w](time_point until) { return std::max<std::int64_t>(0, (until - w.now).count()); };
+  for (const auto& p : w.pending) {
+    out.push_back(w.stale(p) ? -1 : p.call.permit != 0);
+    if (w.stale(p) || p.call.permit == 0)
       continue;
-    // Which lease it holds, if it still holds one, shows in what giving it back would leave.
+    out.push_back((w.now - p.since).count());
+    // Which lease it holds shows in what giving it back would leave.
     auto without = w.breaker;
-    without.settle(call, ignored, w.now);
+    without.settle(p.call, ignored, w.now);
     auto rest = without.fingerprint(w.now);
     out.insert(out.end(), rest.begin(), rest.end());
   }
   out.push_back(w.acquires);
-  out.push_back(std::max<std::int64_t>(0, (w.closed_to_all_until - w.now).count()));
+  out.push_back(left(w.closed_to_all_until));
+  out.push_back(left(w.hinted_until));
   out.push_back(std::min(w.openings, 4u));
   return out;
 }
@@ -71,7 +85,7 @@ public:
   explicit explorer(breaker_config config) : config_(config) {}
 
   void run() {
-    visit({circuit_breaker{config_}, start, 0, {}, {}, 0});
+    visit({.breaker = circuit_breaker{config_}, .pending = {}});
     for (std::size_t depth = 0; !frontier_.empty(); ++depth) {
       REQUIRE(depth < depth_max);
       auto level = std::move(frontier_);
@@ -115,8 +129,10 @@ private:
   }
 
   void visit_after_tick(world w) {
+    auto before = w.breaker.state(w.now);
     w.now += tick;
     w.acquires = 0;
+    w.era += w.breaker.state(w.now) != before;
     visit(std::move(w));
   }
 
@@ -131,31 +147,46 @@ private:
     check((call.permit != 0) == (call.granted && before == breaker_state::half_open));
     ++w.acquires;
     if (call.granted)
-      w.pending.push_back(call);
+      w.pending.push_back({call, w.era, w.now});
     visit(std::move(w));
   }
 
   void visit_after_settle(world w, std::size_t i, breaker_outcome outcome, duration hint) {
     auto before = w.breaker.state(w.now);
-    w.breaker.settle(w.pending[i], outcome, w.now, hint);
+    auto p = w.pending[i];
     w.pending.erase(w.pending.begin() + static_cast<std::ptrdiff_t>(i));
+    w.breaker.settle(p.call, outcome, w.now, hint);
     auto after = w.breaker.state(w.now);
-    check(after == before || outcome != ignored);
-    if (after == breaker_state::open && before != breaker_state::open) {
+    if (!w.stale(p))
+      observe_result(w, before, after, outcome, hint);
+    else
+      check(after == before);
+    visit(std::move(w));
+  }
+
+  void observe_result(world& w, breaker_state before, breaker_state after, breaker_outcome outcome,
+                      duration hint) {
+    if (outcome == failure && hint > duration::zero())
+      w.hinted_until = std::max(w.hinted_until, w.now + std::min(hint, config_.retry_after_max));
+    if (outcome == success)
+      w.hinted_until = {};
+    if (before == breaker_state::half_open && outcome == failure)
+      check(after == breaker_state::open);
+    if (after == before)
+      return;
+    ++w.era;
+    if (after == breaker_state::open) {
       check(outcome == failure);
       auto doubled
         = std::min<duration>(config_.open_min * (1 << std::min(w.openings, 8u)), config_.open_max);
-      auto wait = w.breaker.retry_after(w.now);
-      check(wait >= std::max<duration>(doubled, std::min<duration>(hint, config_.retry_after_max)));
-      check(wait <= std::max<duration>(doubled, config_.retry_after_max));
+      w.closed_to_all_until = std::max(w.now + doubled, w.hinted_until);
+      check(w.breaker.retry_after(w.now) == w.closed_to_all_until - w.now);
       ++w.openings;
-      w.closed_to_all_until = w.now + wait;
-    }
-    if (after == breaker_state::closed && before != breaker_state::closed) {
+    } else {
       check(before == breaker_state::half_open && outcome == success);
       w.openings = 0;
     }
-    visit(std::move(w));
+    w.hinted_until = {};
   }
 
   void check_bounds(const world& w) {
@@ -168,17 +199,14 @@ private:
     check((w.now < w.closed_to_all_until) == (w.breaker.state(w.now) == breaker_state::open));
   }
 
-  /// Judged by the observer's own idea of stale: refused, or admitted before the last change.
   void check_stale_results_change_nothing(const world& w) {
     auto before = w.breaker.fingerprint(w.now);
-    auto generation = circuit_breaker{w.breaker}.acquire(w.now).generation;
     for (auto outcome : {success, failure, ignored}) {
       auto b = w.breaker;
-      b.settle({true, 1, generation - 1, {}}, outcome, w.now, 9 * tick);
-      b.settle({false, 0, generation, {}}, outcome, w.now, 9 * tick);
-      for (const auto& call : w.pending)
-        if (call.generation != generation)
-          b.settle(call, outcome, w.now, 9 * tick);
+      b.settle(admission{}, outcome, w.now, 9 * tick); // Refused, so never sent.
+      for (const auto& p : w.pending)
+        if (w.stale(p))
+          b.settle(p.call, outcome, w.now, 9 * tick);
       check(b.fingerprint(w.now) == before);
     }
   }
