@@ -2,6 +2,7 @@
 
 #include "actors/agent/prompt.hpp"
 #include "messages/codec.hpp"
+#include "messages/core.hpp"
 
 #include <algorithm>
 

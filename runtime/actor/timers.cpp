@@ -4,6 +4,7 @@
 #include "runtime/base/timer_wheel.hpp"
 
 #include <caf/abstract_actor.hpp>
+#include <caf/actor_cast.hpp>
 #include <caf/mailbox_element.hpp>
 
 #include <atomic>
@@ -97,7 +98,7 @@ time_point timers::now() const noexcept {
 
 timer_handle timers::set(time_point deadline, const caf::strong_actor_ptr& who, std::uint64_t key) {
   std::unique_lock guard{impl_->mutex};
-  const auto id = impl_->wheel.add(deadline, target{caf::weak_actor_ptr{who}, key});
+  const auto id = impl_->wheel.add(deadline, target{caf::actor_cast<caf::weak_actor_ptr>(who), key});
   if (impl_->real && deadline < impl_->wake_at) {
     impl_->wake_at = deadline;
     guard.unlock();

@@ -31,9 +31,12 @@ struct writer {
   std::shared_ptr<spdlog::async_logger> logger;
 };
 
-/// Everything the log remembers. Never destroyed, so that destructors of other statics can log.
+// Apart from the rest, so that an event nobody wants costs one load and no more.
+constinit std::atomic<level> threshold{level::info};
+
+/// Everything else the log remembers. Never destroyed, so that destructors of other statics can
+/// log.
 struct log_state {
-  std::atomic<log::level> threshold{log::level::info};
   std::atomic<std::uint64_t> lost{0}; // Not writable, or overwritten in queues that are gone.
   std::shared_mutex mutex;
   log_config config;              // GUARDED_BY(mutex)
@@ -192,7 +195,7 @@ expected<void> init(const log_config& config) try {
     const std::unique_lock lock{s.mutex};
     s.config = config;
     s.target.swap(made);
-    s.threshold.store(config.level, std::memory_order_relaxed);
+    threshold.store(config.level, std::memory_order_relaxed);
   }
   retire(std::move(made));
   return {};
@@ -209,7 +212,7 @@ void shutdown() noexcept {
     const std::unique_lock lock{s.mutex};
     s.target.swap(old);
     s.config = log_config{};
-    s.threshold.store(level::info, std::memory_order_relaxed);
+    threshold.store(level::info, std::memory_order_relaxed);
   }
   retire(std::move(old));
 }
@@ -234,7 +237,7 @@ std::size_t queue_max() noexcept {
 }
 
 bool enabled(level l) noexcept {
-  return l >= state().threshold.load(std::memory_order_relaxed) && l != level::off;
+  return l >= threshold.load(std::memory_order_relaxed) && l != level::off;
 }
 
 std::string redacted(std::string_view secret) {

@@ -17,6 +17,7 @@ wire_types::wire_types() {
   add_all(*this, core_messages{});
   add_all(*this, chat_messages{});
   add_all(*this, cache_messages{});
+  add_all(*this, provider_messages{});
 }
 
 const wire_type* wire_types::find(std::uint32_t tag) const {

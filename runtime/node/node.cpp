@@ -4,6 +4,7 @@
 #include "runtime/cluster/loopback_wire.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/net/http_client.hpp"
+#include "runtime/telemetry/process_metrics.hpp"
 #include "runtime/telemetry/registry.hpp"
 
 #include <caf/actor_system.hpp>
@@ -57,6 +58,25 @@ const config::table<supervision_config>& supervision_table() {
   return rows;
 }
 
+const config::table<log::log_config>& log_table() {
+  static const config::table<log::log_config> rows{
+    option{"level", &log::log_config::level,
+           {{"debug", log::level::debug},
+            {"info", log::level::info},
+            {"warn", log::level::warn},
+            {"error", log::level::error},
+            {"off", log::level::off}},
+           "Events below this are not logged."},
+    option{"json", &log::log_config::json, "One JSON object a line instead of text."},
+    option{"queue_max", &log::log_config::queue_max, std::size_t{1}, std::size_t{1} << 20,
+           "Lines waiting for the writer; when full, the oldest is overwritten and counted."},
+    option{"text_bytes", &log::log_config::text_bytes_max, std::size_t{64}, std::size_t{1} << 20,
+           "Longer events are cut."},
+    option{"file", &log::log_config::file, "File to append to; empty: stderr."},
+  };
+  return rows;
+}
+
 caf::actor_system_config& configure(caf::actor_system_config& caf_config, const node_config& from) {
   const auto threads = from.threads != 0 ? std::size_t{from.threads}
                                          : std::max<std::size_t>(2, std::thread::hardware_concurrency());
@@ -88,7 +108,8 @@ struct node::impl final : role_context {
       clock(true),
       environment_(system, clock, metrics),
       system(configure(caf_config, n)),
-      fetcher(net::fetch_config{}) {
+      fetcher(net::fetch_config{}),
+      process(metrics, telemetry::build_info{SKEP_VERSION, SKEP_BUILD_TYPE}) {
     status_.name = n.name;
     status_.debug_kill = n.debug_kill;
   }
@@ -147,6 +168,7 @@ struct node::impl final : role_context {
   environment environment_;
   caf::actor_system system;
   net::http_client fetcher;
+  telemetry::process_metrics process;
   std::vector<supervisor::child> children; // Of the role being built.
   std::vector<supervisor::child> role_supervisors;
   caf::actor root;
@@ -234,6 +256,7 @@ config::schema node::schema_of(std::span<const role> roles) {
   accepted.section("node", config::cardinality::one, node_table(), "The process.");
   accepted.section("supervision", config::cardinality::one, supervision_table(),
                    "How failed actors are restarted.");
+  accepted.section("log", config::cardinality::one, log_table(), "The log.");
   for (const auto& each : roles)
     if (each.declare)
       each.declare(accepted);

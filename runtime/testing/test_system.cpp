@@ -1,5 +1,6 @@
 #include "runtime/testing/test_system.hpp"
 
+#include "messages/core.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
 #include "runtime/telemetry/registry.hpp"
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/context.hpp"
 #include "messages/message.hpp"
 #include "runtime/actor/environment.hpp"
 #include "runtime/base/expected.hpp"

@@ -2,6 +2,7 @@
 
 // Small actors that the actor and wire tests send to.
 #include "messages/chat.hpp"
+#include "messages/core.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 
 #include <list>

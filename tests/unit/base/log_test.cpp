@@ -11,8 +11,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <regex>
-#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -81,6 +79,18 @@ private:
   int kept_;
 };
 
+/// What follows the time stamp of a line; throws when it does not start with one like
+/// 2026-11-21T04:41:44.123Z.
+std::string after_time(const std::string& line) {
+  const std::string shape = "dddd-dd-ddTdd:dd:dd.dddZ";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const char c = i < line.size() ? line[i] : '?';
+    if (shape[i] == 'd' ? c < '0' || c > '9' : c != shape[i])
+      throw std::runtime_error{"no time stamp: " + line};
+  }
+  return line.substr(shape.size());
+}
+
 /// Counts how often it is formatted.
 struct probe {
   int* formatted;
@@ -108,11 +118,9 @@ TEST_CASE("a text line has time, level, request id and text", "[base][log]") {
   log::error("plain");
   const auto lines = folder.lines();
   REQUIRE(lines.size() == 3);
-  const std::string time = R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)";
-  CHECK(std::regex_match(
-    lines[0], std::regex{time + R"( info \[-\] breaker openai opened after 5 failures)"}));
-  CHECK(std::regex_match(lines[1], std::regex{time + R"( warn \[0190-ab\] cut after 3 chunks)"}));
-  CHECK(std::regex_match(lines[2], std::regex{time + R"( error \[-\] plain)"}));
+  CHECK(after_time(lines[0]) == " info [-] breaker openai opened after 5 failures");
+  CHECK(after_time(lines[1]) == " warn [0190-ab] cut after 3 chunks");
+  CHECK(after_time(lines[2]) == " error [-] plain");
 }
 
 TEST_CASE("a JSON line is one object with ts, level, msg and request_id", "[base][log]") {
@@ -126,7 +134,7 @@ TEST_CASE("a JSON line is one object with ts, level, msg and request_id", "[base
   CHECK(first.at("msg") == "said \"h\xC3\xA9llo\n\" \\ 1");
   CHECK(first.at("level") == "info");
   CHECK(first.at("request_id") == "0190-ab");
-  CHECK(first.at("ts").get<std::string>().size() == 24);
+  CHECK(after_time(first.at("ts").get<std::string>()).empty());
   const auto second = nlohmann::json::parse(lines[1]);
   CHECK(second.at("level") == "error");
   CHECK_FALSE(second.contains("request_id"));
@@ -206,11 +214,13 @@ TEST_CASE("lines of four threads arrive whole and each thread's in order", "[bas
   REQUIRE(lines.size() == 4000);
   CHECK(log::dropped() == lost);
   int next[4] = {};
-  const std::regex shape{R"(.* info \[-\] thread (\d) line (\d+))"};
   for (const auto& line : lines) {
-    std::smatch m;
-    REQUIRE(std::regex_match(line, m, shape));
-    REQUIRE(std::stoi(m[2]) == next[std::stoi(m[1])]++);
+    int thread = -1;
+    int number = -1;
+    REQUIRE(std::sscanf(after_time(line).c_str(), " info [-] thread %d line %d", &thread, &number)
+            == 2);
+    REQUIRE((thread >= 0 && thread < 4));
+    REQUIRE(number == next[thread]++);
   }
 }
 

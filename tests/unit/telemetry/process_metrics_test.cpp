@@ -31,7 +31,8 @@ TEST_CASE("touched memory shows in the resident bytes", "[telemetry][process]") 
   const auto after = read_process_usage().resident_bytes;
   CHECK(block[size / 2] == 1);
   CHECK(after >= before + size / 2);
-  CHECK(after < before + 4 * size);
+  // Sanitizers keep shadow memory beside it; a wrong unit would be off by far more.
+  CHECK(after < before + 16 * size);
 }
 
 TEST_CASE("burned time shows in the cpu seconds", "[telemetry][process]") {

@@ -1,0 +1,47 @@
+#include "actors/roles.hpp"
+#include "cli/commands.hpp"
+#include "cli/load.hpp"
+#include "runtime/config/emit.hpp"
+#include "runtime/config/loader.hpp"
+#include "runtime/node/node.hpp"
+
+#include <fmt/core.h>
+
+namespace skep::cli {
+
+std::optional<config::document> load_config(const std::string& path,
+                                            const std::vector<std::string>& sets,
+                                            std::span<const rt::role> roles) {
+  auto loaded = config::load_file(rt::node::schema_of(roles), path,
+                                  config::environment::of_process(), sets);
+  if (loaded)
+    return std::move(*loaded);
+  fmt::print(stderr, "{}\n", to_string(loaded.error()));
+  return std::nullopt;
+}
+
+int check(const check_options& options) {
+  const auto roles = actors::all_roles();
+  if (options.all_options) {
+    fmt::print("{}", config::all_options_toml(rt::node::schema_of(roles)));
+    return exit_ok;
+  }
+  if (options.markdown) {
+    fmt::print("{}", config::markdown(rt::node::schema_of(roles)));
+    return exit_ok;
+  }
+  if (options.config.empty()) {
+    fmt::print(stderr, "skep check: name a configuration file\n");
+    return exit_usage;
+  }
+  const auto document = load_config(options.config, options.sets, roles);
+  if (!document)
+    return exit_usage;
+  if (options.dump)
+    fmt::print("{}", config::dump(*document));
+  else
+    fmt::print("{}: well-formed\n", options.config);
+  return exit_ok;
+}
+
+} // namespace skep::cli

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "runtime/config/document.hpp"
+#include "runtime/node/role.hpp"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace skep::cli {
+
+/// Reads a configuration for these roles. On failure every problem is printed to stderr, one a line
+/// as file:line:col: message, and nothing is returned.
+std::optional<config::document> load_config(const std::string& path,
+                                            const std::vector<std::string>& sets,
+                                            std::span<const rt::role> roles);
+
+} // namespace skep::cli

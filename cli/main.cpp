@@ -1,0 +1,64 @@
+#include "cli/commands.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include <functional>
+
+namespace {
+
+using namespace skep::cli;
+
+void add_run(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("run", "Start a node from a configuration file");
+  auto options = std::make_shared<run_options>();
+  command->add_option("config", options->config, "TOML file")->required();
+  command->add_option("--listen", options->listen, "ADDR:PORT instead of gateway.listen; port 0 lets the system choose");
+  command->add_option("--set", options->sets, "key=value, stronger than file and environment")
+    ->allow_extra_args(false);
+  command->add_option("--ready-file", options->ready_file,
+                      "Write the bound address here once the node is ready");
+  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+void add_check(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("check", "Check a configuration without starting anything");
+  auto options = std::make_shared<check_options>();
+  command->add_option("config", options->config, "TOML file");
+  command->add_option("--set", options->sets, "key=value, stronger than file and environment")
+    ->allow_extra_args(false);
+  command->add_flag("--dump", options->dump, "Print the configuration in force");
+  command->add_flag("--all-options", options->all_options, "Print a file with every option");
+  command->add_flag("--markdown", options->markdown, "Print every option as a Markdown page");
+  command->callback([options, &chosen] { chosen = [options] { return check(*options); }; });
+}
+
+void add_status(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("status", "Show how a running node is doing");
+  auto url = std::make_shared<std::string>("http://127.0.0.1:8080");
+  command->add_option("url", *url, "The node's address")->capture_default_str();
+  command->callback([url, &chosen] { chosen = [url] { return status(*url); }; });
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"skep: an actor runtime for AI-agent back ends"};
+  app.require_subcommand(1);
+  std::function<int()> chosen;
+  add_run(app, chosen);
+  add_check(app, chosen);
+  add_status(app, chosen);
+  app.add_subcommand("version", "Print the version")->callback([&chosen] {
+    chosen = [] {
+      fmt::print("skep {}\n", SKEP_VERSION);
+      return exit_ok;
+    };
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? exit_ok : exit_usage;
+  }
+  return chosen();
+}

@@ -1,0 +1,113 @@
+#include "actors/roles.hpp"
+#include "cli/commands.hpp"
+#include "cli/load.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/node/node.hpp"
+
+#include <fmt/core.h>
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+
+namespace skep::cli {
+
+namespace {
+
+// How often the main thread looks whether the node failed by itself.
+constexpr timespec look_interval{0, 200'000'000};
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+/// Written beside and renamed, so that whoever waits for the file never reads half of it.
+bool write_ready_file(const std::string& path, const std::string& endpoint) {
+  const auto partial = path + ".partial";
+  {
+    std::ofstream out{partial};
+    out << endpoint << '\n';
+    if (!out.flush())
+      return false;
+  }
+  std::error_code failed;
+  std::filesystem::rename(partial, path, failed);
+  return !failed;
+}
+
+/// Until a signal (its number) or the node's own failure (0).
+int wait_for_end(const rt::node_status& status) {
+  const auto set = stop_signals();
+  for (;;) {
+    if (const int signal = sigtimedwait(&set, nullptr, &look_interval); signal > 0)
+      return signal;
+    if (status.phase.load() == rt::node_phase::failed)
+      return 0;
+  }
+}
+
+/// A second signal during the drain ends the process at once.
+void let_signals_kill() {
+  const auto set = stop_signals();
+  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+int serve(const run_options& options, rt::node& node) {
+  const auto& endpoint = node.status().endpoint;
+  fmt::print("skep: listening on http://{}\n", endpoint);
+  std::fflush(stdout);
+  if (!options.ready_file.empty() && !write_ready_file(options.ready_file, endpoint)) {
+    fmt::print(stderr, "skep: cannot write the ready file {}\n", options.ready_file);
+    return exit_failed;
+  }
+  const int signal = wait_for_end(node.status());
+  if (signal == 0) {
+    log::error("the node failed; stopping");
+    return exit_failed;
+  }
+  log::info("signal {}: draining, at most {} ms", signal, node.drain_timeout().count());
+  let_signals_kill();
+  const bool whole = node.drain();
+  log::info("{}", whole ? "drained: every request was finished" : "the drain timed out; cutting what still runs");
+  return exit_ok;
+}
+
+} // namespace
+
+int run(const run_options& options) {
+  const auto roles = actors::all_roles();
+  auto sets = options.sets;
+  if (!options.listen.empty())
+    sets.push_back("gateway.listen=\"" + options.listen + "\"");
+  const auto document = load_config(options.config, sets, roles);
+  if (!document)
+    return exit_usage;
+  if (auto done = log::init(document->get<log::log_config>("log")); !done) {
+    fmt::print(stderr, "skep: {}\n", to_string(done.error()));
+    return exit_usage;
+  }
+  // Before any thread starts, so that all of them leave the signals to this one.
+  const auto set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  int code = exit_failed;
+  if (auto node = rt::node::start(*document, roles)) {
+    code = serve(options, **node);
+  } else {
+    fmt::print(stderr, "{}\n", node.error().detail);
+    if (node.error().code == errc::bad_config)
+      code = exit_usage;
+  }
+  log::shutdown();
+  return code;
+}
+
+} // namespace skep::cli

@@ -1,0 +1,35 @@
+#include "messages/codec_impl.hpp"
+#include "messages/families.hpp"
+
+namespace skep {
+
+namespace detail {
+
+std::string field_name(std::string_view list, std::size_t n) {
+  while (n > 0 && !list.empty()) {
+    const auto comma = list.find(',');
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+    --n;
+  }
+  list = list.substr(0, list.find(','));
+  list.remove_prefix(std::min(list.find_first_not_of(' '), list.size()));
+  return std::string{list};
+}
+
+} // namespace detail
+
+SKEP_CODEC(msg::failure_reply)
+SKEP_CODEC(msg::ack)
+SKEP_CODEC(msg::chat_request)
+SKEP_CODEC(msg::chat_reply)
+SKEP_CODEC(msg::chat_open)
+SKEP_CODEC(msg::chat_chunk)
+SKEP_CODEC(msg::chat_end)
+SKEP_CODEC(msg::cache_get_request)
+SKEP_CODEC(msg::cache_get_reply)
+SKEP_CODEC(msg::cache_put_request)
+SKEP_CODEC(msg::cache_clear_request)
+SKEP_CODEC(msg::models_request)
+SKEP_CODEC(msg::models_reply)
+
+} // namespace skep
