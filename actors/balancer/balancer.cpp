@@ -11,8 +11,8 @@ namespace skep::actors {
 
 namespace {
 
-// Picks that fall on members whose guards would refuse; then the last one stands and says why.
-constexpr int picks_max = 4;
+// Picks that may fall on members whose guards would refuse before all members are looked at.
+constexpr int picks_max = 2;
 
 flow::rng& thread_rng() {
   thread_local flow::rng random{std::random_device{}()};
@@ -59,14 +59,21 @@ caf::behavior balancer::make_behavior() {
 
 std::optional<flow::picker::slot_index> balancer::pick() noexcept {
   auto& random = thread_rng();
-  std::optional<flow::picker::slot_index> slot;
-  for (int tries = 1; tries <= picks_max; ++tries) {
-    slot = picker_.take(random);
-    if (!slot || tries == picks_max || ready(members_[*slot].handle))
-      break;
+  for (int tries = 0; tries < picks_max; ++tries) {
+    const auto slot = picker_.take(random);
+    if (!slot || ready(members_[*slot].handle))
+      return slot;
     picker_.release(*slot);
   }
-  return slot;
+  // Several members refuse: look at all of them, from a random one on.
+  const auto count = static_cast<std::uint32_t>(members_.size());
+  const auto start = random.below(count);
+  for (std::uint32_t n = 0; n < count; ++n) {
+    const auto slot = (start + n) % count;
+    if (ready(members_[slot].handle) && picker_.take_slot(slot))
+      return slot;
+  }
+  return picker_.take(random); // All refuse: this one says why.
 }
 
 void balancer::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {

@@ -188,7 +188,14 @@ caf::invoke_message_result bounded_actor::consume(caf::mailbox_element& what) {
 }
 
 void bounded_actor::drain_lane() {
-  for (int n = 0; n < drain_batch; ++n) {
+  // Control that came meanwhile goes first. A token put back for its sake once handles at least one
+  // message the next time, so that a flood of control cannot starve data.
+  bool yield = !std::exchange(yielded_, false);
+  for (int n = 0; n < drain_batch; ++n, yield = true) {
+    if (yield && !mailbox().empty()) {
+      yielded_ = true;
+      break;
+    }
     auto next = lane_.pop();
     if (next == nullptr)
       return;

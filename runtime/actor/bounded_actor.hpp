@@ -216,6 +216,7 @@ private:
   data_lane lane_;
   wake_token token_;
   bool passed_on_ = false;
+  bool yielded_ = false;
   bool ended_ = false;
   std::uint64_t last_key_ = 0;
   std::unordered_map<request_key, open_entry> requests_;

@@ -100,7 +100,7 @@ bool http_session::wants_read() const noexcept {
 void http_session::on_read(const error_code& ec, std::size_t count_read) {
   if (phase_ == phase::closed)
     return;
-  count(worker_->counters().bytes_in, count_read);
+  count(worker_->shared().counters.bytes_in, count_read);
   input_.commit(count_read);
   if (ec == asio::error::eof)
     on_end_of_input();
@@ -164,7 +164,7 @@ bool http_session::parse_some() {
   switch (what) {
     case http_request_parser::outcome::complete: dispatch(); return true;
     case http_request_parser::outcome::refused:
-      count(worker_->counters().malformed);
+      count(worker_->shared().counters.malformed);
       refuse(parser_.why().status, parser_.why().message);
       return false;
     case http_request_parser::outcome::need_more: after_partial(); return false;
@@ -180,7 +180,7 @@ void http_session::after_partial() {
   }
   wait_for(waiting::body);
   if (!book_body()) {
-    count(worker_->counters().bodies_refused);
+    count(worker_->shared().counters.bodies_refused);
     return refuse(503, "too many request bodies are being received; try again shortly");
   }
   if (parser_.wants_continue()) {
@@ -192,14 +192,14 @@ void http_session::after_partial() {
 /// Books the growth of the body against the server's budget.
 bool http_session::book_body() {
   const auto grown = parser_.body_bytes() - body_booked_;
-  auto& booked = worker_->counters().bodies_bytes;
+  auto& booked = worker_->shared().counters.bodies_bytes;
   body_booked_ += grown;
   return booked.fetch_add(grown, std::memory_order_relaxed) + grown
          <= worker_->config().bodies_max_bytes;
 }
 
 void http_session::release_body() noexcept {
-  worker_->counters().bodies_bytes.fetch_sub(body_booked_, std::memory_order_relaxed);
+  worker_->shared().counters.bodies_bytes.fetch_sub(body_booked_, std::memory_order_relaxed);
   body_booked_ = 0;
 }
 
@@ -218,8 +218,8 @@ void http_session::dispatch() {
   phase_ = phase::serving;
   wait_for(waiting::nothing);
   ++number_;
-  count(worker_->counters().requests);
-  worker_->counters().active.fetch_add(1, std::memory_order_relaxed);
+  count(worker_->shared().counters.requests);
+  worker_->shared().counters.active.fetch_add(1, std::memory_order_relaxed);
   auto exchange = std::make_shared<http_exchange>(shared_from_this(), number_);
   try {
     worker_->shared().handler(std::move(request), std::move(exchange));
@@ -245,7 +245,7 @@ void http_session::finish_exchange() {
   // Destroyed at the end, when the state is whole again: they may own the last exchange.
   const auto closed = std::exchange(on_closed_, nullptr);
   const auto drained = std::exchange(on_drained_, nullptr);
-  worker_->counters().active.fetch_sub(1, std::memory_order_relaxed);
+  worker_->shared().counters.active.fetch_sub(1, std::memory_order_relaxed);
   drained_ = 0;
   if (!keep_alive_)
     return start_closing();
@@ -279,7 +279,7 @@ void http_session::begin_linger() {
 void http_session::close() {
   if (phase_ == phase::closed)
     return;
-  auto& counters = worker_->counters();
+  auto& counters = worker_->shared().counters;
   if (phase_ == phase::serving) {
     lost_number_ = number_;
     lost_callback_ = std::exchange(on_closed_, nullptr);
@@ -329,7 +329,7 @@ void http_session::wait_for(waiting what) {
 
 void http_session::sweep(time_point now) {
   if (now >= write_deadline_) {
-    count(worker_->counters().timeouts);
+    count(worker_->shared().counters.timeouts);
     close();
   } else if (now >= deadline_) {
     // A long response still on its way is not idleness; write_timeout watches over it.
@@ -346,12 +346,12 @@ void http_session::on_deadline() {
   switch (waiting_) {
     case waiting::head:
     case waiting::body:
-      count(worker_->counters().timeouts);
+      count(worker_->shared().counters.timeouts);
       refuse(408, "the request did not arrive in time");
       flush();
       pump();
       break;
-    case waiting::first_byte: count(worker_->counters().timeouts); [[fallthrough]];
+    case waiting::first_byte: count(worker_->shared().counters.timeouts); [[fallthrough]];
     default: close();
   }
 }

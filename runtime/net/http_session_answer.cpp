@@ -166,7 +166,7 @@ bool http_session::reserve(std::size_t bytes) noexcept {
     if (gone())
       return false;
     if (unsent != 0 && unsent + bytes > limit) {
-      count(worker_->counters().frames_refused);
+      count(worker_->shared().counters.frames_refused);
       return false;
     }
   } while (!unsent_.compare_exchange_weak(unsent, unsent + bytes, std::memory_order_relaxed));
@@ -198,7 +198,7 @@ void http_session::flush() {
       return wait_writable();
     if (ec)
       return close();
-    count(worker_->counters().bytes_out, written);
+    count(worker_->shared().counters.bytes_out, written);
     write_deadline_ = time_point::max();
     if (const auto credit = output_.consume(written); credit > 0)
       grant(credit);

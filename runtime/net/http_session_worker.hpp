@@ -101,9 +101,6 @@ public:
   [[nodiscard]] http_shared& shared() noexcept {
     return *shared_;
   }
-  [[nodiscard]] http_counters& counters() noexcept {
-    return shared_->counters;
-  }
   [[nodiscard]] int index() const noexcept {
     return index_;
   }
