@@ -1,0 +1,59 @@
+#pragma once
+
+// One value of every message, no field at its default: what golden bytes, round trips and the
+// mutation tests are made from. A new message gets its sample here.
+#include "messages/envelope.hpp"
+#include "messages/families.hpp"
+
+#include <tuple>
+
+namespace skep::test {
+
+inline auto sample_messages() {
+  const msg::answer_origin origin{"openai", 2, 1, 3600};
+  const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
+  const msg::chat_choice choice{1, "assistant", "four", true, "stop", R"({"refusal":null})",
+                                R"({"logprobs":null})"};
+  return std::tuple{
+    msg::failure_reply{1, "full", 250},
+    msg::ack{},
+    msg::chat_request{"support", {{"user", "2+2?", R"({"name":"ann"})"}}, R"({"temperature":0.5})",
+                      true, 1, 60},
+    msg::chat_reply{"chatcmpl-1", 1'700'000'000, "gpt", {choice}, usage, R"({"x":1})", origin},
+    msg::chat_open{"chatcmpl-1", -1, "gpt", R"({"x":1})", origin},
+    msg::chat_chunk{1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})"},
+    msg::chat_end{usage, origin},
+    msg::cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5},
+    msg::cache_get_reply{std::string("\0\xff", 2), 7, 9},
+    msg::cache_put_request{{1, 2}, "value", 1000},
+    msg::cache_clear_request{true, {3, 4}},
+    msg::models_request{},
+    msg::models_reply{{{"gpt", 1'700'000'000, "openai"}}},
+  };
+}
+
+/// An envelope with every field set; the deadline is two seconds after `now`.
+inline envelope sample_envelope(envelope_kind kind, std::chrono::steady_clock::time_point now) {
+  envelope head;
+  head.kind = kind;
+  head.source = {incarnation{7}, actor_number{8}};
+  head.target = {incarnation{9}, actor_number{0}};
+  head.target_name = "cache/3";
+  head.correlation = 42;
+  head.tag = 0x0101;
+  head.credit = 65'536;
+  for (std::uint8_t n = 0; n < 16; ++n) {
+    head.context.id.bytes[n] = n;
+    head.context.trace.trace[n] = static_cast<std::uint8_t>(0xf0 + n % 16);
+  }
+  head.context.trace.span = {1, 2, 3, 4, 5, 6, 7, 8};
+  head.context.trace.flags = 1;
+  head.context.deadline = now + std::chrono::seconds{2};
+  head.context.priority = priority::interactive;
+  head.context.flags = flag_replayable;
+  head.context.tenant = "acme";
+  head.context.session = "s-1";
+  return head;
+}
+
+} // namespace skep::test

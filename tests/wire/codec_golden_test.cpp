@@ -1,0 +1,118 @@
+#include "tests/support/catch.hpp"
+#include "tests/support/golden.hpp"
+#include "tests/support/sample_messages.hpp"
+
+#include "messages/codec.hpp"
+#include "messages/schema.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <set>
+
+using namespace skep;
+using namespace skep::test;
+
+namespace {
+
+const std::filesystem::path source{SKEP_SOURCE_DIR};
+const auto golden_folder = source / "tests/wire/golden";
+const std::chrono::steady_clock::time_point some_time{std::chrono::hours{5}};
+
+void check_golden(const std::string& name, const std::string& bytes) {
+  const auto path = golden_folder / (name + ".hex");
+  if (updates_golden() && !std::filesystem::exists(path))
+    write_file(path, to_hex(bytes) + "\n");
+  INFO("the wire format of " << name << " changed: append fields and raise the version instead; "
+                             << "bytes of older versions must decode for ever");
+  CHECK(read_file(path) == to_hex(bytes) + "\n");
+}
+
+/// The kept schema's fields must be the first fields of the code's, in order and type.
+void check_grown_only(const nlohmann::json& kept, const std::vector<message_schema>& now) {
+  for (const auto& old : kept["messages"]) {
+    const auto name = old["name"].get<std::string>();
+    INFO(name << " must keep its tag and its fields, in order and type: a new meaning is a new message");
+    const auto same = std::find_if(now.begin(), now.end(),
+                                   [&](const auto& each) { return each.name == name; });
+    REQUIRE(same != now.end());
+    CHECK(std::stoul(old["tag"].get<std::string>(), nullptr, 16) == same->tag);
+    REQUIRE(old["fields"].size() <= same->fields.size());
+    for (std::size_t n = 0; n < old["fields"].size(); ++n) {
+      CHECK(old["fields"][n][0] == same->fields[n].name);
+      CHECK(old["fields"][n][1] == same->fields[n].type);
+    }
+    if (old["fields"].size() < same->fields.size() && same->tag != 0)
+      CHECK(old["version"].get<int>() < same->version);
+  }
+}
+
+} // namespace
+
+TEST_CASE("every message has the bytes it always had", "[wire][codec]") {
+  std::apply(
+    [](const auto&... sample) {
+      const auto one = [](const auto& value) {
+        using type = std::remove_cvref_t<decltype(value)>;
+        std::string bytes;
+        encode(value, bytes);
+        check_golden(std::string{message_name<type>()}, bytes);
+        const auto back = decode<type>(bytes);
+        REQUIRE(back);
+        CHECK(*back == value);
+      };
+      (one(sample), ...);
+    },
+    sample_messages());
+}
+
+TEST_CASE("every kind of envelope has the bytes it always had", "[wire][envelope]") {
+  for (std::uint8_t kind = 0; kind < envelope_kind_count; ++kind) {
+    const auto head = sample_envelope(static_cast<envelope_kind>(kind), some_time);
+    std::string bytes;
+    encode_envelope(head, "payload", some_time, bytes);
+    check_golden("envelope_" + std::to_string(kind), bytes);
+    const auto back = decode_envelope(bytes, some_time);
+    REQUIRE(back);
+    CHECK(back->payload == "payload");
+    CHECK(back->head.kind == head.kind);
+    CHECK(back->head.source == head.source);
+    CHECK(back->head.target == head.target);
+    CHECK(back->head.target_name == head.target_name);
+    CHECK(back->head.correlation == 42);
+    CHECK(back->head.credit == head.credit);
+    const bool carries_context = kind <= 1;
+    CHECK(back->head.context == (carries_context ? head.context : context{}));
+  }
+}
+
+TEST_CASE("messages/schema.json is what the code says, and only grows", "[wire][schema]") {
+  const auto path = source / "messages/schema.json";
+  const auto now = built_in_schema();
+  const auto kept = nlohmann::json::parse(read_file(path), nullptr, false);
+  if (kept.is_object())
+    check_grown_only(kept, now);
+  if (updates_golden())
+    write_file(path, schema_json(now));
+  INFO("after appending a field, write the schema anew with SKEP_UPDATE_GOLDEN=1 and look at the diff");
+  CHECK(read_file(path) == schema_json(now));
+}
+
+TEST_CASE("tags are used once", "[wire][schema]") {
+  std::set<std::uint32_t> seen;
+  for (const auto& each : built_in_schema())
+    if (each.tag != 0)
+      CHECK(seen.insert(each.tag).second);
+}
+
+TEST_CASE("the deadline travels as the time that remains", "[wire][envelope]") {
+  auto head = sample_envelope(envelope_kind::request, some_time);
+  std::string bytes;
+  encode_envelope(head, {}, some_time + std::chrono::seconds{1}, bytes);
+  const auto later = some_time + std::chrono::hours{100};
+  CHECK(decode_envelope(bytes, later)->head.context.deadline == later + std::chrono::seconds{1});
+  head.context.deadline = std::chrono::steady_clock::time_point::max();
+  bytes.clear();
+  encode_envelope(head, {}, some_time, bytes);
+  CHECK(decode_envelope(bytes, later)->head.context.deadline
+        == std::chrono::steady_clock::time_point::max());
+}
