@@ -1,24 +1,156 @@
-// What a user of the installed tree writes: only installed headers and targets.
-#include "messages/errc.hpp"
-#include "messages/failure.hpp"
-#include "runtime/base/expected.hpp"
+// What a user of the installed tree writes: a message and an agent of their own, served over HTTP by
+// a skep node in their own process.
+#include "actors/roles.hpp"
+#include "messages/chat.hpp"
+#include "messages/codec_impl.hpp"
+#include "runtime/actor/bounded_actor.hpp"
+#include "runtime/config/loader.hpp"
+#include "runtime/net/http_client.hpp"
+#include "runtime/node/node.hpp"
+#include "runtime/testing/test_system.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
+#include <future>
 #include <iostream>
-#include <string>
+
+namespace outside {
+
+/// Asks how many calls the agent has served.
+struct count_request {
+  SKEP_MESSAGE(0x8000'0001, 1)
+};
+
+struct count_reply {
+  std::uint64_t served = 0;
+  SKEP_MESSAGE(0x8000'0002, 1, served)
+};
+
+using skep::msg::inspect;
+
+/// Repeats what the user said, louder.
+class shouting_agent : public skep::rt::bounded_actor {
+public:
+  using bounded_actor::bounded_actor;
+
+protected:
+  caf::behavior make_behavior() override {
+    return {
+      [this](const skep::rt::call& c, const skep::msg::chat_request& r) { shout(c, r); },
+      [this](const skep::rt::call& c, const count_request&) { reply(c, count_reply{served_}); },
+    };
+  }
+
+private:
+  void shout(const skep::rt::call& c, const skep::msg::chat_request& r) {
+    ++served_;
+    auto text = r.messages.back().content;
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char letter) { return static_cast<char>(std::toupper(letter)); });
+    skep::msg::chat_reply answer;
+    answer.id = "shout-" + std::to_string(served_);
+    answer.model = r.model;
+    answer.choices.emplace_back();
+    answer.choices.back().content = std::move(text);
+    answer.choices.back().finish_reason = "stop";
+    reply(c, std::move(answer));
+  }
+
+  std::uint64_t served_ = 0;
+};
+
+skep::rt::role shouting_role() {
+  skep::rt::role made;
+  made.name = "shout";
+  made.build = [](skep::rt::role_context& node) -> skep::expected<void> {
+    const auto& kind = node.kind("shout", {});
+    auto& env = node.env();
+    skep::rt::child_spec spec;
+    spec.name = "agent/shout";
+    spec.start = [&env, &kind] { return env.spawn<shouting_agent>(kind); };
+    node.supervise(std::move(spec));
+    return {};
+  };
+  return made;
+}
+
+} // namespace outside
+
+namespace skep {
+SKEP_CODEC(outside::count_request)
+SKEP_CODEC(outside::count_reply)
+} // namespace skep
 
 namespace {
 
-skep::expected<std::string> refuse() {
-  return skep::fail(skep::errc::overloaded, "the outside project refuses on purpose");
+class waiter : public skep::net::fetch_handler {
+public:
+  void on_done(skep::net::fetch_result result) noexcept override {
+    done.set_value(std::move(result));
+  }
+  std::promise<skep::net::fetch_result> done;
+};
+
+std::string post(const std::string& endpoint, const std::string& body) {
+  skep::net::http_client client{skep::net::fetch_config{}};
+  skep::net::fetch_request request;
+  request.method = "POST";
+  request.url = "http://" + endpoint + "/v1/chat/completions";
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = body;
+  auto handler = std::make_shared<waiter>();
+  auto result = handler->done.get_future();
+  if (!client.start(std::move(request), handler))
+    return {};
+  return result.get().body;
+}
+
+bool check(bool fine, const char* what) {
+  std::cout << (fine ? "ok: " : "FAILED: ") << what << '\n';
+  return fine;
+}
+
+/// The agent alone, on the virtual clock.
+bool test_agent() {
+  skep::rt::test_system sys;
+  const auto agent = sys.spawn<outside::shouting_agent>(sys.kind("shout"));
+  skep::msg::chat_request request;
+  request.messages.push_back({"user", "hello", {}});
+  const auto answer = sys.ask_for<skep::msg::chat_reply>(agent, request);
+  const auto count = sys.ask_for<outside::count_reply>(agent, outside::count_request{});
+  return check(answer && answer->choices.at(0).content == "HELLO", "the agent answers a test")
+         & check(count && count->served == 1, "the agent answers a message of its own");
+}
+
+bool test_codec() {
+  std::string bytes;
+  skep::encode(outside::count_reply{7}, bytes);
+  const auto back = skep::decode<outside::count_reply>(bytes);
+  return check(back && back->served == 7, "an outside message has a codec");
+}
+
+/// The agent in a node, over HTTP.
+bool test_node() {
+  auto roles = skep::actors::all_roles();
+  roles.insert(roles.end() - 1, outside::shouting_role());
+  skep::config::sources from;
+  from.file = "outside.toml";
+  from.text = "[gateway]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
+  const auto config = skep::config::load(skep::rt::node::schema_of(roles), from);
+  if (!check(config.has_value(), "the configuration is well-formed"))
+    return false;
+  const auto node = skep::rt::node::start(*config, roles);
+  if (!check(node.has_value(), "the node starts"))
+    return false;
+  const auto body = post((*node)->status().endpoint,
+                         R"({"model":"shout","messages":[{"role":"user","content":"hello"}]})");
+  return check(body.find("HELLO") != std::string::npos, "the agent answers over HTTP");
 }
 
 } // namespace
 
 int main() {
-  const auto answer = refuse();
-  if (answer || answer.error().code != skep::errc::overloaded)
-    return EXIT_FAILURE;
-  std::cout << "outside project: " << to_string(answer.error().code) << '\n';
-  return EXIT_SUCCESS;
+  const bool fine = test_agent() & test_codec() & test_node();
+  return fine ? EXIT_SUCCESS : EXIT_FAILURE;
 }
