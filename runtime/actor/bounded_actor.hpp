@@ -134,6 +134,10 @@ public:
     if (c.lease)
       c.lease->fail(why);
   }
+  /// The call being handled will be answered later through its lease, by code that keeps it.
+  void leave_open() {
+    passed_on_ = true;
+  }
   std::size_t calls_held() const {
     return held_.size();
   }

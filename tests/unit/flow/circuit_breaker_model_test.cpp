@@ -36,6 +36,10 @@ struct world {
   time_point closed_to_all_until{}; // Set when the observer sees it trip.
   time_point hinted_until{};        // The farthest retry-after since the last success.
   std::uint32_t openings = 0;       // Since the observer last saw it closed.
+  // Since the last change of state; as far as they can matter.
+  std::uint32_t failures_in_a_row = 0;
+  std::uint32_t successes = 0;
+  std::uint32_t results = 0;
 
   /// Judged without looking at generations: the breaker has changed since, or the permit ran out.
   bool stale(const call_out& out) const {
@@ -77,6 +81,8 @@ std::vector<std::int64_t> digest(const world& w) {
   out.push_back(left(w.closed_to_all_until));
   out.push_back(left(w.hinted_until));
   out.push_back(std::min(w.openings, 4u));
+  out.push_back(std::min(w.successes, w.breaker.config().successes_min));
+  out.push_back(std::min(w.results, w.breaker.config().rate_samples_min));
   return out;
 }
 
@@ -104,10 +110,11 @@ public:
 
 private:
   void visit(world w) {
+    // Before the look at what was seen: equal digests must not hide a query that answers otherwise.
+    check_bounds(w);
     if (!seen_.insert(digest(w)).second)
       return;
     ++in_state_[static_cast<std::size_t>(w.breaker.state(w.now))];
-    check_bounds(w);
     check_stale_results_change_nothing(w);
     check_recovers_although_all_calls_are_lost(w);
     frontier_.push_back(std::move(w));
@@ -170,8 +177,8 @@ private:
       w.hinted_until = std::max(w.hinted_until, w.now + std::min(hint, config_.retry_after_max));
     if (outcome == success)
       w.hinted_until = {};
-    if (before == breaker_state::half_open && outcome == failure)
-      check(after == breaker_state::open);
+    count_result(w, outcome);
+    check_must_change(w, before, after, outcome);
     if (after == before)
       return;
     ++w.era;
@@ -187,6 +194,28 @@ private:
       w.openings = 0;
     }
     w.hinted_until = {};
+    w.failures_in_a_row = w.successes = w.results = 0;
+  }
+
+  void count_result(world& w, breaker_outcome outcome) {
+    w.failures_in_a_row = outcome == failure   ? w.failures_in_a_row + 1
+                          : outcome == success ? 0
+                                               : w.failures_in_a_row;
+    w.successes += outcome == success;
+    w.results += outcome != ignored;
+  }
+
+  void check_must_change(const world& w, breaker_state before, breaker_state after,
+                         breaker_outcome outcome) {
+    if (before == breaker_state::closed) {
+      auto in_a_row = w.failures_in_a_row >= config_.failures_max;
+      check(after == breaker_state::open || !in_a_row);
+      check(after == breaker_state::closed || in_a_row || w.results >= config_.rate_samples_min);
+    } else {
+      check((after == breaker_state::open) == (outcome == failure));
+      check((after == breaker_state::closed)
+            == (outcome == success && w.successes >= config_.successes_min));
+    }
   }
 
   void check_bounds(const world& w) {
@@ -195,6 +224,8 @@ private:
     check(permits == 0 || w.breaker.state(w.now) == breaker_state::half_open);
     auto wait = w.breaker.retry_after(w.now);
     check(wait >= duration::zero());
+    auto copy = w.breaker;
+    check(copy.acquire(w.now).granted == (wait == duration::zero()));
     check(wait <= std::max(config_.open_max, config_.retry_after_max));
     check((w.now < w.closed_to_all_until) == (w.breaker.state(w.now) == breaker_state::open));
   }

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "runtime/config/option.hpp"
+#include "runtime/config/secret.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace skep::actors {
+
+/// `[[gateway.key]]`: a key clients may come with.
+struct gateway_key {
+  config::secret key;
+  std::string tenant = "default";
+};
+
+/// `[gateway]`.
+struct gateway_config {
+  std::string listen = "127.0.0.1:8080";
+  std::uint32_t threads = 1;
+  std::uint64_t connections_max = 10'000;
+  std::uint64_t requests_max = 20'000;
+  std::uint64_t body_max = 8u << 20;
+  std::uint64_t header_max = 64u << 10;
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds keepalive_timeout{75'000};
+  std::chrono::milliseconds write_timeout{30'000};
+  std::chrono::milliseconds request_timeout{600'000};
+  std::uint64_t stream_window = 64u << 10;
+  std::string default_provider;
+  std::vector<gateway_key> keys;
+};
+
+const config::table<gateway_config>& gateway_table();
+
+/// "127.0.0.1:8080" or "[::1]:8080" as address and port; nothing when it reads otherwise.
+std::optional<std::pair<std::string, std::uint16_t>> split_listen(const std::string& listen);
+
+} // namespace skep::actors

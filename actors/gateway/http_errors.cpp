@@ -1,0 +1,99 @@
+#include "actors/gateway/http_errors.hpp"
+
+#include "actors/common/openai_json.hpp"
+#include "messages/ids.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+namespace {
+
+// Clients obey a retry-after of up to a minute.
+constexpr std::chrono::milliseconds retry_after_max{60'000};
+constexpr std::chrono::milliseconds retry_after_default{1'000};
+
+bool says_when(int status) {
+  return status == 429 || status == 503;
+}
+
+/// Seconds, rounded up: 0 would ask for an immediate retry.
+void add_retry_after(net::http_headers& headers, std::chrono::milliseconds after) {
+  after = std::clamp(after.count() > 0 ? after : retry_after_default, std::chrono::milliseconds{1},
+                     retry_after_max);
+  headers.add("retry-after", std::to_string((after.count() + 999) / 1000));
+  headers.add("retry-after-ms", std::to_string(after.count()));
+}
+
+std::string_view type_of_status(int status) {
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+} // namespace
+
+api_status api_status_of(errc code) {
+  switch (code) {
+    case errc::overloaded: return {503, "server_error", "server_is_overloaded", true};
+    case errc::circuit_open: return {503, "server_error", "server_is_overloaded", true};
+    case errc::unavailable: return {503, "server_error", "slow_down", true};
+    case errc::shutting_down: return {503, "server_error", "shutting_down", true};
+    case errc::deadline_exceeded: return {504, "server_error", "timeout", false};
+    case errc::cancelled: return {499, "invalid_request_error", "client_closed_request", false};
+    case errc::not_found: return {404, "invalid_request_error", "model_not_found", false};
+    case errc::bad_request: return {400, "invalid_request_error", {}, false};
+    case errc::context_overflow:
+      return {400, "invalid_request_error", "context_length_exceeded", false};
+    case errc::content_filtered: return {400, "invalid_request_error", "content_filter", false};
+    case errc::unauthenticated: return {401, "invalid_request_error", "invalid_api_key", false};
+    case errc::forbidden: return {403, "invalid_request_error", "forbidden", false};
+    case errc::too_large: return {413, "invalid_request_error", "request_too_large", false};
+    case errc::rate_limited: return {429, "requests", "rate_limit_exceeded", true};
+    case errc::quota_exhausted: return {429, "insufficient_quota", "insufficient_quota", false};
+    case errc::provider_auth_failed:
+      return {502, "server_error", "upstream_credentials_exhausted", false};
+    case errc::transport_failed: return {502, "server_error", "upstream_unreachable", false};
+    case errc::provider_failed: return {502, "server_error", "upstream_failed", false};
+    case errc::stream_cut: return {502, "server_error", "upstream_cut", false};
+    case errc::malformed: return {502, "server_error", "upstream_malformed", false};
+    case errc::node_down: return {503, "server_error", "node_down", true};
+    case errc::none:
+    case errc::actor_failed:
+    case errc::cache_miss:
+    case errc::unexpected_message:
+    case errc::bad_config: return {500, "server_error", "internal_error", false};
+  }
+  return {500, "server_error", "internal_error", false};
+}
+
+std::string error_body(const failure& why, std::string_view param) {
+  const auto shown = api_status_of(why.code);
+  const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
+  return write_error(text, shown.type, param, shown.code);
+}
+
+net::http_response error_response(const failure& why, std::string_view param,
+                                  std::string_view request_id) {
+  const auto shown = api_status_of(why.code);
+  net::http_response response;
+  response.status = shown.status;
+  response.headers.add("content-type", "application/json");
+  response.headers.add("x-request-id", request_id);
+  response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");
+  if (says_when(shown.status))
+    add_retry_after(response.headers, why.retry_after);
+  response.body = error_body(why, param);
+  return response;
+}
+
+net::http_response refused_response(int status, std::string_view message) {
+  net::http_response response;
+  response.status = status;
+  response.headers.add("content-type", "application/json");
+  response.headers.add("x-request-id", to_string(make_request_id()));
+  if (says_when(status))
+    add_retry_after(response.headers, retry_after_default);
+  response.body = write_error(message, type_of_status(status), {}, {});
+  return response;
+}
+
+} // namespace skep::actors

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "messages/failure.hpp"
+#include "runtime/net/http_message.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace skep::actors {
+
+/// How one errc looks to a client.
+struct api_status {
+  int status = 500;
+  std::string_view type;
+  /// Empty: null in the envelope.
+  std::string_view code;
+  /// What x-should-retry says; the official clients obey it.
+  bool should_retry = false;
+};
+
+/// One exhaustive table from our errors to OpenAI's.
+api_status api_status_of(errc code);
+
+/// The whole error response: envelope, retry-after (when it makes sense) and request id.
+net::http_response error_response(const failure& why, std::string_view param,
+                                  std::string_view request_id);
+
+/// The response to a request the HTTP server refuses by itself.
+net::http_response refused_response(int status, std::string_view message);
+
+/// The envelope alone, for an error in the middle of a stream.
+std::string error_body(const failure& why, std::string_view param);
+
+} // namespace skep::actors
