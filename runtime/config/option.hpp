@@ -118,11 +118,11 @@ public:
   /// Adds a check over several fields. `check` is called with a `const Owner&` whose fields are all
   /// in range and returns std::optional<violation>.
   template <class Check>
-  table check(Check check) && {
+  table check(Check rule) && {
     auto made = std::make_shared<table_info>(*info_);
     made->checks.push_back(
-      [check = std::move(check)](const void* owner) -> std::optional<violation> {
-        return check(*static_cast<const Owner*>(owner));
+      [rule = std::move(rule)](const void* owner) -> std::optional<violation> {
+        return rule(*static_cast<const Owner*>(owner));
       });
     info_ = std::move(made);
     return std::move(*this);

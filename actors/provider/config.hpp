@@ -1,0 +1,71 @@
+#pragma once
+
+#include "runtime/actor/guard.hpp"
+#include "runtime/config/option.hpp"
+#include "runtime/config/secret.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace skep::actors {
+
+enum class provider_kind : std::uint8_t { openai, simulated };
+enum class latency_shape : std::uint8_t { constant, uniform, lognormal };
+
+/// `[provider.NAME.simulated]`.
+struct simulated_config {
+  std::uint64_t seed = 1;
+  /// Median time to the first token.
+  std::chrono::milliseconds first_token{50};
+  latency_shape shape = latency_shape::constant;
+  /// uniform: half width as a share of the median; lognormal: sigma.
+  double spread = 0.3;
+  /// 0: as fast as the caller takes them.
+  double tokens_per_s = 100;
+  std::uint32_t tokens_min = 20;
+  std::uint32_t tokens_max = 60;
+  double failure_rate = 0;
+  double rate_limited_rate = 0;
+  double cut_rate = 0;
+  std::chrono::milliseconds retry_after{1'000};
+};
+
+/// `[provider.NAME.breaker]`.
+struct provider_breaker_config {
+  std::uint32_t failures_max = 5;
+  double failure_rate_max = 0.5;
+  std::uint32_t rate_samples_min = 20;
+  std::chrono::milliseconds rate_window{10'000};
+  std::chrono::milliseconds open_min{1'000};
+  std::chrono::milliseconds open_max{60'000};
+};
+
+/// `[provider.NAME]`.
+struct provider_config {
+  provider_kind kind = provider_kind::openai;
+  std::vector<std::string> base_urls;
+  config::secret api_key;
+  std::string organization;
+  std::string project;
+  std::vector<std::string> models;
+  std::chrono::milliseconds models_ttl{60'000};
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds first_byte_timeout{60'000};
+  std::chrono::milliseconds idle_timeout{30'000};
+  std::chrono::milliseconds total_timeout{600'000};
+  std::uint32_t attempts_max = 3;
+  std::chrono::milliseconds retry_backoff_min{200};
+  std::chrono::milliseconds retry_backoff_max{5'000};
+  std::chrono::milliseconds retry_wait_max{20'000};
+  double retry_ratio = 0.2;
+  std::uint32_t in_flight_max = 1'000;
+  std::uint32_t requests_per_minute = 0;
+  std::uint64_t answer_max = 16u << 20;
+  provider_breaker_config breaker;
+  simulated_config simulated;
+};
+
+const config::table<provider_config>& provider_table();
+
+} // namespace skep::actors

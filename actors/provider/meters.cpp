@@ -1,0 +1,37 @@
+#include "actors/provider/meters.hpp"
+
+namespace skep::actors {
+
+provider_meters::provider_meters(telemetry::registry& m, const std::string& provider)
+  : retries(m.counter("skep_provider_retries_total", "Attempts after the first.",
+                      {{"provider", provider}})),
+    refused(m.counter("skep_provider_refused_total", "Calls over in_flight_max or the rate limit.",
+                      {{"provider", provider}})),
+    in_flight(m.gauge("skep_provider_in_flight", "Calls at work.", {{"provider", provider}})),
+    first_token(m.histogram("skep_provider_first_token_seconds",
+                            "From the call to the first piece of a streamed answer.",
+                            {{"provider", provider}})),
+    metrics_(m),
+    provider_(provider),
+    latency_(m.histogram("skep_provider_latency_seconds", "From the call to the end of the answer.",
+                         {{"provider", provider}})),
+    tokens_in_(m.counter("skep_provider_tokens_total", "Tokens as the provider counted them.",
+                         {{"provider", provider}, {"type", "input"}})),
+    tokens_out_(m.counter("skep_provider_tokens_total", "Tokens as the provider counted them.",
+                          {{"provider", provider}, {"type", "output"}})) {
+}
+
+void provider_meters::ended(errc why, duration took) {
+  metrics_
+    .counter("skep_provider_requests_total", "Calls by how they ended.",
+             {{"provider", provider_}, {"outcome", why == errc::none ? "ok" : std::string{to_string(why)}}})
+    .inc();
+  latency_.record(took);
+}
+
+void provider_meters::tokens(const msg::token_usage& usage) {
+  tokens_in_.add(usage.prompt);
+  tokens_out_.add(usage.completion);
+}
+
+} // namespace skep::actors

@@ -1,0 +1,277 @@
+#include "actors/provider/simulated_connector.hpp"
+
+#include <nlohmann/json.hpp>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+namespace skep::actors {
+
+namespace {
+
+// Tokens are sent in steps no finer than this, so that a fast rate costs no timer per token.
+constexpr duration step_min = 5ms;
+
+constexpr std::array words{
+  "the",   "hive",   "keeps",  "its",   "honey", "where", "every",  "worker", "knows", "a",
+  "way",   "back",   "and",    "each",  "cell",  "holds", "what",   "was",    "paid",  "for",
+  "once",  "so",     "nobody", "pays",  "twice", "while", "guards", "watch",  "the",   "door",
+  "count", "losses", "open",   "again", "when",  "rain",  "has",    "passed", "over",  "fields",
+};
+
+std::uint64_t hash_of(std::uint64_t seed, const msg::chat_request& request) {
+  auto hash = XXH3_64bits_withSeed(request.model.data(), request.model.size(), seed);
+  for (const auto& message : request.messages) {
+    hash = XXH3_64bits_withSeed(message.role.data(), message.role.size(), hash);
+    hash = XXH3_64bits_withSeed(message.content.data(), message.content.size(), hash);
+  }
+  return hash;
+}
+
+/// max_tokens, under either of its names.
+std::optional<std::uint64_t> tokens_asked(const std::string& parameters) {
+  if (parameters.empty())
+    return std::nullopt;
+  const auto object = nlohmann::json::parse(parameters, nullptr, false);
+  for (const auto* name : {"max_completion_tokens", "max_tokens"})
+    if (object.is_object() && object.contains(name) && object[name].is_number_unsigned())
+      return object[name].get<std::uint64_t>();
+  return std::nullopt;
+}
+
+/// About one token per four bytes, as an estimate has it.
+std::uint64_t prompt_tokens(const msg::chat_request& request) {
+  std::uint64_t bytes = 0;
+  for (const auto& message : request.messages)
+    bytes += message.content.size() + message.rest.size();
+  return bytes / 4 + 1;
+}
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+           std::chrono::system_clock::now().time_since_epoch())
+    .count();
+}
+
+/// Box and Muller.
+double normal(flow::rng& random) {
+  const double u = std::max(random.uniform(), 1e-12);
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * random.uniform());
+}
+
+} // namespace
+
+simulated_answer simulate(const simulated_config& config, const msg::chat_request& request) {
+  const auto hash = hash_of(config.seed, request);
+  flow::rng random{hash};
+  const auto span = config.tokens_max - config.tokens_min + 1;
+  std::uint64_t count = std::max<std::uint64_t>(2, config.tokens_min + random.below(span));
+  simulated_answer answer;
+  if (const auto asked = tokens_asked(request.parameters); asked && *asked < count) {
+    count = std::max<std::uint64_t>(1, *asked);
+    answer.finish_reason = "length";
+  }
+  answer.tokens.reserve(count);
+  answer.tokens.emplace_back("[simulated]");
+  while (answer.tokens.size() < count)
+    answer.tokens.push_back(std::string{" "} + words[random.below(words.size())]);
+  answer.prompt_tokens = prompt_tokens(request);
+  return answer;
+}
+
+simulated_connector::simulated_connector(caf::actor_config& config, rt::environment& env,
+                                         const rt::actor_kind& kind, std::string provider,
+                                         std::shared_ptr<const provider_config> options)
+  : bounded_actor(config, env, kind),
+    provider_(std::move(provider)),
+    options_(std::move(options)),
+    meters_(env.metrics(), provider_),
+    random_(options_->simulated.seed) {
+}
+
+caf::behavior simulated_connector::make_behavior() {
+  return {
+    [this](const rt::call& c, const msg::chat_request& request) { begin(c, request); },
+    [this](const rt::call& c, const msg::models_request&) { list_models(c); },
+  };
+}
+
+void simulated_connector::on_stop() {
+  for (std::size_t n = 0; n < jobs_.size(); ++n)
+    meters_.in_flight.dec();
+}
+
+std::optional<failure> simulated_connector::misfortune() {
+  const auto& s = options_->simulated;
+  const double luck = random_.uniform();
+  if (luck < s.rate_limited_rate)
+    return failure{errc::rate_limited, "simulated: slow down", s.retry_after};
+  if (luck < s.rate_limited_rate + s.failure_rate)
+    return failure{errc::provider_failed, "simulated: the provider fails"};
+  return std::nullopt;
+}
+
+duration simulated_connector::first_token_delay() {
+  const auto& s = options_->simulated;
+  const auto median = static_cast<double>(duration{s.first_token}.count());
+  double factor = 1;
+  switch (s.shape) {
+    case latency_shape::constant: break;
+    case latency_shape::uniform: factor = 1 + s.spread * (2 * random_.uniform() - 1); break;
+    case latency_shape::lognormal: factor = std::exp(s.spread * normal(random_)); break;
+  }
+  return duration{static_cast<duration::rep>(std::max(0.0, median * factor))};
+}
+
+duration simulated_connector::token_time(std::size_t tokens) const {
+  const auto rate = options_->simulated.tokens_per_s;
+  if (rate <= 0)
+    return {};
+  return std::chrono::duration_cast<duration>(
+    std::chrono::duration<double>{static_cast<double>(tokens) / rate});
+}
+
+void simulated_connector::begin(const rt::call& c, const msg::chat_request& request) {
+  if (jobs_.size() >= options_->in_flight_max) {
+    meters_.refused.inc();
+    refuse(c, failure{errc::overloaded, "provider " + provider_ + " has in_flight_max calls at work",
+                      kind().bounds.retry_after});
+    return;
+  }
+  if (const auto why = misfortune()) {
+    meters_.ended(why->code, {});
+    refuse(c, *why);
+    return;
+  }
+  const auto id = ++last_job_;
+  auto& j = jobs_[id];
+  j.out = take(c);
+  j.request = request;
+  j.answer = simulate(options_->simulated, request);
+  j.began = now();
+  j.first_due = j.began + first_token_delay();
+  if (random_.uniform() < options_->simulated.cut_rate)
+    j.cut_after = 1 + random_.below(static_cast<std::uint32_t>(j.answer.tokens.size()));
+  meters_.in_flight.inc();
+  j.out.on_cancel([this, id] {
+    cancel_timer(jobs_[id].timer);
+    finish(id, errc::cancelled);
+  });
+  if (request.stream) {
+    j.out.on_credit([this, id](std::uint64_t) { stream(id); });
+    stream(id);
+    return;
+  }
+  const auto whole = j.first_due - j.began + token_time(j.answer.tokens.size());
+  if (whole <= duration::zero())
+    answer_whole(id);
+  else
+    j.timer = after(whole, [this, id] { answer_whole(id); });
+}
+
+msg::token_usage simulated_connector::usage_of(const job& j) const {
+  msg::token_usage usage;
+  usage.prompt = j.answer.prompt_tokens;
+  usage.completion = j.answer.tokens.size();
+  usage.estimated = true;
+  return usage;
+}
+
+void simulated_connector::answer_whole(job_id id) {
+  auto& j = jobs_.at(id);
+  if (j.cut_after != 0) {
+    j.out.fail(failure{errc::stream_cut, "simulated: the answer was cut"});
+    finish(id, errc::stream_cut);
+    return;
+  }
+  msg::chat_reply reply;
+  reply.id = "chatcmpl-simulated-" + std::to_string(id);
+  reply.created = unix_seconds();
+  reply.model = j.request.model;
+  auto& choice = reply.choices.emplace_back();
+  for (const auto& token : j.answer.tokens)
+    choice.content += token;
+  choice.finish_reason = j.answer.finish_reason;
+  reply.usage = usage_of(j);
+  meters_.tokens(reply.usage);
+  j.out.reply(std::move(reply));
+  finish(id, errc::none);
+}
+
+// -- streams ------------------------------------------------------------------------------------------------
+
+void simulated_connector::stream(job_id id) {
+  const auto entry = jobs_.find(id);
+  if (entry == jobs_.end())
+    return;
+  auto& j = entry->second;
+  cancel_timer(std::exchange(j.timer, 0));
+  if (!send_due(j)) {
+    j.out.fail(failure{errc::stream_cut, "simulated: the stream was cut"});
+    finish(id, errc::stream_cut);
+    return;
+  }
+  if (j.sent < j.answer.tokens.size()) {
+    if (j.out.credit() > 0)
+      wait_for_next(id);
+    return; // Without credit the next grant goes on.
+  }
+  msg::chat_chunk last;
+  last.finish_reason = j.answer.finish_reason;
+  j.out.chunk(std::move(last));
+  msg::chat_end end;
+  end.usage = usage_of(j);
+  meters_.tokens(end.usage);
+  j.out.end(std::move(end));
+  finish(id, errc::none);
+}
+
+/// Sends what time and credit allow; false when the answer breaks off here.
+bool simulated_connector::send_due(job& j) {
+  const auto at = now();
+  while (j.sent < j.answer.tokens.size() && at >= j.first_due + token_time(j.sent)) {
+    if (!std::exchange(j.opened, true)) {
+      meters_.first_token.record(at - j.began);
+      j.out.open(msg::chat_open{"chatcmpl-simulated-" + std::to_string(last_job_), unix_seconds(),
+                                j.request.model, {}, {}});
+    }
+    if (j.out.credit() <= 0)
+      return true;
+    msg::chat_chunk piece;
+    piece.content = j.answer.tokens[j.sent++];
+    j.out.chunk(std::move(piece));
+    if (j.sent == j.cut_after)
+      return false;
+  }
+  return true;
+}
+
+void simulated_connector::wait_for_next(job_id id) {
+  auto& j = jobs_.at(id);
+  const auto due = j.first_due + token_time(j.sent) - now();
+  j.timer = after(std::max(due, j.sent == 0 ? duration{1} : step_min), [this, id] {
+    jobs_.at(id).timer = 0;
+    stream(id);
+  });
+}
+
+void simulated_connector::finish(job_id id, errc how) {
+  const auto entry = jobs_.find(id);
+  meters_.ended(how, now() - entry->second.began);
+  meters_.in_flight.dec();
+  jobs_.erase(entry);
+}
+
+void simulated_connector::list_models(const rt::call& c) {
+  msg::models_reply models;
+  for (const auto& name : options_->models)
+    models.models.push_back({name, 0, provider_});
+  if (models.models.empty())
+    models.models.push_back({"simulated", 0, provider_});
+  reply(c, std::move(models));
+}
+
+} // namespace skep::actors
