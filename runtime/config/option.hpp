@@ -115,7 +115,7 @@ public:
     info_ = std::move(made);
   }
 
-  /// Adds a check over several fields. `check` is called with a `const Owner&` whose fields are all
+  /// Adds a check over several fields. `rule` is called with a `const Owner&` whose fields are all
   /// in range and returns std::optional<violation>.
   template <class Check>
   table check(Check rule) && {
