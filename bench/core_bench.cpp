@@ -1,8 +1,7 @@
 // What the runtime costs inside one process: spawns, pools, mailboxes, codec, picker, cache.
-#include "bench/measure.hpp"
-
 #include "actors/agent/agent.hpp"
 #include "actors/pool/pool.hpp"
+#include "bench/measure.hpp"
 #include "messages/codec.hpp"
 #include "runtime/flow/picker.hpp"
 #include "runtime/store/response_store.hpp"
@@ -11,7 +10,6 @@
 #include "tests/support/sample_messages.hpp"
 
 #include <caf/event_based_actor.hpp>
-
 #include <malloc.h>
 
 #include <cstring>
@@ -26,7 +24,8 @@ using skep::test::real_system;
 
 constexpr int runs = 7;
 
-// -- spawns and pools -------------------------------------------------------------------------------------
+// -- spawns and pools
+// -------------------------------------------------------------------------------------
 
 actors::agent_definition_ptr some_definition() {
   actors::agent_definition definition;
@@ -144,8 +143,8 @@ void bench_pool() {
   actors::pool_config bounds;
   auto& env = sys.env;
   auto sink = sys.adopt(env.spawn<sink_actor>(sinks));
-  auto pool = sys.adopt(env.spawn<actors::pool>(pools, "sink", bounds,
-                                                [&] { return env.spawn<sink_actor>(sinks); }));
+  auto pool = sys.adopt(
+    env.spawn<actors::pool>(pools, "sink", bounds, [&] { return env.spawn<sink_actor>(sinks); }));
   caf::anon_send(pool, msg::ack{});
   std::vector<double> through_pool;
   std::vector<double> direct;
@@ -159,15 +158,15 @@ void bench_pool() {
   print("pool checkout and return, call and lease included", "ns", through_pool);
 }
 
-// -- mailboxes --------------------------------------------------------------------------------------------
+// -- mailboxes
+// --------------------------------------------------------------------------------------------
 
 /// Counts messages like plain_counter, behind a bounded mailbox.
 class bounded_counter : public rt::bounded_actor {
 public:
   bounded_counter(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
                   int count, std::binary_semaphore& when_done)
-    : bounded_actor(config, env, kind), left_(count), done_(when_done) {
-  }
+    : bounded_actor(config, env, kind), left_(count), done_(when_done) {}
 
 protected:
   caf::behavior make_behavior() override {
@@ -237,8 +236,7 @@ class asker : public rt::bounded_actor {
 public:
   asker(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind, caf::actor to,
         int count, std::binary_semaphore& when_done)
-    : bounded_actor(config, env, kind), to_(std::move(to)), left_(count), done_(when_done) {
-  }
+    : bounded_actor(config, env, kind), to_(std::move(to)), left_(count), done_(when_done) {}
 
 protected:
   caf::behavior make_behavior() override {
@@ -325,7 +323,8 @@ void bench_round_trip() {
   print("pool checkout and return, across actors (added to a round trip)", "ns", added);
 }
 
-// -- codec, picker, cache -----------------------------------------------------------------------------------
+// -- codec, picker, cache
+// -----------------------------------------------------------------------------------
 
 template <class T>
 void bench_codec(const T& value) {

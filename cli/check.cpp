@@ -12,8 +12,8 @@ namespace skep::cli {
 std::optional<config::document> load_config(const std::string& path,
                                             const std::vector<std::string>& sets,
                                             std::span<const rt::role> roles) {
-  auto loaded = config::load_file(rt::node::schema_of(roles), path,
-                                  config::environment::of_process(), sets);
+  auto loaded
+    = config::load_file(rt::node::schema_of(roles), path, config::environment::of_process(), sets);
   if (loaded)
     return std::move(*loaded);
   fmt::print(stderr, "{}\n", to_string(loaded.error()));

@@ -13,7 +13,8 @@ void add_run(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("run", "Start a node from a configuration file");
   auto options = std::make_shared<run_options>();
   command->add_option("config", options->config, "TOML file")->required();
-  command->add_option("--listen", options->listen, "ADDR:PORT instead of gateway.listen; port 0 lets the system choose");
+  command->add_option("--listen", options->listen,
+                      "ADDR:PORT instead of gateway.listen; port 0 lets the system choose");
   command->add_option("--set", options->sets, "key=value, stronger than file and environment")
     ->allow_extra_args(false);
   command->add_option("--ready-file", options->ready_file,

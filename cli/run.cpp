@@ -76,7 +76,8 @@ int serve(const run_options& options, rt::node& node) {
   log::info("signal {}: draining, at most {} ms", signal, node.drain_timeout().count());
   let_signals_kill();
   const bool whole = node.drain();
-  log::info("{}", whole ? "drained: every request was finished" : "the drain timed out; cutting what still runs");
+  log::info("{}", whole ? "drained: every request was finished"
+                        : "the drain timed out; cutting what still runs");
   return exit_ok;
 }
 

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
-// Tags 0x01xx: conversations. Agents and providers speak the same protocol: a chat_request is answered
-// by one chat_reply, or by a stream chat_open, chat_chunk…, chat_end. What OpenAI's API has and skep
-// need not understand travels as JSON text in the `rest` fields and is passed on untouched.
+// Tags 0x01xx: conversations. Agents and providers speak the same protocol: a chat_request is
+// answered by one chat_reply, or by a stream chat_open, chat_chunk…, chat_end. What OpenAI's API
+// has and skep need not understand travels as JSON text in the `rest` fields and is passed on
+// untouched.
 namespace skep::msg {
 
 /// One message of a conversation.

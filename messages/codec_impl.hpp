@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, templates for every shape of field
+
 // The codec's templates; heavy, so only for the files that instantiate them with SKEP_CODEC.
 #include "messages/codec.hpp"
 #include "messages/ids.hpp"
@@ -225,7 +227,7 @@ struct field_codec<std::map<std::string, T>> {
 };
 
 template <class T>
-  requires std::is_enum_v<T>
+requires std::is_enum_v<T>
 struct field_codec<T> {
   using number = std::underlying_type_t<T>;
   static void pack(packer& to, T value) {

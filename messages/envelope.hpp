@@ -56,7 +56,8 @@ struct envelope {
   skep::context context;
   /// The payload's type; 0 when there is none.
   std::uint32_t tag = 0;
-  /// request: the stream window in bytes the caller reserved; credit: bytes granted; chunk: its cost.
+  /// request: the stream window in bytes the caller reserved; credit: bytes granted; chunk: its
+  /// cost.
   std::uint64_t credit = 0;
 };
 
@@ -81,8 +82,8 @@ struct decoded_envelope {
   std::string_view payload;
 };
 
-/// Reads what encode_envelope wrote, from any bytes whatever: errc::malformed or errc::too_large say
-/// what is wrong; unknown trailing elements are skipped.
+/// Reads what encode_envelope wrote, from any bytes whatever: errc::malformed or errc::too_large
+/// say what is wrong; unknown trailing elements are skipped.
 tl::expected<decoded_envelope, failure> decode_envelope(std::string_view bytes,
                                                         std::chrono::steady_clock::time_point now,
                                                         const decode_limits& limits = {});

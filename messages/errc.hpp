@@ -6,7 +6,8 @@
 
 namespace skep {
 
-/// Every way a call can end other than well. The values are wire format: append only, never renumber.
+/// Every way a call can end other than well. The values are wire format: append only, never
+/// renumber.
 enum class errc : std::uint8_t {
   none = 0,
   /// A mailbox, pool, link or limiter is full; the failure carries a retry-after.

@@ -11,15 +11,15 @@ namespace skep {
 /// Why something did not work: the code decides what callers do, the detail is for people.
 struct failure {
   errc code = errc::none;
-  /// What went wrong and what to do, in words a colleague would use; never a secret, never a prompt.
+  /// What went wrong and what to do, in words a colleague would use; never a secret, never a
+  /// prompt.
   std::string detail;
   /// When trying again makes sense; zero when nothing is known.
   std::chrono::milliseconds retry_after{0};
 
   failure() = default;
   explicit failure(errc c, std::string d = {}, std::chrono::milliseconds after = {})
-    : code(c), detail(std::move(d)), retry_after(after) {
-  }
+    : code(c), detail(std::move(d)), retry_after(after) {}
 
   friend bool operator==(const failure&, const failure&) = default;
 };

@@ -12,8 +12,8 @@ template <class... Ts>
 struct type_list {};
 
 using core_messages = type_list<msg::failure_reply, msg::ack>;
-using chat_messages = type_list<msg::chat_request, msg::chat_reply, msg::chat_open, msg::chat_chunk,
-                                msg::chat_end>;
+using chat_messages
+  = type_list<msg::chat_request, msg::chat_reply, msg::chat_open, msg::chat_chunk, msg::chat_end>;
 using cache_messages = type_list<msg::cache_get_request, msg::cache_get_reply,
                                  msg::cache_put_request, msg::cache_clear_request>;
 using provider_messages = type_list<msg::models_request, msg::models_reply>;

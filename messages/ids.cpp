@@ -116,7 +116,8 @@ std::string to_traceparent(const trace_context& context) {
 }
 
 std::optional<trace_context> parse_traceparent(std::string_view header) {
-  // version(2) - trace(32) - span(16) - flags(2); later versions may append more after another dash.
+  // version(2) - trace(32) - span(16) - flags(2); later versions may append more after another
+  // dash.
   if (header.size() < 55 || header[2] != '-' || header[35] != '-' || header[52] != '-')
     return std::nullopt;
   std::uint8_t version = 0;

@@ -18,8 +18,7 @@ public:
   using rep = Rep;
 
   constexpr strong() = default;
-  constexpr explicit strong(Rep value) : value_(value) {
-  }
+  constexpr explicit strong(Rep value) : value_(value) {}
   constexpr Rep value() const {
     return value_;
   }

@@ -8,10 +8,22 @@ namespace skep {
 namespace {
 
 // What a first byte announces.
-enum kind : std::uint8_t { nil_v, bool_v, uint_v, int_v, float_v, str_v, bin_v, array_v, map_v, ext_v, none_v };
+enum kind : std::uint8_t {
+  nil_v,
+  bool_v,
+  uint_v,
+  int_v,
+  float_v,
+  str_v,
+  bin_v,
+  array_v,
+  map_v,
+  ext_v,
+  none_v
+};
 
-constexpr std::array names{"nil", "bool", "uint", "int", "float", "str", "bin", "array", "map", "ext",
-                           "an unused code"};
+constexpr std::array names{"nil", "bool",  "uint", "int", "float",         "str",
+                           "bin", "array", "map",  "ext", "an unused code"};
 
 struct format {
   kind what = none_v;
@@ -21,11 +33,11 @@ struct format {
 
 /// 0xc0 to 0xdf, in order (msgpack specification, "Formats").
 constexpr std::array<format, 32> formats{{
-  {nil_v, 0},  {none_v, 0},  {bool_v, 0}, {bool_v, 0}, {bin_v, 1},   {bin_v, 2},  {bin_v, 4},
-  {ext_v, 1},  {ext_v, 2},   {ext_v, 4},  {float_v, 4}, {float_v, 8}, {uint_v, 1}, {uint_v, 2},
-  {uint_v, 4}, {uint_v, 8},  {int_v, 1},  {int_v, 2},  {int_v, 4},   {int_v, 8},  {ext_v, 0},
-  {ext_v, 0},  {ext_v, 0},   {ext_v, 0},  {ext_v, 0},  {str_v, 1},   {str_v, 2},  {str_v, 4},
-  {array_v, 2}, {array_v, 4}, {map_v, 2}, {map_v, 4},
+  {nil_v, 0},   {none_v, 0},  {bool_v, 0}, {bool_v, 0},  {bin_v, 1},   {bin_v, 2},  {bin_v, 4},
+  {ext_v, 1},   {ext_v, 2},   {ext_v, 4},  {float_v, 4}, {float_v, 8}, {uint_v, 1}, {uint_v, 2},
+  {uint_v, 4},  {uint_v, 8},  {int_v, 1},  {int_v, 2},   {int_v, 4},   {int_v, 8},  {ext_v, 0},
+  {ext_v, 0},   {ext_v, 0},   {ext_v, 0},  {ext_v, 0},   {str_v, 1},   {str_v, 2},  {str_v, 4},
+  {array_v, 2}, {array_v, 4}, {map_v, 2},  {map_v, 4},
 }};
 
 std::uint64_t sign_extended(std::uint64_t value, std::size_t bytes) {
@@ -220,7 +232,8 @@ bool msgpack_reader::skip() {
       const auto count = counted(*found, found->kind == map_v ? 2 : 1);
       if (!count || !enter())
         return false;
-      for (std::uint64_t left = std::uint64_t{*count} * (found->kind == map_v ? 2 : 1); left > 0; --left)
+      for (std::uint64_t left = std::uint64_t{*count} * (found->kind == map_v ? 2 : 1); left > 0;
+           --left)
         if (!skip())
           return false;
       leave();

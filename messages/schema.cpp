@@ -106,7 +106,8 @@ std::vector<message_schema> built_in_schema() {
   std::vector<message_schema> all;
   for (auto& [name, schema] : found)
     all.push_back(std::move(schema));
-  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.tag < b.tag; });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.tag < b.tag; });
   return all;
 }
 
@@ -118,10 +119,11 @@ std::string schema_json(const std::vector<message_schema>& schema) {
     char tag[16];
     std::snprintf(tag, sizeof(tag), "0x%08x", each.tag);
     out += std::exchange(first, false) ? "\n" : ",\n";
-    out += "    {\"name\": \"" + each.name + "\", \"tag\": \"" + tag + "\", \"version\": "
-           + std::to_string(each.version) + ", \"fields\": [";
+    out += "    {\"name\": \"" + each.name + "\", \"tag\": \"" + tag
+           + "\", \"version\": " + std::to_string(each.version) + ", \"fields\": [";
     for (std::size_t n = 0; n < each.fields.size(); ++n)
-      out += (n == 0 ? "[\"" : ", [\"") + each.fields[n].name + "\", \"" + each.fields[n].type + "\"]";
+      out += (n == 0 ? "[\"" : ", [\"") + each.fields[n].name + "\", \"" + each.fields[n].type
+             + "\"]";
     out += "]}";
   }
   return out + "\n  ]\n}\n";

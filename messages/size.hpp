@@ -36,8 +36,9 @@ std::size_t bytes_of_field(const std::vector<T>& items) {
 /// About how many bytes a record keeps in memory, strings and lists included.
 template <record T>
 std::size_t bytes_of(const T& value) {
-  return std::apply([](const auto&... field) { return (std::size_t{0} + ... + bytes_of_field(field)); },
-                    value.fields());
+  return std::apply(
+    [](const auto&... field) { return (std::size_t{0} + ... + bytes_of_field(field)); },
+    value.fields());
 }
 
 } // namespace skep

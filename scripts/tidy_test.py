@@ -67,6 +67,11 @@ class Arrows(TidyTest):
         self.assert_found(self.with_line("actors/pool/bad.hpp", "actors/cache/shard.hpp"),
                           "actors/pool/bad.hpp", 2, "may not include actors/cache")
 
+    def test_what_kinds_share_and_what_a_role_wires_is_fine(self):
+        self.assert_clean({**self.TREE, "actors/common/json.hpp": header(),
+                           "actors/pool/json.hpp": header('#include "actors/common/json.hpp"\n'),
+                           "actors/pool/role.cpp": '#include "actors/cache/shard.hpp"\n'})
+
     def test_pure_rooms_see_only_the_plain_messages(self):
         self.assert_clean(self.with_line("runtime/flow/fine.hpp", "messages/errc.hpp"))
         self.assert_found(self.with_line("runtime/flow/bad.hpp", "messages/chat.hpp"),
@@ -143,6 +148,12 @@ class Sizes(TidyTest):
     def test_long_files_and_headers_are_found(self):
         self.assert_found({"cli/a.cpp": "int a;\n" * 501}, "cli/a.cpp", 501, "at most 500")
         self.assert_found({"cli/a.hpp": header("int a;\n" * 150)}, "cli/a.hpp", 151, "at most 150")
+
+    def test_a_header_that_must_be_long_says_why(self):
+        body = "// tidy: allow size, all templates\n" + "\n" * 300
+        self.assert_clean({"runtime/base/long.hpp": header(body)})
+        self.assert_found({"runtime/base/long.hpp": header(body + "\n" * 300)},
+                          "runtime/base/long.hpp", 602, "602 lines, at most 500")
 
     def test_a_header_without_pragma_once_is_found(self):
         self.assert_found({"cli/a.hpp": "int a;\n"}, "cli/a.hpp", 1, "#pragma once")

@@ -10,8 +10,7 @@ namespace skep::actors {
 
 agent::agent(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
              agent_definition_ptr definition)
-  : bounded_actor(config, env, kind), definition_(std::move(definition)) {
-}
+  : bounded_actor(config, env, kind), definition_(std::move(definition)) {}
 
 caf::behavior agent::make_behavior() {
   return {
@@ -112,8 +111,9 @@ void agent::ask_provider(job_id id) {
   const auto window = j.out.window();
   auto prompt = prompt_for(*definition_, route, j.request);
   const auto context = j.context;
-  remember(id, ask(route.handle, context, std::move(prompt),
-                   [this, id](const rt::answer& got) { provider_answered(id, got); }, window));
+  remember(id, ask(
+                 route.handle, context, std::move(prompt),
+                 [this, id](const rt::answer& got) { provider_answered(id, got); }, window));
 }
 
 void agent::provider_answered(job_id id, const rt::answer& got) {
@@ -141,7 +141,8 @@ void agent::provider_answered(job_id id, const rt::answer& got) {
       if (const auto* end = got.get<msg::chat_end>())
         stream_ended(id, *end);
       else
-        provider_failed(id, failure{errc::malformed, "the provider's stream ended without chat_end"});
+        provider_failed(id,
+                        failure{errc::malformed, "the provider's stream ended without chat_end"});
       return;
   }
 }

@@ -29,8 +29,7 @@ std::size_t piece_end(const std::string& text, std::size_t from) {
 
 } // namespace
 
-answer_builder::answer_builder(std::size_t bytes_max) : bytes_left_(bytes_max) {
-}
+answer_builder::answer_builder(std::size_t bytes_max) : bytes_left_(bytes_max) {}
 
 void answer_builder::open(const msg::chat_open& begin) {
   reply_.id = begin.id;
@@ -61,8 +60,7 @@ std::optional<msg::chat_reply> answer_builder::finish(const msg::chat_end& end) 
   return std::exchange(reply_, {});
 }
 
-answer_player::answer_player(msg::chat_reply reply) : reply_(std::move(reply)) {
-}
+answer_player::answer_player(msg::chat_reply reply) : reply_(std::move(reply)) {}
 
 msg::chat_open answer_player::open() const {
   return {reply_.id, reply_.created, reply_.model, reply_.rest, reply_.origin};

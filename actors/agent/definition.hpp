@@ -1,7 +1,7 @@
 #pragma once
 
-#include "messages/chat.hpp"
 #include "messages/cache.hpp"
+#include "messages/chat.hpp"
 #include "runtime/base/clock.hpp"
 
 #include <caf/actor.hpp>

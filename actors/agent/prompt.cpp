@@ -13,9 +13,9 @@ namespace {
 using nlohmann::json;
 
 // Members that do not change what a model answers.
-constexpr const char* irrelevant_parameters[] = {"user", "metadata", "store", "service_tier",
-                                                 "stream_options", "safety_identifier",
-                                                 "prompt_cache_key"};
+constexpr const char* irrelevant_parameters[]
+  = {"user",           "metadata",          "store",           "service_tier",
+     "stream_options", "safety_identifier", "prompt_cache_key"};
 
 json parse_object(const std::string& text) {
   auto parsed = json::parse(text, nullptr, false);
@@ -119,8 +119,7 @@ bool another_may_answer(const failure& why) {
     case errc::provider_auth_failed:
     case errc::context_overflow:
     case errc::stream_cut:
-    case errc::not_found:
-      return true;
+    case errc::not_found: return true;
     case errc::none:
     case errc::cancelled:
     case errc::cache_miss:
@@ -132,8 +131,7 @@ bool another_may_answer(const failure& why) {
     case errc::unexpected_message:
     case errc::content_filtered:
     case errc::bad_config:
-    case errc::shutting_down:
-      return false;
+    case errc::shutting_down: return false;
   }
   return false;
 }

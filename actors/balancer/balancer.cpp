@@ -36,12 +36,10 @@ bool ready(const caf::actor& member) {
 
 balancer::balancer(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
                    std::string name, std::vector<balancer_member> members)
-  : bounded_actor(config, env, kind),
-    name_(std::move(name)),
-    members_(std::move(members)),
+  : bounded_actor(config, env, kind), name_(std::move(name)), members_(std::move(members)),
     picker_(slots_for(members_.size())),
-    refused_(env.metrics().counter("skep_balancer_refused_total",
-                                   "Calls no member had room for.", {{"name", name_}})),
+    refused_(env.metrics().counter("skep_balancer_refused_total", "Calls no member had room for.",
+                                   {{"name", name_}})),
     picks_(env.metrics().counter("skep_balancer_picks_total", "Calls given to a member.",
                                  {{"name", name_}})) {
   for (const auto& member : members_) {

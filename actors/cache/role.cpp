@@ -34,7 +34,8 @@ const config::table<cache_config>& cache_table() {
     option{"ttl_ms", &cache_config::ttl, milliseconds{1}, milliseconds{2'592'000'000},
            "How long an answer stays fresh."}
       .alias_env("CACHE_TTL", 1000),
-    option{"policy", &cache_config::policy,
+    option{"policy",
+           &cache_config::policy,
            {{"s3-fifo", store::policy_kind::s3_fifo}, {"lru", store::policy_kind::lru}},
            "Who makes room: S3-FIFO resists scans, LRU is what people know."},
     option{"queue_max", &cache_config::queue_max, 1u, 1'000'000u,
@@ -60,7 +61,8 @@ expected<void> build(rt::role_context& node) {
     rt::child_spec spec;
     spec.name = "cache/" + number;
     spec.guard.use_breaker = false; // Nothing behind it can be down.
-    spec.start = [&env, &kind, number, shard] { return env.spawn<cache_shard>(kind, number, shard); };
+    spec.start
+      = [&env, &kind, number, shard] { return env.spawn<cache_shard>(kind, number, shard); };
     node.supervise(std::move(spec));
   }
   return {};

@@ -27,9 +27,7 @@ telemetry::counter& count(rt::environment& env, const std::string& shard, const 
 cache_shard::cache_shard(caf::actor_config& config, rt::environment& env,
                          const rt::actor_kind& kind, std::string shard_name,
                          cache_shard_config bounds)
-  : bounded_actor(config, env, kind),
-    bounds_(bounds),
-    store_(bounds.store, now()),
+  : bounded_actor(config, env, kind), bounds_(bounds), store_(bounds.store, now()),
     hits_(count(env, shard_name, "skep_cache_hits_total", "Lookups that found an answer.")),
     misses_(count(env, shard_name, "skep_cache_misses_total", "Lookups that found none.")),
     stored_(count(env, shard_name, "skep_cache_stored_total", "Answers kept.")),
@@ -39,8 +37,7 @@ cache_shard::cache_shard(caf::actor_config& config, rt::environment& env,
                    "Answers too large for the cache's bounds.")),
     entries_(env.metrics().gauge("skep_cache_entries", "Answers held.", {{"shard", shard_name}})),
     bytes_(env.metrics().gauge("skep_cache_bytes", "Bytes held, overhead included.",
-                               {{"shard", shard_name}})) {
-}
+                               {{"shard", shard_name}})) {}
 
 caf::behavior cache_shard::make_behavior() {
   schedule_expiry();

@@ -17,8 +17,8 @@ std::string text_of(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// Parses with a bound on nesting: nlohmann's parser keeps its own stack, but what we build from its
-/// result is walked recursively.
+/// Parses with a bound on nesting: nlohmann's parser keeps its own stack, but what we build from
+/// its result is walked recursively.
 json parse_bounded(std::string_view text) {
   const auto within = [](int depth, json::parse_event_t, json&) {
     if (static_cast<std::size_t>(depth) > nesting_max)
@@ -75,7 +75,8 @@ tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
     api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
 }
 
-// -- requests ---------------------------------------------------------------------------------------------
+// -- requests
+// ---------------------------------------------------------------------------------------------
 
 constexpr std::array roles = {"system", "developer", "user", "assistant", "tool", "function"};
 
@@ -143,7 +144,8 @@ tl::expected<chat_body, api_error> read_chat_object(json& body) {
   return read;
 }
 
-// -- answers ----------------------------------------------------------------------------------------------
+// -- answers
+// ----------------------------------------------------------------------------------------------
 
 msg::token_usage read_usage(const json& from) {
   msg::token_usage usage;
@@ -233,7 +235,8 @@ std::string json_text(std::string_view text) {
   return text_of(json(text));
 }
 
-// -- requests -----------------------------------------------------------------------------------------------
+// -- requests
+// -----------------------------------------------------------------------------------------------
 
 tl::expected<chat_body, api_error> read_chat_body(std::string_view text) {
   try {
@@ -268,7 +271,8 @@ std::string write_chat_request(const msg::chat_request& request) {
   return out + "}";
 }
 
-// -- whole answers ------------------------------------------------------------------------------------------
+// -- whole answers
+// ------------------------------------------------------------------------------------------
 
 tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   try {
@@ -307,7 +311,8 @@ std::string write_chat_reply(const msg::chat_reply& reply) {
   return out + "}";
 }
 
-// -- streams ------------------------------------------------------------------------------------------------
+// -- streams
+// ------------------------------------------------------------------------------------------------
 
 tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   try {
@@ -339,7 +344,8 @@ chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   : include_usage_(include_usage) {
   head_ = "data: {";
   member(head_, "id", open.id);
-  head_ += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
+  head_
+    += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
   member(head_, "model", open.model);
   splice(head_, open.rest);
   head_ += ",\"choices\":[";
@@ -381,7 +387,8 @@ std::string chunk_writer::finish(const msg::token_usage& usage) const {
   return out + "data: [DONE]\n\n";
 }
 
-// -- errors and models --------------------------------------------------------------------------------------
+// -- errors and models
+// --------------------------------------------------------------------------------------
 
 std::string write_error(std::string_view message, std::string_view type, std::string_view param,
                         std::string_view code) {

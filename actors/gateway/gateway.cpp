@@ -62,8 +62,9 @@ std::string query_value(std::string_view query, std::string_view name) {
     std::string value;
     for (auto rest = pair.substr(name.size() + 1); !rest.empty(); rest.remove_prefix(1)) {
       unsigned byte = 0;
-      const bool escaped = rest[0] == '%' && rest.size() >= 3
-                           && std::from_chars(rest.data() + 1, rest.data() + 3, byte, 16).ptr == rest.data() + 3;
+      const bool escaped
+        = rest[0] == '%' && rest.size() >= 3
+          && std::from_chars(rest.data() + 1, rest.data() + 3, byte, 16).ptr == rest.data() + 3;
       value += escaped ? static_cast<char>(byte) : rest[0] == '+' ? ' ' : rest[0];
       if (escaped)
         rest.remove_prefix(2);
@@ -104,8 +105,7 @@ cache_wish read_cache_control(std::string_view header) {
 
 gateway::gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
                  std::shared_ptr<const gateway_config> options, rt::node_status& status)
-  : bounded_actor(config, env, kind), options_(std::move(options)), status_(status) {
-}
+  : bounded_actor(config, env, kind), options_(std::move(options)), status_(status) {}
 
 caf::behavior gateway::make_behavior() {
   return {[this](const rt::call& c, const http_arrival& arrival) { arrived(c, arrival); }};
@@ -140,7 +140,8 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     c.lease->cancel(); // Answered without it.
 }
 
-// -- small endpoints ----------------------------------------------------------------------------------------
+// -- small endpoints
+// ----------------------------------------------------------------------------------------
 
 void gateway::ready(const http_arrival& arrival) {
   const auto phase = status_.phase.load();
@@ -169,9 +170,9 @@ void gateway::debug_kill(const http_arrival& arrival) {
   const auto name = query_value(arrival.request->query, "name");
   const auto who = env().directory().find(name);
   if (!who) {
-    arrival.client->respond(json_text(
-      *arrival.client, 404,
-      write_error("no actor is called \"" + name + "\"", "invalid_request_error", "name", "not_found")));
+    arrival.client->respond(json_text(*arrival.client, 404,
+                                      write_error("no actor is called \"" + name + "\"",
+                                                  "invalid_request_error", "name", "not_found")));
     return;
   }
   log::warn("debug: killing {}", name);
@@ -182,10 +183,9 @@ void gateway::debug_kill(const http_arrival& arrival) {
 bool gateway::wrong_method(const http_arrival& arrival, std::string_view allowed) const {
   if (arrival.request->method == allowed)
     return false;
-  auto response = json_text(
-    *arrival.client, 405,
-    write_error(arrival.request->method + " is not allowed here", "invalid_request_error", {},
-                "method_not_allowed"));
+  auto response = json_text(*arrival.client, 405,
+                            write_error(arrival.request->method + " is not allowed here",
+                                        "invalid_request_error", {}, "method_not_allowed"));
   response.headers.add("allow", allowed);
   arrival.client->respond(std::move(response));
   return true;
@@ -197,7 +197,8 @@ bool gateway::authorised(const http_arrival& arrival, std::string& tenant) const
   const auto header = arrival.request->header("authorization");
   constexpr std::string_view scheme = "Bearer ";
   bool known = false;
-  if (header.size() > scheme.size() && net::equal_ignoring_case(header.substr(0, scheme.size()), scheme))
+  if (header.size() > scheme.size()
+      && net::equal_ignoring_case(header.substr(0, scheme.size()), scheme))
     for (const auto& each : options_->keys)
       if (same_secret(each.key.reveal(), header.substr(scheme.size()))) {
         known = true;
@@ -209,7 +210,8 @@ bool gateway::authorised(const http_arrival& arrival, std::string& tenant) const
   return known;
 }
 
-// -- models -------------------------------------------------------------------------------------------------
+// -- models
+// -------------------------------------------------------------------------------------------------
 
 caf::actor gateway::find(const std::string& name) {
   auto& handle = known_[name];
@@ -307,7 +309,8 @@ void gateway::models(const rt::call& c, const http_arrival& arrival, const std::
   }
 }
 
-// -- chat ---------------------------------------------------------------------------------------------------
+// -- chat
+// ---------------------------------------------------------------------------------------------------
 
 void gateway::chat(const rt::call& c, const http_arrival& arrival) {
   auto context = c.context;

@@ -9,15 +9,15 @@ namespace {
 // OpenTelemetry's boundaries for first tokens, in seconds.
 const std::vector<double> first_token_boundaries{.001, .005, .01, .02, .04, .06, .08, .1,
                                                  .25,  .5,   .75, 1,   2.5, 5,   7.5, 10};
-const std::vector<double> token_boundaries{1,     4,     16,     64,      256,     1024,    4096,
-                                           16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
+const std::vector<double> token_boundaries{
+  1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
 
 /// The routes there are; anything else a client asks for is "other".
 std::string route_of(const std::string& path) {
   if (path.starts_with("/v1/models/"))
     return "/v1/models/{id}";
-  for (const auto* known : {"/v1/chat/completions", "/v1/models", "/health", "/ready", "/metrics",
-                            "/debug/kill", "/"})
+  for (const auto* known :
+       {"/v1/chat/completions", "/v1/models", "/health", "/ready", "/metrics", "/debug/kill", "/"})
     if (path == known)
       return path;
   return "other";
@@ -41,8 +41,7 @@ double in_ms(duration d) {
 
 gateway_observer::gateway_observer(telemetry::registry& metrics)
   : active(metrics.gauge("skep_http_active", "Requests between arrival and end.")),
-    metrics_(metrics) {
-}
+    metrics_(metrics) {}
 
 void gateway_observer::operator()(const request_summary& done) {
   active.dec();

@@ -19,8 +19,7 @@ using std::chrono::milliseconds;
 /// What the HTTP threads and the gateways share; outlives the server.
 struct door {
   door(rt::environment& e, std::shared_ptr<const gateway_config> o)
-    : env(e), options(std::move(o)), observer(std::make_shared<gateway_observer>(e.metrics())) {
-  }
+    : env(e), options(std::move(o)), observer(std::make_shared<gateway_observer>(e.metrics())) {}
 
   void arrive(net::http_request&& request, std::shared_ptr<net::http_exchange> exchange);
   duration timeout_of(const net::http_request& request) const;
@@ -47,8 +46,9 @@ duration door::timeout_of(const net::http_request& request) const {
 void door::arrive(net::http_request&& request, std::shared_ptr<net::http_exchange> exchange) {
   observer->active.inc();
   const auto client = session::make(
-    env, std::move(exchange), [observer = observer](const request_summary& done) { (*observer)(done); },
-    request.method, request.path);
+    env, std::move(exchange),
+    [observer = observer](const request_summary& done) { (*observer)(done); }, request.method,
+    request.path);
   if (static_cast<std::uint64_t>(observer->active.value()) > options->requests_max) {
     client.self->fail(failure{errc::overloaded, "requests_max requests are at work"});
     return;
@@ -77,15 +77,22 @@ void door::export_stats() {
                              : metrics.gauge_callback(name, help, {}, value));
   };
   using stats = net::http_server_stats;
-  add("skep_http_connections", "Open connections.", false, [](const stats& s) { return s.connections; });
-  add("skep_http_accepted_total", "Connections accepted.", true, [](const stats& s) { return s.accepted; });
-  add("skep_http_refused_total", "Connections over connections_max.", true, [](const stats& s) { return s.refused; });
+  add("skep_http_connections", "Open connections.", false,
+      [](const stats& s) { return s.connections; });
+  add("skep_http_accepted_total", "Connections accepted.", true,
+      [](const stats& s) { return s.accepted; });
+  add("skep_http_refused_total", "Connections over connections_max.", true,
+      [](const stats& s) { return s.refused; });
   add("skep_http_malformed_total", "Requests refused before they were read whole.", true,
       [](const stats& s) { return s.malformed; });
-  add("skep_http_timeouts_total", "Connections cut for being too slow.", true, [](const stats& s) { return s.timeouts; });
-  add("skep_http_lost_total", "Requests whose client went away.", true, [](const stats& s) { return s.lost; });
-  add("skep_http_received_bytes_total", "Bytes from clients.", true, [](const stats& s) { return s.bytes_in; });
-  add("skep_http_sent_bytes_total", "Bytes to clients.", true, [](const stats& s) { return s.bytes_out; });
+  add("skep_http_timeouts_total", "Connections cut for being too slow.", true,
+      [](const stats& s) { return s.timeouts; });
+  add("skep_http_lost_total", "Requests whose client went away.", true,
+      [](const stats& s) { return s.lost; });
+  add("skep_http_received_bytes_total", "Bytes from clients.", true,
+      [](const stats& s) { return s.bytes_in; });
+  add("skep_http_sent_bytes_total", "Bytes to clients.", true,
+      [](const stats& s) { return s.bytes_out; });
 }
 
 net::http_server_config server_config(const gateway_config& from) {
@@ -101,14 +108,16 @@ net::http_server_config server_config(const gateway_config& from) {
   config.body_timeout = from.body_timeout;
   config.keepalive_timeout = from.keepalive_timeout;
   config.write_timeout = from.write_timeout;
-  // A frame is at most a few times what its chunk costs in credit, so the window is the tighter bound.
+  // A frame is at most a few times what its chunk costs in credit, so the window is the tighter
+  // bound.
   config.send_buffer_max_bytes = static_cast<std::size_t>(from.stream_window) * 8;
   config.error_reply = refused_response;
   return config;
 }
 
 expected<void> build(rt::role_context& node) {
-  auto options = std::make_shared<const gateway_config>(node.config().get<gateway_config>("gateway"));
+  auto options
+    = std::make_shared<const gateway_config>(node.config().get<gateway_config>("gateway"));
   auto shared = std::make_shared<door>(node.env(), options);
   rt::mailbox_bounds bounds;
   bounds.messages_max = static_cast<std::uint32_t>(options->requests_max);
@@ -122,9 +131,8 @@ expected<void> build(rt::role_context& node) {
     // It judges nobody: what fails behind it has breakers of its own.
     spec.guard.use_breaker = false;
     spec.guard.in_flight_max = 4'000'000;
-    spec.start = [&env, &kind, options, &status] {
-      return env.spawn<gateway>(kind, options, status);
-    };
+    spec.start
+      = [&env, &kind, options, &status] { return env.spawn<gateway>(kind, options, status); };
     shared->gateways.push_back(node.supervise(std::move(spec)));
   }
   auto server = net::http_server::start(
@@ -150,7 +158,8 @@ expected<void> build(rt::role_context& node) {
 const config::table<gateway_key>& key_table() {
   static const config::table<gateway_key> rows{
     option{"key", &gateway_key::key, "env.NAME of the variable that holds the key."}.required(),
-    option{"tenant", &gateway_key::tenant, "Whose requests these are; tenants share no cached answer."},
+    option{"tenant", &gateway_key::tenant,
+           "Whose requests these are; tenants share no cached answer."},
   };
   return rows;
 }
@@ -220,7 +229,8 @@ rt::role gateway_role() {
   rt::role made;
   made.name = "gateway";
   made.declare = [](config::schema& accepted) {
-    accepted.section("gateway", config::cardinality::one, gateway_table(), "The door for HTTP clients.");
+    accepted.section("gateway", config::cardinality::one, gateway_table(),
+                     "The door for HTTP clients.");
   };
   made.build = build;
   return made;

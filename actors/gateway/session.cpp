@@ -42,10 +42,7 @@ std::string cache_status_header(const msg::answer_origin& origin) {
 session::session(caf::actor_config& config, rt::environment& env,
                  std::shared_ptr<net::http_exchange> exchange, request_observer observer,
                  std::string method, std::string path)
-  : actor_proxy(config),
-    env_(env),
-    exchange_(std::move(exchange)),
-    observer_(std::move(observer)) {
+  : actor_proxy(config), env_(env), exchange_(std::move(exchange)), observer_(std::move(observer)) {
   summary_.method = std::move(method);
   summary_.path = std::move(path);
   summary_.request_id = to_string(id_);
@@ -95,7 +92,8 @@ void session::set_param(std::string param) {
   param_ = std::move(param);
 }
 
-// -- what comes in ------------------------------------------------------------------------------------------
+// -- what comes in
+// ------------------------------------------------------------------------------------------
 
 void session::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   const auto& content = what->content();
@@ -142,14 +140,16 @@ void session::stream_part(const caf::type_erased_tuple& content) {
     fail(failure{errc::unexpected_message, "a part of the agent's stream is no chat"});
 }
 
-// -- what goes out ------------------------------------------------------------------------------------------
+// -- what goes out
+// ------------------------------------------------------------------------------------------
 
 net::http_headers session::headers_for(const msg::answer_origin& origin) const {
   const auto so_far = clock::now() - arrived_;
   net::http_headers headers;
   headers.add("x-request-id", summary_.request_id);
-  headers.add("openai-processing-ms",
-              std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(so_far).count()));
+  headers.add(
+    "openai-processing-ms",
+    std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(so_far).count()));
   headers.add("openai-version", api_version);
   if (const auto status = cache_status_header(origin); !status.empty()) {
     headers.add("cache-status", status);

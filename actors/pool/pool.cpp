@@ -22,27 +22,27 @@ void end_instance(const caf::actor& who) {
 
 pool::pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
            std::string agent_name, pool_config bounds, std::function<caf::actor()> start)
-  : bounded_actor(config, env, kind),
-    agent_name_(std::move(agent_name)),
-    bounds_(bounds),
+  : bounded_actor(config, env, kind), agent_name_(std::move(agent_name)), bounds_(bounds),
     start_(std::move(start)),
     refusals_(env.metrics().counter("skep_pool_refused_total",
                                     "Calls refused because size_max instances were at work.",
                                     {{"agent", agent_name_}})) {
   const auto show = [&](const char* name, const char* help, auto read) {
-    gauges_.push_back(env.metrics().gauge_callback(
-      name, help, {{"agent", agent_name_}},
-      [this, read] { return static_cast<double>(read(stats())); }));
+    gauges_.push_back(
+      env.metrics().gauge_callback(name, help, {{"agent", agent_name_}},
+                                   [this, read] { return static_cast<double>(read(stats())); }));
   };
   const auto total = [&](const char* name, const char* help, auto read) {
-    gauges_.push_back(env.metrics().counter_callback(
-      name, help, {{"agent", agent_name_}},
-      [this, read] { return static_cast<double>(read(stats())); }));
+    gauges_.push_back(
+      env.metrics().counter_callback(name, help, {{"agent", agent_name_}},
+                                     [this, read] { return static_cast<double>(read(stats())); }));
   };
   show("skep_pool_size", "Instances, idle or at work.", [](const pool_stats& s) { return s.size; });
-  show("skep_pool_idle", "Instances waiting for a call.", [](const pool_stats& s) { return s.idle; });
+  show("skep_pool_idle", "Instances waiting for a call.",
+       [](const pool_stats& s) { return s.idle; });
   show("skep_pool_utilisation", "Share of size_max at work.", [this](const pool_stats& s) {
-    return static_cast<double>(s.size - s.idle) / std::max(1.0, static_cast<double>(bounds_.size_max));
+    return static_cast<double>(s.size - s.idle)
+           / std::max(1.0, static_cast<double>(bounds_.size_max));
   });
   total("skep_pool_checkouts_total", "Calls given to an instance.",
         [](const pool_stats& s) { return s.checkouts; });
@@ -74,7 +74,8 @@ caf::behavior pool::make_behavior() {
   }};
 }
 
-// -- checkout, on the sender's thread -------------------------------------------------------------------
+// -- checkout, on the sender's thread
+// -------------------------------------------------------------------
 
 void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   if (what->mid.is_response() || rt::call_of(what->content()) == nullptr) {
@@ -87,7 +88,8 @@ void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   if (!check_out(slot, who)) {
     refusals_.inc();
     if (token)
-      token->fail(failure{errc::overloaded, "all instances of agent " + agent_name_ + " are at work",
+      token->fail(failure{errc::overloaded,
+                          "all instances of agent " + agent_name_ + " are at work",
                           bounds_.retry_after});
     return;
   }
@@ -169,7 +171,8 @@ void pool::discard(std::uint32_t slot) {
   end_instance(gone);
 }
 
-// -- upkeep, on the pool's own thread -------------------------------------------------------------------
+// -- upkeep, on the pool's own thread
+// -------------------------------------------------------------------
 
 void pool::schedule_sweep() {
   const auto pause = std::max<duration>(10ms, bounds_.idle_ttl / 4);

@@ -11,20 +11,19 @@ provider_meters::provider_meters(telemetry::registry& m, const std::string& prov
     first_token(m.histogram("skep_provider_first_token_seconds",
                             "From the call to the first piece of a streamed answer.",
                             {{"provider", provider}})),
-    metrics_(m),
-    provider_(provider),
+    metrics_(m), provider_(provider),
     latency_(m.histogram("skep_provider_latency_seconds", "From the call to the end of the answer.",
                          {{"provider", provider}})),
     tokens_in_(m.counter("skep_provider_tokens_total", "Tokens as the provider counted them.",
                          {{"provider", provider}, {"type", "input"}})),
     tokens_out_(m.counter("skep_provider_tokens_total", "Tokens as the provider counted them.",
-                          {{"provider", provider}, {"type", "output"}})) {
-}
+                          {{"provider", provider}, {"type", "output"}})) {}
 
 void provider_meters::ended(errc why, duration took) {
   metrics_
     .counter("skep_provider_requests_total", "Calls by how they ended.",
-             {{"provider", provider_}, {"outcome", why == errc::none ? "ok" : std::string{to_string(why)}}})
+             {{"provider", provider_},
+              {"outcome", why == errc::none ? "ok" : std::string{to_string(why)}}})
     .inc();
   latency_.record(took);
 }

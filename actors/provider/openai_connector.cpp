@@ -18,8 +18,7 @@ constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
 class poster final : public net::fetch_handler {
 public:
   poster(caf::strong_actor_ptr to, std::uint64_t job, std::uint32_t epoch)
-    : to_(std::move(to)), job_(job), epoch_(epoch) {
-  }
+    : to_(std::move(to)), job_(job), epoch_(epoch) {}
   void on_headers(int, const net::fetch_headers& headers) noexcept override {
     auto event = make(fetch_event::kind::headers);
     event.retry_after = retry_after_of(headers);
@@ -83,13 +82,9 @@ openai_connector::openai_connector(caf::actor_config& config, rt::environment& e
                                    std::string base_url,
                                    std::shared_ptr<const provider_config> options,
                                    net::http_client& fetch)
-  : bounded_actor(config, env, kind),
-    provider_(std::move(provider)),
-    base_url_(std::move(base_url)),
-    options_(std::move(options)),
-    fetch_(fetch),
-    meters_(env.metrics(), provider_),
-    budget_(budget_of(*options_)),
+  : bounded_actor(config, env, kind), provider_(std::move(provider)),
+    base_url_(std::move(base_url)), options_(std::move(options)), fetch_(fetch),
+    meters_(env.metrics(), provider_), budget_(budget_of(*options_)),
     random_(std::random_device{}()) {
   if (options_->requests_per_minute > 0) {
     flow::token_bucket_config rate;
@@ -115,18 +110,21 @@ void openai_connector::on_stop() {
   }
 }
 
-// -- attempts -----------------------------------------------------------------------------------------------
+// -- attempts
+// -----------------------------------------------------------------------------------------------
 
 bool openai_connector::admit(const rt::call& c) {
   if (jobs_.size() >= options_->in_flight_max) {
     meters_.refused.inc();
-    refuse(c, failure{errc::overloaded, "provider " + provider_ + " has in_flight_max calls at work",
-                      kind().bounds.retry_after});
+    refuse(c,
+           failure{errc::overloaded, "provider " + provider_ + " has in_flight_max calls at work",
+                   kind().bounds.retry_after});
     return false;
   }
   if (rate_ && !rate_->try_take(1, now())) {
     meters_.refused.inc();
-    refuse(c, failure{errc::rate_limited, "requests_per_minute of provider " + provider_ + " is reached",
+    refuse(c, failure{errc::rate_limited,
+                      "requests_per_minute of provider " + provider_ + " is reached",
                       std::chrono::ceil<milliseconds>(rate_->wait_for(1, now()))});
     return false;
   }
@@ -240,7 +238,8 @@ void openai_connector::cancelled(job_id id) {
   end(id, errc::cancelled);
 }
 
-// -- what the transfer brings -------------------------------------------------------------------------------
+// -- what the transfer brings
+// -------------------------------------------------------------------------------
 
 void openai_connector::fetched(const fetch_event& event) {
   if (event.job == models_job_ && models_job_ != 0) {
@@ -337,7 +336,8 @@ void openai_connector::answer_whole(job_id id, const std::string& body) {
 void openai_connector::end_stream(job_id id) {
   auto& j = jobs_.at(id);
   if (!j.finished || !j.opened || j.parser->partial()) {
-    attempt_failed(id, failure{errc::stream_cut, "the provider's stream ended before its answer did"});
+    attempt_failed(id,
+                   failure{errc::stream_cut, "the provider's stream ended before its answer did"});
     return;
   }
   msg::chat_end last;
@@ -346,7 +346,8 @@ void openai_connector::end_stream(job_id id) {
   end(id, errc::none);
 }
 
-// -- models -------------------------------------------------------------------------------------------------
+// -- models
+// -------------------------------------------------------------------------------------------------
 
 void openai_connector::list_models(const rt::call& c) {
   if (!options_->models.empty()) {

@@ -33,9 +33,9 @@ struct fetch_event {
   net::fetch_result result;
 };
 
-/// Speaks to one OpenAI-compatible base URL. A call is one HTTP exchange; it is tried again (bounded
-/// in number, by a budget and by the call's deadline) as long as nothing of an answer has left.
-/// Streams are read only as fast as the caller takes them. A caller that goes away closes the
+/// Speaks to one OpenAI-compatible base URL. A call is one HTTP exchange; it is tried again
+/// (bounded in number, by a budget and by the call's deadline) as long as nothing of an answer has
+/// left. Streams are read only as fast as the caller takes them. A caller that goes away closes the
 /// provider's socket.
 class openai_connector : public rt::bounded_actor {
 public:

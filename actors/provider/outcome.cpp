@@ -26,7 +26,8 @@ std::string shown(int status, const provider_error& error) {
 
 errc code_of_429(const provider_error& error) {
   const bool quota = error.code == "insufficient_quota" || error.type == "insufficient_quota"
-                     || error.code == "billing_hard_limit_reached" || contains(error.code, "budget");
+                     || error.code == "billing_hard_limit_reached"
+                     || contains(error.code, "budget");
   return quota ? errc::quota_exhausted : errc::rate_limited;
 }
 
@@ -78,7 +79,8 @@ std::chrono::milliseconds until_date(const std::string& text) {
 
 } // namespace
 
-failure failure_of_status(int status, std::string_view body, std::chrono::milliseconds retry_after) {
+failure failure_of_status(int status, std::string_view body,
+                          std::chrono::milliseconds retry_after) {
   const auto error = read_error(body);
   return failure{code_of(status, error), shown(status, error), retry_after};
 }

@@ -52,13 +52,15 @@ const config::table<simulated_config>& simulated_table() {
 const config::table<provider_breaker_config>& breaker_table() {
   using c = provider_breaker_config;
   static const config::table<c> rows{
-    option{"failures_max", &c::failures_max, 1u, 1'000'000u, "Failures in a row that open the circuit."},
+    option{"failures_max", &c::failures_max, 1u, 1'000'000u,
+           "Failures in a row that open the circuit."},
     option{"failure_rate_max", &c::failure_rate_max, 0.01, 1.0,
            "A share of failures at or above this opens it, too."},
     option{"rate_samples_min", &c::rate_samples_min, 1u, 1'000'000u,
            "Below this many calls in the window the share says nothing."},
     option{"rate_window_ms", &c::rate_window, milliseconds{100}, day, "The window of the share."},
-    option{"open_min_ms", &c::open_min, one, day, "How long it stays open at first; doubles each time."},
+    option{"open_min_ms", &c::open_min, one, day,
+           "How long it stays open at first; doubles each time."},
     option{"open_max_ms", &c::open_max, one, day, "The doubling ends here."},
   };
   return rows;
@@ -133,9 +135,8 @@ void build_one(rt::role_context& node, const std::string& name, const provider_c
   rt::child_spec spec;
   spec.name = published;
   spec.guard.use_breaker = false; // Its members have one each.
-  spec.start = [&env, &kind, published, members] {
-    return env.spawn<balancer>(kind, published, members);
-  };
+  spec.start
+    = [&env, &kind, published, members] { return env.spawn<balancer>(kind, published, members); };
   node.supervise(std::move(spec));
 }
 

@@ -85,12 +85,8 @@ simulated_answer simulate(const simulated_config& config, const msg::chat_reques
 simulated_connector::simulated_connector(caf::actor_config& config, rt::environment& env,
                                          const rt::actor_kind& kind, std::string provider,
                                          std::shared_ptr<const provider_config> options)
-  : bounded_actor(config, env, kind),
-    provider_(std::move(provider)),
-    options_(std::move(options)),
-    meters_(env.metrics(), provider_),
-    random_(options_->simulated.seed) {
-}
+  : bounded_actor(config, env, kind), provider_(std::move(provider)), options_(std::move(options)),
+    meters_(env.metrics(), provider_), random_(options_->simulated.seed) {}
 
 caf::behavior simulated_connector::make_behavior() {
   return {
@@ -137,8 +133,9 @@ duration simulated_connector::token_time(std::size_t tokens) const {
 void simulated_connector::begin(const rt::call& c, const msg::chat_request& request) {
   if (jobs_.size() >= options_->in_flight_max) {
     meters_.refused.inc();
-    refuse(c, failure{errc::overloaded, "provider " + provider_ + " has in_flight_max calls at work",
-                      kind().bounds.retry_after});
+    refuse(c,
+           failure{errc::overloaded, "provider " + provider_ + " has in_flight_max calls at work",
+                   kind().bounds.retry_after});
     return;
   }
   if (const auto why = misfortune()) {
@@ -201,7 +198,8 @@ void simulated_connector::answer_whole(job_id id) {
   finish(id, errc::none);
 }
 
-// -- streams ------------------------------------------------------------------------------------------------
+// -- streams
+// ------------------------------------------------------------------------------------------------
 
 void simulated_connector::stream(job_id id) {
   const auto entry = jobs_.find(id);
@@ -235,8 +233,11 @@ bool simulated_connector::send_due(job& j) {
   while (j.sent < j.answer.tokens.size() && at >= j.first_due + token_time(j.sent)) {
     if (!std::exchange(j.opened, true)) {
       meters_.first_token.record(at - j.began);
-      j.out.open(msg::chat_open{"chatcmpl-simulated-" + std::to_string(last_job_), unix_seconds(),
-                                j.request.model, {}, {}});
+      j.out.open(msg::chat_open{"chatcmpl-simulated-" + std::to_string(last_job_),
+                                unix_seconds(),
+                                j.request.model,
+                                {},
+                                {}});
     }
     if (j.out.credit() <= 0)
       return true;

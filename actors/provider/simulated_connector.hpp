@@ -24,8 +24,8 @@ struct simulated_answer {
 simulated_answer simulate(const simulated_config& config, const msg::chat_request& request);
 
 /// Stands in for a provider where there is none: answers by itself with a configured latency, token
-/// rate and rates of failure, and says in every answer that it is simulated. Behaves like a real one
-/// towards credit, cancel and deadlines.
+/// rate and rates of failure, and says in every answer that it is simulated. Behaves like a real
+/// one towards credit, cancel and deadlines.
 class simulated_connector : public rt::bounded_actor {
 public:
   simulated_connector(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,

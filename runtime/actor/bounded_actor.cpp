@@ -3,7 +3,6 @@
 #include "runtime/base/caf_error.hpp"
 #include "runtime/base/log.hpp"
 
-
 #include <caf/default_attachable.hpp>
 #include <caf/exit_reason.hpp>
 #include <caf/system_messages.hpp>
@@ -35,9 +34,8 @@ void answer_unserved(caf::mailbox_element& what, const failure& why) {
   if (auto token = ensure_lease(what))
     token->fail(why);
   else if (what.mid.is_request() && what.sender)
-    what.sender->enqueue(caf::make_mailbox_element(nullptr, what.mid.response_id(), {},
-                                                   to_caf_error(why)),
-                         nullptr);
+    what.sender->enqueue(
+      caf::make_mailbox_element(nullptr, what.mid.response_id(), {}, to_caf_error(why)), nullptr);
 }
 
 std::string text_of(const std::exception_ptr& thrown) {
@@ -52,7 +50,8 @@ std::string text_of(const std::exception_ptr& thrown) {
 
 } // namespace
 
-// -- the wake token -------------------------------------------------------------------------------------
+// -- the wake token
+// -------------------------------------------------------------------------------------
 
 bounded_actor::wake_token::wake_token() = default;
 
@@ -78,16 +77,19 @@ void bounded_actor::wake_token::request_deletion(bool) const noexcept {
   // A member of its actor.
 }
 
-// -- life -----------------------------------------------------------------------------------------------
+// -- life
+// -----------------------------------------------------------------------------------------------
 
 bounded_actor::bounded_actor(caf::actor_config& config, environment& env, const actor_kind& kind)
   : event_based_actor(config), env_(env), kind_(kind) {
   env_.live_actors_.fetch_add(1, std::memory_order_relaxed);
-  set_default_handler([this](caf::scheduled_actor*, caf::message_view& what) -> caf::result<caf::message> {
-    if (const auto* c = call_of(what.content()))
-      refuse(*c, failure{errc::unexpected_message, std::string{name()} + " does not serve this message"});
-    return make_error(caf::sec::unexpected_message);
-  });
+  set_default_handler(
+    [this](caf::scheduled_actor*, caf::message_view& what) -> caf::result<caf::message> {
+      if (const auto* c = call_of(what.content()))
+        refuse(*c, failure{errc::unexpected_message,
+                           std::string{name()} + " does not serve this message"});
+      return make_error(caf::sec::unexpected_message);
+    });
   set_exception_handler([this](std::exception_ptr& thrown) {
     const auto text = text_of(thrown);
     log::error("actor {} failed: {}", name(), text);
@@ -105,14 +107,13 @@ const char* bounded_actor::name() const {
   return kind_.name.c_str();
 }
 
-void bounded_actor::on_down(const caf::down_msg&) {
-}
+void bounded_actor::on_down(const caf::down_msg&) {}
 
-void bounded_actor::on_stop() {
-}
+void bounded_actor::on_stop() {}
 
 bool bounded_actor::cleanup(caf::error&& reason, caf::execution_unit* host) {
-  const auto asked_to = reason == caf::exit_reason::normal || reason == caf::exit_reason::user_shutdown
+  const auto asked_to = reason == caf::exit_reason::normal
+                        || reason == caf::exit_reason::user_shutdown
                         || reason == caf::exit_reason::unreachable || !reason;
   const failure why{asked_to ? errc::unavailable : errc::actor_failed,
                     std::string{name()} + (asked_to ? " has stopped" : " failed")};
@@ -138,7 +139,8 @@ void bounded_actor::bury(caf::mailbox_element& what, const failure& why) {
   answer_unserved(what, why);
 }
 
-// -- the way in -----------------------------------------------------------------------------------------
+// -- the way in
+// -----------------------------------------------------------------------------------------
 
 void bounded_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   if (is_control(*what)) {
@@ -151,9 +153,7 @@ void bounded_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* 
       kind_.metrics.accepted.inc();
       wake();
       break;
-    case data_lane::result::accepted:
-      kind_.metrics.accepted.inc();
-      break;
+    case data_lane::result::accepted: kind_.metrics.accepted.inc(); break;
     case data_lane::result::refused:
       kind_.metrics.refused.inc();
       answer_unserved(*what, failure{errc::overloaded, kind_.name + " has a full mailbox",
@@ -220,7 +220,8 @@ void bounded_actor::process(caf::mailbox_element& what) {
   } catch (...) {
     kind_.metrics.failed.inc();
     if (token && !token->is_held())
-      token->fail(failure{errc::actor_failed, std::string{name()} + " failed while handling the call"});
+      token->fail(
+        failure{errc::actor_failed, std::string{name()} + " failed while handling the call"});
     throw;
   }
   kind_.metrics.processed.inc();
@@ -235,7 +236,8 @@ bool bounded_actor::drop_before_work(const call& c) {
   }
   if (c.context.deadline != time_point::max() && c.context.expired(now())) {
     kind_.metrics.expired.inc();
-    refuse(c, failure{errc::deadline_exceeded, "the deadline passed while waiting for " + kind_.name});
+    refuse(c,
+           failure{errc::deadline_exceeded, "the deadline passed while waiting for " + kind_.name});
     return true;
   }
   return false;
@@ -260,7 +262,8 @@ bool bounded_actor::consume_control(caf::mailbox_element& what) {
   return false;
 }
 
-// -- asking ---------------------------------------------------------------------------------------------
+// -- asking
+// ---------------------------------------------------------------------------------------------
 
 bounded_actor::opened_request bounded_actor::open_request(const caf::actor& to,
                                                           const skep::context& context,
@@ -337,7 +340,8 @@ void bounded_actor::grant(request_key key, std::uint64_t bytes) {
     entry->second.token->grant(bytes);
 }
 
-// -- answering ------------------------------------------------------------------------------------------
+// -- answering
+// ------------------------------------------------------------------------------------------
 
 responder bounded_actor::take(const call& c, bool relay) {
   if (!c.lease)
@@ -366,7 +370,8 @@ void bounded_actor::credit_granted(const credit_notice& notice) {
     again->second.on_credit = std::move(resume);
 }
 
-// -- time -----------------------------------------------------------------------------------------------
+// -- time
+// -----------------------------------------------------------------------------------------------
 
 std::uint64_t bounded_actor::after(duration delay, std::function<void()> fn) {
   const auto key = ++last_key_;
@@ -393,11 +398,11 @@ void bounded_actor::timer_fired(std::uint64_t key) {
     entry.mapped().fn();
 }
 
-// -- responder ------------------------------------------------------------------------------------------
+// -- responder
+// ------------------------------------------------------------------------------------------
 
 responder::responder(bounded_actor& owner, lease_ptr token, std::uint64_t key)
-  : owner_(&owner), token_(std::move(token)), key_(key) {
-}
+  : owner_(&owner), token_(std::move(token)), key_(key) {}
 
 responder::responder(responder&& other) noexcept
   : owner_(other.owner_), token_(std::move(other.token_)), key_(other.key_) {

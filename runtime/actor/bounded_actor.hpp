@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, templates, and the one base of every actor with its contract
+
 #include "runtime/actor/call.hpp"
 #include "runtime/actor/environment.hpp"
 #include "runtime/actor/mailbox.hpp"
@@ -44,7 +46,8 @@ using answer_handler = std::function<void(const answer&)>;
 /// The base of every actor of skep. Data messages wait in a bounded lane of their own; control
 /// (exit, down, responses, credit, cancel, timers) travels in CAF's inbox, is never shed and
 /// overtakes data. Requests it makes are kept in a hash map, each with a deadline; requests it
-/// holds are answered whatever happens to it. All members except enqueue are for the actor's thread.
+/// holds are answered whatever happens to it. All members except enqueue are for the actor's
+/// thread.
 ///
 /// A handler of `(const call&, const Payload&)` answers through take() or reply(); one that does
 /// neither has the call failed for it.
@@ -53,14 +56,16 @@ public:
   bounded_actor(caf::actor_config& config, environment& env, const actor_kind& kind);
   ~bounded_actor() override;
 
-  // -- CAF's hooks ------------------------------------------------------------------------------------
+  // -- CAF's hooks
+  // ------------------------------------------------------------------------------------
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   const char* name() const override;
   caf::invoke_message_result consume(caf::mailbox_element& what) override;
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override;
 
-  // -- Asking others ----------------------------------------------------------------------------------
+  // -- Asking others
+  // ----------------------------------------------------------------------------------
 
   /// Sends a request and calls `handler` with each answer, the last of which always comes: by the
   /// deadline of `context` at the latest. `window` is the credit in bytes for a streamed answer.
@@ -95,7 +100,8 @@ public:
     return requests_.size();
   }
 
-  // -- Answering --------------------------------------------------------------------------------------
+  // -- Answering
+  // --------------------------------------------------------------------------------------
 
   /// Takes on the call's answer. The responder must end it; dropping it fails the call. A relay
   /// hears of every credit grant, so that it can hand them on to the producer behind it.
@@ -142,7 +148,8 @@ public:
     return held_.size();
   }
 
-  // -- Time -------------------------------------------------------------------------------------------
+  // -- Time
+  // -------------------------------------------------------------------------------------------
 
   /// Calls `fn` once after `delay`; the result names the timer for cancel_timer.
   std::uint64_t after(duration delay, std::function<void()> fn);

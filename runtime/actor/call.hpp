@@ -22,8 +22,7 @@ struct call {
 
   call() = default;
   call(skep::context c, lease_ptr l, std::size_t b)
-    : context(std::move(c)), lease(std::move(l)), bytes(b) {
-  }
+    : context(std::move(c)), lease(std::move(l)), bytes(b) {}
 };
 
 /// The call of a data message, or null when the element is something else.

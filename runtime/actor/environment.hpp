@@ -30,8 +30,7 @@ public:
 class environment {
 public:
   environment(caf::actor_system& system, timers& clock, telemetry::registry& metrics)
-    : system_(system), timers_(clock), metrics_(metrics) {
-  }
+    : system_(system), timers_(clock), metrics_(metrics) {}
 
   caf::actor_system& system() {
     return system_;
@@ -62,8 +61,8 @@ public:
     return reach(directory_.find(name));
   }
 
-  /// Starts an actor of class A, constructed as A(config, *this, args…). Its behaviour is built with
-  /// its first message; the caller owns its end.
+  /// Starts an actor of class A, constructed as A(config, *this, args…). Its behaviour is built
+  /// with its first message; the caller owns its end.
   template <class A, class... Ts>
   caf::actor spawn(Ts&&... args) {
     return caf::actor_cast<caf::actor>(

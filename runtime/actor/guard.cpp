@@ -36,8 +36,7 @@ flow::breaker_outcome judge(errc code) {
     case errc::rate_limited:
     case errc::quota_exhausted:
     case errc::provider_auth_failed:
-    case errc::stream_cut:
-      return flow::breaker_outcome::failure;
+    case errc::stream_cut: return flow::breaker_outcome::failure;
     case errc::overloaded:
     case errc::circuit_open:
     case errc::unavailable:
@@ -68,10 +67,7 @@ std::chrono::milliseconds in_ms(duration d) {
 } // namespace
 
 guard::guard(caf::actor_config& config, environment& env, std::string name, guard_config rules)
-  : actor_proxy(config),
-    env_(env),
-    name_(std::move(name)),
-    rules_(rules),
+  : actor_proxy(config), env_(env), name_(std::move(name)), rules_(rules),
     meters_{
       env.metrics().counter("skep_guard_refused_total", "Calls a guard refused.",
                             {{"name", name_}, {"reason", "circuit_open"}}),
@@ -79,12 +75,12 @@ guard::guard(caf::actor_config& config, environment& env, std::string name, guar
                             {{"name", name_}, {"reason", "unavailable"}}),
       env.metrics().counter("skep_guard_refused_total", "Calls a guard refused.",
                             {{"name", name_}, {"reason", "in_flight_max"}}),
-      env.metrics().gauge("skep_breaker_state", "0 closed, 1 open, 2 half-open.", {{"name", name_}}),
+      env.metrics().gauge("skep_breaker_state", "0 closed, 1 open, 2 half-open.",
+                          {{"name", name_}}),
       env.metrics().gauge("skep_guard_in_flight", "Calls admitted and not yet ended.",
                           {{"name", name_}}),
     },
-    breaker_(rules.breaker) {
-}
+    breaker_(rules.breaker) {}
 
 guard::~guard() = default;
 
@@ -151,8 +147,10 @@ bool guard::admit(time_point now, flow::admission& granted, failure& why) {
   if (!child_ || draining_) {
     meters_.refused_absent.inc();
     why = failure{draining_ ? errc::shutting_down : errc::unavailable,
-                  name_ + (draining_ ? " takes no more calls"
-                                     : retired_ ? " has ended" : " is being restarted"),
+                  name_
+                    + (draining_  ? " takes no more calls"
+                       : retired_ ? " has ended"
+                                  : " is being restarted"),
                   rules_.absent_retry_after};
     return false;
   }

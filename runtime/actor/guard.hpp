@@ -30,7 +30,8 @@ struct guard_config {
 
 /// An address that survives its child's restarts, and the circuit breaker in front of it. Admission
 /// runs on the sender's thread; replies bypass the guard, their outcome reaches it through the
-/// call's lease. Monitors and links see it end only when the child is retired for good. Thread-safe.
+/// call's lease. Monitors and links see it end only when the child is retired for good.
+/// Thread-safe.
 class guard final : public caf::actor_proxy, public settler {
 public:
   guard(caf::actor_config& config, environment& env, std::string name, guard_config rules);
@@ -55,12 +56,14 @@ public:
   std::uint32_t in_flight() const;
   caf::actor child() const;
 
-  // -- caf ------------------------------------------------------------------------------------------
+  // -- caf
+  // ------------------------------------------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void kill_proxy(caf::execution_unit* unit, caf::error reason) override;
   const char* name() const override;
 
-  // -- settler --------------------------------------------------------------------------------------
+  // -- settler
+  // --------------------------------------------------------------------------------------
   void settled(const outcome& how, std::uint64_t token) noexcept override;
 
 private:

@@ -14,20 +14,16 @@ namespace {
 template <class Notice>
 void notify(const caf::strong_actor_ptr& to, Notice notice) {
   if (to)
-    to->enqueue(caf::make_mailbox_element(nullptr,
-                                          caf::make_message_id(caf::message_priority::high), {},
-                                          notice),
+    to->enqueue(caf::make_mailbox_element(
+                  nullptr, caf::make_message_id(caf::message_priority::high), {}, notice),
                 nullptr);
 }
 
 } // namespace
 
 lease::lease(caf::strong_actor_ptr caller, caf::message_id mid, std::uint64_t window)
-  : caller_(std::move(caller)),
-    mid_(mid),
-    window_(window),
-    credit_(static_cast<std::int64_t>(window)) {
-}
+  : caller_(std::move(caller)), mid_(mid), window_(window),
+    credit_(static_cast<std::int64_t>(window)) {}
 
 lease::~lease() {
   if (!is_settled())

@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, templates and the contract all admission hangs on
+
 #include "messages/failure.hpp"
 #include "runtime/base/spinlock.hpp"
 
@@ -39,7 +41,8 @@ struct cancel_notice {
   std::uint64_t key = 0;
 };
 
-/// To a call's holder: there is credit again after there was none; to a relay: every grant. Control.
+/// To a call's holder: there is credit again after there was none; to a relay: every grant.
+/// Control.
 struct credit_notice {
   std::uint64_t key = 0;
   std::uint64_t bytes = 0;
@@ -56,7 +59,8 @@ public:
   lease(caf::strong_actor_ptr caller, caf::message_id mid, std::uint64_t window);
   ~lease() override;
 
-  // -- The holder's side: each returns false when the call was already settled ----------------------
+  // -- The holder's side: each returns false when the call was already settled
+  // ----------------------
 
   template <class T>
   bool reply(T value) {
@@ -93,14 +97,16 @@ public:
     return window_;
   }
 
-  // -- The caller's side ------------------------------------------------------------------------------
+  // -- The caller's side
+  // ------------------------------------------------------------------------------
 
   /// Settles as cancelled, sends the caller nothing, tells the holder.
   void cancel();
   /// Grants a stream more bytes; wakes a producer that had none.
   void grant(std::uint64_t bytes);
 
-  // -- Admission ----------------------------------------------------------------------------------------
+  // -- Admission
+  // ----------------------------------------------------------------------------------------
 
   /// Calls `who` when the call ends; `keep` keeps it alive until then. False when already settled.
   bool on_settled(caf::strong_actor_ptr keep, settler& who, std::uint64_t token);
@@ -149,7 +155,8 @@ private:
   std::atomic<std::int64_t> credit_;
   std::atomic<bool> settled_{false};
   std::atomic<bool> held_{false};
-  mutable spinlock lock_; // Guards everything above that is neither const nor atomic, and settled_'s change.
+  mutable spinlock
+    lock_; // Guards everything above that is neither const nor atomic, and settled_'s change.
 };
 
 using lease_ptr = caf::intrusive_ptr<lease>;

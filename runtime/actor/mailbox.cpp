@@ -29,9 +29,9 @@ mailbox_metrics::mailbox_metrics(telemetry::registry& r, const std::string& kind
     dead_lettered(count(r, kind, "skep_mailbox_dead_lettered_total",
                         "Data messages an ending or full actor answered without work.")),
     refused(count(r, kind, "skep_mailbox_refused_total", "Data messages a full mailbox refused.")),
-    depth(r.gauge_callback("skep_mailbox_depth", "Data messages waiting, over all actors of the kind.",
-                           {{"actor", kind}}, [this] { return static_cast<double>(waiting()); })) {
-}
+    depth(r.gauge_callback("skep_mailbox_depth",
+                           "Data messages waiting, over all actors of the kind.", {{"actor", kind}},
+                           [this] { return static_cast<double>(waiting()); })) {}
 
 std::int64_t mailbox_metrics::waiting() const {
   // The ends first: what is accepted meanwhile can only add to the difference.
@@ -42,8 +42,7 @@ std::int64_t mailbox_metrics::waiting() const {
 
 actor_kind::actor_kind(telemetry::registry& registry, std::string kind_name,
                        mailbox_bounds kind_bounds)
-  : name(std::move(kind_name)), bounds(kind_bounds), metrics(registry, name) {
-}
+  : name(std::move(kind_name)), bounds(kind_bounds), metrics(registry, name) {}
 
 data_lane::~data_lane() {
   while (head_ != nullptr)
@@ -63,9 +62,8 @@ data_lane::result data_lane::push(caf::mailbox_element_ptr& what, std::size_t by
     return result::closed;
   if (bytes > bounds.bytes_max || bounds.messages_max == 0)
     return result::refused;
-  const auto full = [&] {
-    return depth() >= bounds.messages_max || bytes_ + bytes > bounds.bytes_max;
-  };
+  const auto full
+    = [&] { return depth() >= bounds.messages_max || bytes_ + bytes > bounds.bytes_max; };
   while (full()) {
     if (bounds.policy != overload_policy::drop_oldest)
       return result::refused;

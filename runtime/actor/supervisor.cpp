@@ -16,8 +16,7 @@ namespace skep::rt {
 namespace {
 
 bool ended_normally(const caf::error& reason) {
-  return !reason || reason == caf::exit_reason::normal
-         || reason == caf::exit_reason::user_shutdown;
+  return !reason || reason == caf::exit_reason::normal || reason == caf::exit_reason::user_shutdown;
 }
 
 void stop_actor(const caf::actor& who) {
@@ -58,11 +57,8 @@ supervisor::tree supervisor::make(environment& env, const actor_kind& kind,
 
 supervisor::supervisor(caf::actor_config& config, environment& env, const actor_kind& kind,
                        supervisor_config rules, std::vector<child> children)
-  : bounded_actor(config, env, kind),
-    rules_(rules),
-    children_(std::move(children)),
-    rng_(rules.seed) {
-}
+  : bounded_actor(config, env, kind), rules_(rules), children_(std::move(children)),
+    rng_(rules.seed) {}
 
 caf::behavior supervisor::make_behavior() {
   for (auto& c : children_)

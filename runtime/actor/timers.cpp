@@ -35,8 +35,7 @@ void fire(const target& t) {
 } // namespace
 
 struct timers::impl {
-  explicit impl(bool real_time)
-    : real(real_time), wheel(now(), tick) {
+  explicit impl(bool real_time) : real(real_time), wheel(now(), tick) {
     if (real)
       ticker = std::thread{[this] { run(); }};
   }
@@ -79,8 +78,7 @@ struct timers::impl {
   std::thread ticker;
 };
 
-timers::timers(bool real_time) : impl_(std::make_unique<impl>(real_time)) {
-}
+timers::timers(bool real_time) : impl_(std::make_unique<impl>(real_time)) {}
 
 timers::~timers() {
   {
@@ -98,7 +96,8 @@ time_point timers::now() const noexcept {
 
 timer_handle timers::set(time_point deadline, const caf::strong_actor_ptr& who, std::uint64_t key) {
   std::unique_lock guard{impl_->mutex};
-  const auto id = impl_->wheel.add(deadline, target{caf::actor_cast<caf::weak_actor_ptr>(who), key});
+  const auto id
+    = impl_->wheel.add(deadline, target{caf::actor_cast<caf::weak_actor_ptr>(who), key});
   if (impl_->real && deadline < impl_->wake_at) {
     impl_->wake_at = deadline;
     guard.unlock();

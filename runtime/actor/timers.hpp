@@ -18,8 +18,8 @@ struct timer_notice {
 /// Names a timer; a fired or cancelled one's id is never reused.
 using timer_handle = std::uint64_t;
 
-/// The node's one clock and timer wheel. Timers cost O(1) to set and to cancel, whatever their number,
-/// and keep no actor alive. Thread-safe.
+/// The node's one clock and timer wheel. Timers cost O(1) to set and to cancel, whatever their
+/// number, and keep no actor alive. Thread-safe.
 class timers {
 public:
   /// With `real_time` a thread of its own fires timers within a millisecond; without, time stands

@@ -15,8 +15,8 @@ template <class T>
 using expected = tl::expected<T, failure>;
 
 /// Use as `return fail(errc::bad_request, "say what and what to do");`
-inline tl::unexpected<failure>
-fail(errc code, std::string detail = {}, std::chrono::milliseconds retry_after = {}) {
+inline tl::unexpected<failure> fail(errc code, std::string detail = {},
+                                    std::chrono::milliseconds retry_after = {}) {
   return tl::make_unexpected(failure{code, std::move(detail), retry_after});
 }
 

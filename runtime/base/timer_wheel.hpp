@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, one template
+
 #include "runtime/base/clock.hpp"
 
 #include <algorithm>
@@ -14,10 +16,10 @@ namespace skep {
 /// Names a timer of one wheel; never 0, and not reused once the timer fired or was cancelled.
 using timer_id = std::uint64_t;
 
-/// Many timers, each cheap: a hierarchical timing wheel (Varghese and Lauck, 1987), four levels of 64
-/// slots. Adding and cancelling are O(1); a timer moves down a level at most three times before it
-/// fires. Timers never fire before their deadline and up to one tick after it; further out than the
-/// wheel reaches (4.6 hours at 1 ms) they are looked at again on the way. Not thread-safe.
+/// Many timers, each cheap: a hierarchical timing wheel (Varghese and Lauck, 1987), four levels of
+/// 64 slots. Adding and cancelling are O(1); a timer moves down a level at most three times before
+/// it fires. Timers never fire before their deadline and up to one tick after it; further out than
+/// the wheel reaches (4.6 hours at 1 ms) they are looked at again on the way. Not thread-safe.
 template <class T>
 class timer_wheel {
 public:
@@ -50,7 +52,8 @@ public:
   /// and cancel timers.
   template <class F>
   void advance(time_point now, F fn) {
-    const auto target = static_cast<std::uint64_t>(std::max<duration::rep>(0, (now - start_) / tick_));
+    const auto target
+      = static_cast<std::uint64_t>(std::max<duration::rep>(0, (now - start_) / tick_));
     while (now_ < target) {
       if (size_ == 0) {
         now_ = target;

@@ -41,11 +41,11 @@ envelope_kind kind_of(stream_phase phase) {
 
 } // namespace
 
-// -- shared state ---------------------------------------------------------------------------------------
+// -- shared state
+// ---------------------------------------------------------------------------------------
 
 struct loopback_wire::impl : std::enable_shared_from_this<loopback_wire::impl> {
-  impl(environment& e, delivery d) : env(e), how(d) {
-  }
+  impl(environment& e, delivery d) : env(e), how(d) {}
 
   void send(const envelope& head, std::string_view payload);
   bool try_send(const envelope& head, std::string_view payload, failure& why);
@@ -83,8 +83,7 @@ namespace {
 class wire_proxy final : public caf::actor_proxy {
 public:
   wire_proxy(caf::actor_config& config, std::weak_ptr<loopback_wire::impl> wire, caf::actor target)
-    : actor_proxy(config), wire_(std::move(wire)), target_(std::move(target)) {
-  }
+    : actor_proxy(config), wire_(std::move(wire)), target_(std::move(target)) {}
 
   const char* name() const override {
     return "wire-proxy";
@@ -106,8 +105,7 @@ private:
 class wire_return final : public caf::actor_proxy {
 public:
   wire_return(caf::actor_config& config, std::weak_ptr<loopback_wire::impl> wire)
-    : actor_proxy(config), wire_(std::move(wire)) {
-  }
+    : actor_proxy(config), wire_(std::move(wire)) {}
 
   const char* name() const override {
     return "wire-return";
@@ -129,7 +127,8 @@ caf::actor make_proxy(environment& env, Ts&&... args) {
     system.next_actor_id(), system.node(), &system, config, std::forward<Ts>(args)...));
 }
 
-// -- calls going out ------------------------------------------------------------------------------------
+// -- calls going out
+// ------------------------------------------------------------------------------------
 
 void wire_proxy::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   auto wire = wire_.lock();
@@ -143,7 +142,8 @@ void wire_proxy::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* uni
   else if (c == nullptr) // Exit and other control of CAF's own stays in the process.
     target_->enqueue(std::move(what), unit);
   else if (token)
-    token->fail(failure{errc::unexpected_message, "a message of this type does not cross the wire"});
+    token->fail(
+      failure{errc::unexpected_message, "a message of this type does not cross the wire"});
 }
 
 bool wire_proxy::notice(loopback_wire::impl& wire, const caf::mailbox_element& what) {
@@ -209,9 +209,10 @@ void wire_return::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
     head.tag = type->tag;
     type->encode(content, position, payload);
   } else {
-    const auto why = content.size() == 1 && content.match_element<caf::error>(0)
-                       ? from_caf_error(content.get_as<caf::error>(0))
-                       : failure{errc::unexpected_message, "the answer's type does not cross the wire"};
+    const auto why
+      = content.size() == 1 && content.match_element<caf::error>(0)
+          ? from_caf_error(content.get_as<caf::error>(0))
+          : failure{errc::unexpected_message, "the answer's type does not cross the wire"};
     head.kind = envelope_kind::failed;
     head.tag = msg::failure_reply::message_tag;
     encode(msg::failure_reply{static_cast<std::uint8_t>(why.code), why.detail,
@@ -225,7 +226,8 @@ void wire_return::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
 
 } // namespace
 
-// -- bytes ------------------------------------------------------------------------------------------------
+// -- bytes
+// ------------------------------------------------------------------------------------------------
 
 bool loopback_wire::impl::try_send(const envelope& head, std::string_view payload, failure& why) {
   std::string bytes;
@@ -291,7 +293,8 @@ void loopback_wire::impl::dispatch(std::string_view bytes) {
   }
 }
 
-// -- calls coming in --------------------------------------------------------------------------------------
+// -- calls coming in
+// --------------------------------------------------------------------------------------
 
 void loopback_wire::impl::request_came(const decoded_envelope& got) {
   const auto& head = got.head;
@@ -346,8 +349,9 @@ void loopback_wire::impl::answer_came(const decoded_envelope& got) {
     return;
   }
   const auto* type = types.find(got.head.tag);
-  const auto done = type != nullptr ? type->answer(*token, got.head.kind, got.payload)
-                                    : expected<bool>{fail(errc::malformed, "an answer of unknown type")};
+  const auto done = type != nullptr
+                      ? type->answer(*token, got.head.kind, got.payload)
+                      : expected<bool>{fail(errc::malformed, "an answer of unknown type")};
   if (!done)
     token->fail(done.error());
 }
@@ -378,7 +382,8 @@ void loopback_wire::impl::forget_outgoing(std::uint64_t correlation) {
   }
 }
 
-// -- the wire -----------------------------------------------------------------------------------------------
+// -- the wire
+// -----------------------------------------------------------------------------------------------
 
 expected<std::shared_ptr<loopback_wire>> loopback_wire::start(environment& env, delivery how) {
   auto state = std::make_shared<impl>(env, how);
@@ -398,8 +403,7 @@ expected<std::shared_ptr<loopback_wire>> loopback_wire::start(environment& env, 
   return std::shared_ptr<loopback_wire>{new loopback_wire{std::move(state)}};
 }
 
-loopback_wire::loopback_wire(std::shared_ptr<impl> state) : impl_(std::move(state)) {
-}
+loopback_wire::loopback_wire(std::shared_ptr<impl> state) : impl_(std::move(state)) {}
 
 loopback_wire::~loopback_wire() {
   impl_->link.reset();
@@ -417,10 +421,11 @@ caf::actor loopback_wire::wrap(const caf::actor& target) {
     impl_->targets.emplace(target->id(), target);
     // Monitors of the proxy hear of the target's end.
     auto* raw = static_cast<wire_proxy*>(caf::actor_cast<caf::abstract_actor*>(proxy));
-    target->attach_functor([keep = caf::actor_cast<caf::weak_actor_ptr>(proxy), raw](const caf::error& why) {
-      if (auto alive = keep.lock())
-        raw->kill_proxy(nullptr, why);
-    });
+    target->attach_functor(
+      [keep = caf::actor_cast<caf::weak_actor_ptr>(proxy), raw](const caf::error& why) {
+        if (auto alive = keep.lock())
+          raw->kill_proxy(nullptr, why);
+      });
   }
   return proxy;
 }

@@ -50,9 +50,8 @@ private:
     skep::encode(content.get_as<T>(position), out);
   }
   template <message T>
-  static expected<caf::mailbox_element_ptr> make_call(caf::strong_actor_ptr sender,
-                                                      caf::message_id mid, call c,
-                                                      std::string_view payload) {
+  static expected<caf::mailbox_element_ptr>
+  make_call(caf::strong_actor_ptr sender, caf::message_id mid, call c, std::string_view payload) {
     auto value = skep::decode<T>(payload);
     if (!value)
       return fail(value.error());

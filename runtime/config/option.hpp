@@ -120,10 +120,9 @@ public:
   template <class Check>
   table check(Check rule) && {
     auto made = std::make_shared<table_info>(*info_);
-    made->checks.push_back(
-      [rule = std::move(rule)](const void* owner) -> std::optional<violation> {
-        return rule(*static_cast<const Owner*>(owner));
-      });
+    made->checks.push_back([rule = std::move(rule)](const void* owner) -> std::optional<violation> {
+      return rule(*static_cast<const Owner*>(owner));
+    });
     info_ = std::move(made);
     return std::move(*this);
   }

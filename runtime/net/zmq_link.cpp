@@ -58,11 +58,8 @@ struct counters {
 
 struct zmq_link::impl {
   impl(link_config c, message_handler handler)
-    : config(std::move(c)),
-      on_message(std::move(handler)),
-      router(context, zmq::socket_type::router),
-      wake_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  }
+    : config(std::move(c)), on_message(std::move(handler)),
+      router(context, zmq::socket_type::router), wake_fd(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   ~impl() {
     if (wake_fd >= 0)
       close(wake_fd);
@@ -129,7 +126,8 @@ void zmq_link::impl::run() {
       if (stopping && (!full || clock::now() >= stop_by))
         return;
     }
-    zmq::pollitem_t items[] = {{router.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake_fd, ZMQ_POLLIN, 0}};
+    zmq::pollitem_t items[]
+      = {{router.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, wake_fd, ZMQ_POLLIN, 0}};
     zmq::poll(items, 2, full ? full_pipe_pause : std::chrono::milliseconds{-1});
     if ((items[1].revents & ZMQ_POLLIN) != 0) {
       std::uint64_t ignored = 0;
@@ -172,7 +170,8 @@ bool zmq_link::impl::fill_frame(peer& to) {
   {
     std::lock_guard guard{mutex};
     std::size_t bytes = 0;
-    while (!to.queue.empty() && (batch.empty() || bytes + to.queue.front().size() <= config.frame_bytes)) {
+    while (!to.queue.empty()
+           && (batch.empty() || bytes + to.queue.front().size() <= config.frame_bytes)) {
       bytes += to.queue.front().size() + length_bytes;
       to.queue_bytes -= to.queue.front().size();
       batch.push_back(std::move(to.queue.front()));
@@ -253,10 +252,11 @@ void zmq_link::impl::frame_came(std::string_view from, std::string_view bytes) {
   }
 }
 
-// -- the public face --------------------------------------------------------------------------------------
+// -- the public face
+// --------------------------------------------------------------------------------------
 
-expected<std::unique_ptr<zmq_link>> zmq_link::start(link_config config, message_handler on_message)
-try {
+expected<std::unique_ptr<zmq_link>> zmq_link::start(link_config config,
+                                                    message_handler on_message) try {
   auto state = std::make_unique<impl>(std::move(config), std::move(on_message));
   if (state->wake_fd < 0)
     return fail(errc::transport_failed, std::string{"eventfd: "} + std::strerror(errno));
@@ -273,8 +273,7 @@ try {
   return fail(errc::transport_failed, std::string{"link: cannot listen: "} + e.what());
 }
 
-zmq_link::zmq_link(std::unique_ptr<impl> state) : impl_(std::move(state)) {
-}
+zmq_link::zmq_link(std::unique_ptr<impl> state) : impl_(std::move(state)) {}
 
 zmq_link::~zmq_link() {
   {

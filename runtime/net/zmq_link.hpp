@@ -66,9 +66,9 @@ public:
   const std::string& endpoint() const;
   /// Makes a peer known and connects to it.
   expected<void> connect(const std::string& peer, const std::string& address);
-  /// Queues one message. At once: errc::overloaded with a retry-after when the peer's queue is full,
-  /// errc::not_found when the peer is unknown, errc::too_large. Messages of one thread to one peer
-  /// keep their order.
+  /// Queues one message. At once: errc::overloaded with a retry-after when the peer's queue is
+  /// full, errc::not_found when the peer is unknown, errc::too_large. Messages of one thread to one
+  /// peer keep their order.
   expected<void> send(std::string_view peer, std::string bytes);
 
   link_stats stats() const;

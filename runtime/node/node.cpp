@@ -60,7 +60,8 @@ const config::table<supervision_config>& supervision_table() {
 
 const config::table<log::log_config>& log_table() {
   static const config::table<log::log_config> rows{
-    option{"level", &log::log_config::level,
+    option{"level",
+           &log::log_config::level,
            {{"debug", log::level::debug},
             {"info", log::level::info},
             {"warn", log::level::warn},
@@ -78,8 +79,9 @@ const config::table<log::log_config>& log_table() {
 }
 
 caf::actor_system_config& configure(caf::actor_system_config& caf_config, const node_config& from) {
-  const auto threads = from.threads != 0 ? std::size_t{from.threads}
-                                         : std::max<std::size_t>(2, std::thread::hardware_concurrency());
+  const auto threads = from.threads != 0
+                         ? std::size_t{from.threads}
+                         : std::max<std::size_t>(2, std::thread::hardware_concurrency());
   // One shared queue: an idle worker takes what another one's actor woke, at once.
   caf_config.set("scheduler.policy", caf::atom("sharing"));
   caf_config.set("scheduler.max-threads", threads);
@@ -99,22 +101,20 @@ supervisor_config rules_of(const supervision_config& from) {
 
 } // namespace
 
-// -- the parts ------------------------------------------------------------------------------------------
+// -- the parts
+// ------------------------------------------------------------------------------------------
 
 struct node::impl final : role_context {
   impl(const config::document& doc, const node_config& n)
-    : document(doc),
-      options(n),
-      clock(true),
-      environment_(system, clock, metrics),
-      system(configure(caf_config, n)),
-      fetcher(net::fetch_config{}),
+    : document(doc), options(n), clock(true), environment_(system, clock, metrics),
+      system(configure(caf_config, n)), fetcher(net::fetch_config{}),
       process(metrics, telemetry::build_info{SKEP_VERSION, SKEP_BUILD_TYPE}) {
     status_.name = n.name;
     status_.debug_kill = n.debug_kill;
   }
 
-  // -- role_context -----------------------------------------------------------------------------------
+  // -- role_context
+  // -----------------------------------------------------------------------------------
   environment& env() override {
     return environment_;
   }
@@ -151,7 +151,8 @@ struct node::impl final : role_context {
     stop_steps.push_back(std::move(fn));
   }
 
-  // -- life -------------------------------------------------------------------------------------------
+  // -- life
+  // -------------------------------------------------------------------------------------------
   expected<void> build(std::span<const role> roles);
   child_spec role_spec(const std::string& name);
   void watch_root();
@@ -249,7 +250,8 @@ void node::impl::stop() {
     log::warn("{} actors did not end in time", environment_.live_actors());
 }
 
-// -- node -----------------------------------------------------------------------------------------------
+// -- node
+// -----------------------------------------------------------------------------------------------
 
 config::schema node::schema_of(std::span<const role> roles) {
   config::schema accepted;
@@ -277,8 +279,7 @@ expected<std::unique_ptr<node>> node::start(const config::document& config,
   return made;
 }
 
-node::node(std::unique_ptr<impl> state) : impl_(std::move(state)) {
-}
+node::node(std::unique_ptr<impl> state) : impl_(std::move(state)) {}
 
 node::~node() {
   impl_->stop();

@@ -145,7 +145,7 @@ public:
   }
 
 private:
-  static constexpr int hits_max = 3;          // Two bits.
+  static constexpr int hits_max = 3;             // Two bits.
   static constexpr std::size_t small_share = 10; // One in ten entries.
 
   struct node {

@@ -16,8 +16,7 @@ constexpr std::size_t timer_bytes = 32;
 } // namespace
 
 response_store::response_store(store_config config, time_point now)
-  : config_(config), policy_(make_policy(config.policy)), wheel_(now, wheel_tick) {
-}
+  : config_(config), policy_(make_policy(config.policy)), wheel_(now, wheel_tick) {}
 
 std::size_t response_store::overhead() const {
   return sizeof(entry) + index_bytes + value_block_bytes + timer_bytes + policy_->bytes_per_entry();

@@ -48,8 +48,8 @@ struct store_stats {
 };
 
 /// Values under 128-bit keys, bounded in bytes and entries, each with an end to its freshness.
-/// Bytes count the value and what the store keeps around it. get, put and erase are O(1). Pure: time
-/// is passed in. Not thread-safe.
+/// Bytes count the value and what the store keeps around it. get, put and erase are O(1). Pure:
+/// time is passed in. Not thread-safe.
 class response_store {
 public:
   using value_ptr = std::shared_ptr<const std::string>;

@@ -36,7 +36,8 @@ protected:
 
 } // namespace
 
-// -- answers ----------------------------------------------------------------------------------------------
+// -- answers
+// ----------------------------------------------------------------------------------------------
 
 void answers::add(const answer& got) {
   one item;
@@ -66,11 +67,11 @@ std::string answers::story() const {
   return text;
 }
 
-// -- test_system ------------------------------------------------------------------------------------------
+// -- test_system
+// ------------------------------------------------------------------------------------------
 
 struct test_system::impl {
-  explicit impl(hops how)
-    : clock(false), env(system, clock, metrics), system(configure()) {
+  explicit impl(hops how) : clock(false), env(system, clock, metrics), system(configure()) {
     if (how == hops::force_wire) {
       wire = loopback_wire::start(env).value();
       env.use_wire(wire);

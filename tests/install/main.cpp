@@ -1,5 +1,5 @@
-// What a user of the installed tree writes: a message and an agent of their own, served over HTTP by
-// a skep node in their own process.
+// What a user of the installed tree writes: a message and an agent of their own, served over HTTP
+// by a skep node in their own process.
 #include "actors/roles.hpp"
 #include "messages/chat.hpp"
 #include "messages/codec_impl.hpp"

@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, inline helpers of several tests
+
 #include "runtime/net/http_client.hpp"
 #include "tests/support/catch.hpp"
 

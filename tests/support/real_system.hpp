@@ -29,8 +29,7 @@ bool eventually(Predicate done) {
 /// An environment with real threads and real time, as a node has it.
 struct real_system {
   explicit real_system(std::size_t threads = 2)
-    : clock(true), env(system, clock, metrics), system(configure(threads)) {
-  }
+    : clock(true), env(system, clock, metrics), system(configure(threads)) {}
   ~real_system() {
     for (const auto& who : adopted)
       caf::anon_send_exit(who, caf::exit_reason::kill);

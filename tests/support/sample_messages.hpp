@@ -12,13 +12,13 @@ namespace skep::test {
 inline auto sample_messages() {
   const msg::answer_origin origin{"openai", 2, 1, 3600};
   const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
-  const msg::chat_choice choice{1, "assistant", "four", true, "stop", R"({"refusal":null})",
-                                R"({"logprobs":null})"};
+  const msg::chat_choice choice{
+    1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})"};
   return std::tuple{
     msg::failure_reply{1, "full", 250},
     msg::ack{},
-    msg::chat_request{"support", {{"user", "2+2?", R"({"name":"ann"})"}}, R"({"temperature":0.5})",
-                      true, 1, 60},
+    msg::chat_request{
+      "support", {{"user", "2+2?", R"({"name":"ann"})"}}, R"({"temperature":0.5})", true, 1, 60},
     msg::chat_reply{"chatcmpl-1", 1'700'000'000, "gpt", {choice}, usage, R"({"x":1})", origin},
     msg::chat_open{"chatcmpl-1", -1, "gpt", R"({"x":1})", origin},
     msg::chat_chunk{1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})"},

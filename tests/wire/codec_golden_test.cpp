@@ -1,9 +1,8 @@
+#include "messages/codec.hpp"
+#include "messages/schema.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/sample_messages.hpp"
-
-#include "messages/codec.hpp"
-#include "messages/schema.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -31,9 +30,10 @@ void check_golden(const std::string& name, const std::string& bytes) {
 void check_grown_only(const nlohmann::json& kept, const std::vector<message_schema>& now) {
   for (const auto& old : kept["messages"]) {
     const auto name = old["name"].get<std::string>();
-    INFO(name << " must keep its tag and its fields, in order and type: a new meaning is a new message");
-    const auto same = std::find_if(now.begin(), now.end(),
-                                   [&](const auto& each) { return each.name == name; });
+    INFO(name
+         << " must keep its tag and its fields, in order and type: a new meaning is a new message");
+    const auto same
+      = std::find_if(now.begin(), now.end(), [&](const auto& each) { return each.name == name; });
     REQUIRE(same != now.end());
     CHECK(std::stoul(old["tag"].get<std::string>(), nullptr, 16) == same->tag);
     REQUIRE(old["fields"].size() <= same->fields.size());
@@ -93,7 +93,8 @@ TEST_CASE("messages/schema.json is what the code says, and only grows", "[wire][
     check_grown_only(kept, now);
   if (updates_golden())
     write_file(path, schema_json(now));
-  INFO("after appending a field, write the schema anew with SKEP_UPDATE_GOLDEN=1 and look at the diff");
+  INFO("after appending a field, write the schema anew with SKEP_UPDATE_GOLDEN=1 and look at the "
+       "diff");
   CHECK(read_file(path) == schema_json(now));
 }
 

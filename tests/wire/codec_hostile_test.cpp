@@ -1,8 +1,7 @@
+#include "messages/codec.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/sample_messages.hpp"
-
-#include "messages/codec.hpp"
 
 #include <random>
 
@@ -41,7 +40,8 @@ std::string mutated(std::string bytes, std::mt19937_64& random) {
 
 } // namespace
 
-TEST_CASE("an older peer's shorter message takes defaults, a newer one's longer is cut", "[wire][codec]") {
+TEST_CASE("an older peer's shorter message takes defaults, a newer one's longer is cut",
+          "[wire][codec]") {
   // [key-high-only, …] : cache_get_request with its first field alone.
   CHECK(decode<msg::cache_get_request>(from_hex("91920102"))->age_max_s == 0);
   CHECK(decode<msg::cache_get_request>(from_hex("91920102"))->key.low == 2);

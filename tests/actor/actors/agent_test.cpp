@@ -1,9 +1,8 @@
-#include "tests/support/catch.hpp"
-
 #include "actors/agent/agent.hpp"
 #include "actors/cache/shard.hpp"
 #include "actors/pool/pool.hpp"
 #include "runtime/testing/test_system.hpp"
+#include "tests/support/catch.hpp"
 
 #include <deque>
 
@@ -27,8 +26,7 @@ public:
   };
 
   scripted_provider(caf::actor_config& config, environment& env, const actor_kind& kind, script& s)
-    : bounded_actor(config, env, kind), script_(s) {
-  }
+    : bounded_actor(config, env, kind), script_(s) {}
 
 protected:
   caf::behavior make_behavior() override {
@@ -95,8 +93,9 @@ struct kitchen {
     definition.name = "cook";
     definition.instructions = "Be brief.";
     definition.parameters = R"({"temperature":0.5})";
-    definition.routes = {{"first", "big", sys.spawn<scripted_provider>(sys.kind("first"), first)},
-                         {"second", "small", sys.spawn<scripted_provider>(sys.kind("second"), second)}};
+    definition.routes
+      = {{"first", "big", sys.spawn<scripted_provider>(sys.kind("first"), first)},
+         {"second", "small", sys.spawn<scripted_provider>(sys.kind("second"), second)}};
     cache_shard_config shard;
     shard.ttl = std::chrono::seconds{60};
     definition.cache_shards = {sys.spawn<cache_shard>(sys.kind("cache"), "0", shard)};
@@ -163,7 +162,8 @@ TEST_CASE("a request's own parameters win over the agent's", "[actors][agent]") 
   CHECK(k.first.asked.at(0).parameters == R"({"temperature":1,"top_p":0.1})");
 }
 
-TEST_CASE("an equal request is answered from the cache, whole or streamed", "[actors][agent][cache]") {
+TEST_CASE("an equal request is answered from the cache, whole or streamed",
+          "[actors][agent][cache]") {
   kitchen k{each_way()};
   const bool fill_by_stream = GENERATE(false, true);
   auto before = k.ask(kitchen::order("2+2?", fill_by_stream));
@@ -183,7 +183,8 @@ TEST_CASE("an equal request is answered from the cache, whole or streamed", "[ac
   CHECK(k.first.asked.size() == 2);
 }
 
-TEST_CASE("requests that differ in anything that matters do not share an answer", "[actors][agent][cache]") {
+TEST_CASE("requests that differ in anything that matters do not share an answer",
+          "[actors][agent][cache]") {
   kitchen k;
   k.ask(kitchen::order("2+2?"));
   auto other = kitchen::order("2+2?");

@@ -1,10 +1,9 @@
-#include "tests/support/catch.hpp"
-#include "tests/support/echo_actor.hpp"
-
 #include "actors/balancer/balancer.hpp"
 #include "actors/pool/pool.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/testing/test_system.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/echo_actor.hpp"
 
 #include <caf/send.hpp>
 
@@ -73,7 +72,8 @@ TEST_CASE("a pool grows to its bound, refuses beyond it and recovers at once", "
   CHECK(h.stats().idle == 2);
 }
 
-TEST_CASE("instances idle too long go, the least recently used first, down to idle_min", "[actors][pool]") {
+TEST_CASE("instances idle too long go, the least recently used first, down to idle_min",
+          "[actors][pool]") {
   house h{bounds(1, 10, false)};
   std::vector<std::shared_ptr<answers>> held;
   for (int n = 0; n < 4; ++n)

@@ -1,10 +1,9 @@
-#include "tests/support/catch.hpp"
-#include "tests/support/echo_actor.hpp"
-
 #include "messages/cache.hpp"
 #include "runtime/base/caf_error.hpp"
 #include "runtime/telemetry/registry.hpp"
 #include "runtime/testing/test_system.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/echo_actor.hpp"
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
@@ -220,7 +219,8 @@ TEST_CASE("however an actor dies, every open call ends exactly once", "[actor][l
   if (how == "exception")
     sys.ask(to, please("throw"));
   else
-    caf::anon_send_exit(raw, how == "exit" ? caf::exit_reason::user_shutdown : caf::exit_reason::kill);
+    caf::anon_send_exit(raw,
+                        how == "exit" ? caf::exit_reason::user_shutdown : caf::exit_reason::kill);
   sys.advance(100ms);
   CHECK(held->ends() == 1);
   CHECK(held->story() == "failed");
@@ -254,7 +254,8 @@ TEST_CASE("plain CAF requests are served like our own", "[actor][lease]") {
   test_system sys;
   auto to = sys.spawn<worker>(sys.kind("worker"));
   caf::scoped_actor client{sys.env().system()};
-  auto pending = client->request(to, caf::infinite, call{sys.context(), nullptr, 1}, please("echo"));
+  auto pending
+    = client->request(to, caf::infinite, call{sys.context(), nullptr, 1}, please("echo"));
   sys.run();
   std::string model;
   pending.receive([&](const msg::chat_reply& r) { model = r.model; },

@@ -1,10 +1,9 @@
-#include "tests/support/catch.hpp"
-#include "tests/support/real_system.hpp"
-
 #include "messages/chat.hpp"
 #include "messages/core.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/base/caf_error.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/real_system.hpp"
 
 #include <map>
 #include <thread>
@@ -21,8 +20,7 @@ class counting_actor : public bounded_actor {
 public:
   counting_actor(caf::actor_config& config, environment& env, const actor_kind& kind,
                  std::atomic<std::uint64_t>& handled, std::atomic<bool>& in_order)
-    : bounded_actor(config, env, kind), handled_(handled), in_order_(in_order) {
-  }
+    : bounded_actor(config, env, kind), handled_(handled), in_order_(in_order) {}
 
 protected:
   caf::behavior make_behavior() override {
@@ -82,7 +80,8 @@ struct producer final : settler {
 
 } // namespace
 
-TEST_CASE("many producers never get past the bound, and the books balance", "[actor][mailbox][threads]") {
+TEST_CASE("many producers never get past the bound, and the books balance",
+          "[actor][mailbox][threads]") {
   std::atomic<std::uint64_t> handled{0};
   std::atomic<bool> in_order{true};
   constexpr int producers = 4;

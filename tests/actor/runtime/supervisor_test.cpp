@@ -1,9 +1,8 @@
-#include "tests/support/catch.hpp"
-#include "tests/support/echo_actor.hpp"
-
 #include "runtime/actor/guard.hpp"
 #include "runtime/actor/supervisor.hpp"
 #include "runtime/testing/test_system.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/echo_actor.hpp"
 
 #include <caf/send.hpp>
 
@@ -111,7 +110,8 @@ TEST_CASE("one_for_all restarts every child, rest_for_one those behind", "[actor
     CHECK(f.story(n) == "reply");
 }
 
-TEST_CASE("a transient child comes back after a crash, not after a normal end", "[actor][supervisor]") {
+TEST_CASE("a transient child comes back after a crash, not after a normal end",
+          "[actor][supervisor]") {
   family f{restart_strategy::one_for_one, restart_policy::transient};
   f.sys.ask(f.reach(0), please("throw"));
   caf::anon_send_exit(f.tree.guards[1], caf::exit_reason::user_shutdown);

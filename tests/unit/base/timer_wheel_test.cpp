@@ -1,6 +1,5 @@
-#include "tests/support/catch.hpp"
-
 #include "runtime/base/timer_wheel.hpp"
+#include "tests/support/catch.hpp"
 
 #include <map>
 #include <random>
@@ -80,15 +79,19 @@ TEST_CASE("the wheel does what an ordered map does", "[base][timer]") {
     for (int step = 0; step < 1000; ++step) {
       const auto kind = random() % 10;
       if (kind < 5) {
-        const auto range = random() % 5 == 0 ? 20'000'000'000ull : random() % 2 == 0 ? 100'000ull : 10'000'000ull;
+        const auto range = random() % 5 == 0   ? 20'000'000'000ull
+                           : random() % 2 == 0 ? 100'000ull
+                                               : 10'000'000ull;
         const auto deadline = now + std::chrono::microseconds{random() % range};
         alive[step] = {wheel.add(deadline, step), deadline};
       } else if (kind < 7 && !alive.empty()) {
-        const auto some = std::next(alive.begin(), static_cast<std::ptrdiff_t>(random() % alive.size()));
+        const auto some
+          = std::next(alive.begin(), static_cast<std::ptrdiff_t>(random() % alive.size()));
         REQUIRE(wheel.cancel(some->second.first));
         alive.erase(some);
       } else {
-        now += std::chrono::microseconds{random() % (random() % 4 == 0 ? 500'000'000ull : 5'000ull)};
+        now
+          += std::chrono::microseconds{random() % (random() % 4 == 0 ? 500'000'000ull : 5'000ull)};
         const auto promised = wheel.next();
         wheel.advance(now, [&](int& payload) {
           REQUIRE(alive.count(payload) == 1);

@@ -1,7 +1,6 @@
-#include "tests/support/catch.hpp"
-
 #include "runtime/base/clock.hpp"
 #include "runtime/net/zmq_link.hpp"
+#include "tests/support/catch.hpp"
 
 #include <zmq.hpp>
 

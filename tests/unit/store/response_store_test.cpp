@@ -1,6 +1,5 @@
-#include "tests/support/catch.hpp"
-
 #include "runtime/store/response_store.hpp"
+#include "tests/support/catch.hpp"
 
 #include <cmath>
 #include <list>
@@ -168,7 +167,10 @@ TEST_CASE("the store never lies and never exceeds its bounds", "[store]") {
           model[n] = {value, now + ttl};
         break;
       }
-      case 3: store.erase(key(n)); model.erase(n); break;
+      case 3:
+        store.erase(key(n));
+        model.erase(n);
+        break;
       case 4: now += std::chrono::milliseconds{random() % 50}; break;
       case 5:
         if (random() % 500 == 0) {
