@@ -24,8 +24,7 @@ using skep::test::real_system;
 
 constexpr int runs = 7;
 
-// -- spawns and pools
-// -------------------------------------------------------------------------------------
+// -- spawns and pools -----------------------------------------------------------------------------
 
 actors::agent_definition_ptr some_definition() {
   actors::agent_definition definition;
@@ -158,8 +157,7 @@ void bench_pool() {
   print("pool checkout and return, call and lease included", "ns", through_pool);
 }
 
-// -- mailboxes
-// --------------------------------------------------------------------------------------------
+// -- mailboxes ------------------------------------------------------------------------------------
 
 /// Counts messages like plain_counter, behind a bounded mailbox.
 class bounded_counter : public rt::bounded_actor {
@@ -323,8 +321,7 @@ void bench_round_trip() {
   print("pool checkout and return, across actors (added to a round trip)", "ns", added);
 }
 
-// -- codec, picker, cache
-// -----------------------------------------------------------------------------------
+// -- codec, picker, cache -------------------------------------------------------------------------
 
 template <class T>
 void bench_codec(const T& value) {

@@ -60,7 +60,8 @@ def wait_for_port(port, seconds=10):
 
 @contextlib.contextmanager
 def process(command, **options):
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             **options)
     try:
         yield child
     finally:

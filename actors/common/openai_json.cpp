@@ -75,8 +75,7 @@ tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
     api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
 }
 
-// -- requests
-// ---------------------------------------------------------------------------------------------
+// -- requests -------------------------------------------------------------------------------------
 
 constexpr std::array roles = {"system", "developer", "user", "assistant", "tool", "function"};
 
@@ -144,8 +143,7 @@ tl::expected<chat_body, api_error> read_chat_object(json& body) {
   return read;
 }
 
-// -- answers
-// ----------------------------------------------------------------------------------------------
+// -- answers --------------------------------------------------------------------------------------
 
 msg::token_usage read_usage(const json& from) {
   msg::token_usage usage;
@@ -235,8 +233,7 @@ std::string json_text(std::string_view text) {
   return text_of(json(text));
 }
 
-// -- requests
-// -----------------------------------------------------------------------------------------------
+// -- requests -------------------------------------------------------------------------------------
 
 tl::expected<chat_body, api_error> read_chat_body(std::string_view text) {
   try {
@@ -271,8 +268,7 @@ std::string write_chat_request(const msg::chat_request& request) {
   return out + "}";
 }
 
-// -- whole answers
-// ------------------------------------------------------------------------------------------
+// -- whole answers --------------------------------------------------------------------------------
 
 tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   try {
@@ -311,8 +307,7 @@ std::string write_chat_reply(const msg::chat_reply& reply) {
   return out + "}";
 }
 
-// -- streams
-// ------------------------------------------------------------------------------------------------
+// -- streams --------------------------------------------------------------------------------------
 
 tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   try {
@@ -387,8 +382,7 @@ std::string chunk_writer::finish(const msg::token_usage& usage) const {
   return out + "data: [DONE]\n\n";
 }
 
-// -- errors and models
-// --------------------------------------------------------------------------------------
+// -- errors and models ----------------------------------------------------------------------------
 
 std::string write_error(std::string_view message, std::string_view type, std::string_view param,
                         std::string_view code) {

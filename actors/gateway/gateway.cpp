@@ -140,8 +140,7 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     c.lease->cancel(); // Answered without it.
 }
 
-// -- small endpoints
-// ----------------------------------------------------------------------------------------
+// -- small endpoints ------------------------------------------------------------------------------
 
 void gateway::ready(const http_arrival& arrival) {
   const auto phase = status_.phase.load();
@@ -210,8 +209,7 @@ bool gateway::authorised(const http_arrival& arrival, std::string& tenant) const
   return known;
 }
 
-// -- models
-// -------------------------------------------------------------------------------------------------
+// -- models ---------------------------------------------------------------------------------------
 
 caf::actor gateway::find(const std::string& name) {
   auto& handle = known_[name];
@@ -309,8 +307,7 @@ void gateway::models(const rt::call& c, const http_arrival& arrival, const std::
   }
 }
 
-// -- chat
-// ---------------------------------------------------------------------------------------------------
+// -- chat -----------------------------------------------------------------------------------------
 
 void gateway::chat(const rt::call& c, const http_arrival& arrival) {
   auto context = c.context;

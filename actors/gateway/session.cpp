@@ -92,8 +92,7 @@ void session::set_param(std::string param) {
   param_ = std::move(param);
 }
 
-// -- what comes in
-// ------------------------------------------------------------------------------------------
+// -- what comes in --------------------------------------------------------------------------------
 
 void session::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   const auto& content = what->content();
@@ -140,8 +139,7 @@ void session::stream_part(const caf::type_erased_tuple& content) {
     fail(failure{errc::unexpected_message, "a part of the agent's stream is no chat"});
 }
 
-// -- what goes out
-// ------------------------------------------------------------------------------------------
+// -- what goes out --------------------------------------------------------------------------------
 
 net::http_headers session::headers_for(const msg::answer_origin& origin) const {
   const auto so_far = clock::now() - arrived_;

@@ -74,8 +74,7 @@ public:
   void respond(net::http_response response);
   void fail(const failure& why);
 
-  // -- caf
-  // --------------------------------------------------------------------------------------------
+  // -- caf ----------------------------------------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void kill_proxy(caf::execution_unit* unit, caf::error reason) override;
   const char* name() const override {

@@ -74,8 +74,7 @@ caf::behavior pool::make_behavior() {
   }};
 }
 
-// -- checkout, on the sender's thread
-// -------------------------------------------------------------------
+// -- checkout, on the sender's thread -------------------------------------------------------------
 
 void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   if (what->mid.is_response() || rt::call_of(what->content()) == nullptr) {
@@ -171,8 +170,7 @@ void pool::discard(std::uint32_t slot) {
   end_instance(gone);
 }
 
-// -- upkeep, on the pool's own thread
-// -------------------------------------------------------------------
+// -- upkeep, on the pool's own thread -------------------------------------------------------------
 
 void pool::schedule_sweep() {
   const auto pause = std::max<duration>(10ms, bounds_.idle_ttl / 4);

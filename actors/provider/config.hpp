@@ -44,6 +44,8 @@ struct provider_breaker_config {
 /// `[provider.NAME]`.
 struct provider_config {
   provider_kind kind = provider_kind::openai;
+  std::string base_url = "https://api.openai.com/v1";
+  /// Several instead of the one; calls are balanced over them.
   std::vector<std::string> base_urls;
   config::secret api_key;
   std::string organization;

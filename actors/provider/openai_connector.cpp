@@ -110,8 +110,7 @@ void openai_connector::on_stop() {
   }
 }
 
-// -- attempts
-// -----------------------------------------------------------------------------------------------
+// -- attempts -------------------------------------------------------------------------------------
 
 bool openai_connector::admit(const rt::call& c) {
   if (jobs_.size() >= options_->in_flight_max) {
@@ -238,8 +237,7 @@ void openai_connector::cancelled(job_id id) {
   end(id, errc::cancelled);
 }
 
-// -- what the transfer brings
-// -------------------------------------------------------------------------------
+// -- what the transfer brings ---------------------------------------------------------------------
 
 void openai_connector::fetched(const fetch_event& event) {
   if (event.job == models_job_ && models_job_ != 0) {
@@ -346,8 +344,7 @@ void openai_connector::end_stream(job_id id) {
   end(id, errc::none);
 }
 
-// -- models
-// -------------------------------------------------------------------------------------------------
+// -- models ---------------------------------------------------------------------------------------
 
 void openai_connector::list_models(const rt::call& c) {
   if (!options_->models.empty()) {

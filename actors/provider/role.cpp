@@ -37,7 +37,7 @@ const config::table<simulated_config>& simulated_table() {
                "Share of calls that fail like a 500."},
         option{"rate_limited_rate", &simulated_config::rate_limited_rate, 0.0, 1.0,
                "Share of calls that fail like a 429."},
-        option{"cut_rate", &simulated_config::cut_rate, 0.0, 1.0, "Share of answers that break off."},
+        option{"cut_rate", &simulated_config::cut_rate, 0.0, 1.0, "Share of answers cut short."},
         option{"retry_after_ms", &simulated_config::retry_after, milliseconds{0}, day,
                "The Retry-After of a simulated 429."},
       }
@@ -66,11 +66,15 @@ const config::table<provider_breaker_config>& breaker_table() {
   return rows;
 }
 
+bool is_http(const std::string& url) {
+  return url.starts_with("http://") || url.starts_with("https://");
+}
+
 std::optional<config::violation> check_provider(const provider_config& c) {
-  if (c.kind == provider_kind::openai && c.base_urls.empty())
-    return config::violation{"base_urls", "a provider of kind \"openai\" needs at least one"};
+  if (!is_http(c.base_url))
+    return config::violation{"base_url", "must begin with http:// or https://"};
   for (const auto& url : c.base_urls)
-    if (!url.starts_with("http://") && !url.starts_with("https://"))
+    if (!is_http(url))
       return config::violation{"base_urls", "must begin with http:// or https://"};
   return std::nullopt;
 }
@@ -120,8 +124,8 @@ void build_one(rt::role_context& node, const std::string& name, const provider_c
   const auto options = std::make_shared<const provider_config>(from);
   const auto published = "provider/" + name;
   if (from.base_urls.size() < 2) {
-    start_connector(node, published, name, from.base_urls.empty() ? "" : from.base_urls.front(),
-                    options);
+    const auto& url = from.base_urls.empty() ? from.base_url : from.base_urls.front();
+    start_connector(node, published, name, url, options);
     return;
   }
   std::vector<balancer_member> members;
@@ -155,8 +159,9 @@ const config::table<provider_config>& provider_table() {
         option{"kind", &c::kind,
                {{"openai", provider_kind::openai}, {"simulated", provider_kind::simulated}},
                "openai: any API that speaks OpenAI's; simulated: answers by itself."},
+        option{"base_url", &c::base_url, "Where the API is."},
         option{"base_urls", &c::base_urls,
-               "Where the API is, \"https://api.openai.com/v1\"; calls are balanced over several."},
+               "Several addresses of one API, instead of base_url; calls are balanced."},
         option{"api_key", &c::api_key, "env.NAME of the variable that holds the key."},
         option{"organization", &c::organization, "Sent as OpenAI-Organization."},
         option{"project", &c::project, "Sent as OpenAI-Project."},
@@ -182,7 +187,7 @@ const config::table<provider_config>& provider_table() {
                "Calls per base URL and minute; 0: no limit."},
         option{"answer_bytes", &c::answer_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
                "The largest whole answer."},
-        option{"breaker", &c::breaker, breaker_table(), "The circuit breaker in front of each base URL."},
+        option{"breaker", &c::breaker, breaker_table(), "The circuit breaker per base URL."},
         option{"simulated", &c::simulated, simulated_table(), "What a simulated provider does."},
       }
         .check(check_provider);

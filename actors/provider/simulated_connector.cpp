@@ -198,8 +198,7 @@ void simulated_connector::answer_whole(job_id id) {
   finish(id, errc::none);
 }
 
-// -- streams
-// ------------------------------------------------------------------------------------------------
+// -- streams --------------------------------------------------------------------------------------
 
 void simulated_connector::stream(job_id id) {
   const auto entry = jobs_.find(id);

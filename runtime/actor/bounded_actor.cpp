@@ -50,8 +50,7 @@ std::string text_of(const std::exception_ptr& thrown) {
 
 } // namespace
 
-// -- the wake token
-// -------------------------------------------------------------------------------------
+// -- the wake token -------------------------------------------------------------------------------
 
 bounded_actor::wake_token::wake_token() = default;
 
@@ -77,8 +76,7 @@ void bounded_actor::wake_token::request_deletion(bool) const noexcept {
   // A member of its actor.
 }
 
-// -- life
-// -----------------------------------------------------------------------------------------------
+// -- life -----------------------------------------------------------------------------------------
 
 bounded_actor::bounded_actor(caf::actor_config& config, environment& env, const actor_kind& kind)
   : event_based_actor(config), env_(env), kind_(kind) {
@@ -139,8 +137,7 @@ void bounded_actor::bury(caf::mailbox_element& what, const failure& why) {
   answer_unserved(what, why);
 }
 
-// -- the way in
-// -----------------------------------------------------------------------------------------
+// -- the way in -----------------------------------------------------------------------------------
 
 void bounded_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   if (is_control(*what)) {
@@ -262,8 +259,7 @@ bool bounded_actor::consume_control(caf::mailbox_element& what) {
   return false;
 }
 
-// -- asking
-// ---------------------------------------------------------------------------------------------
+// -- asking ---------------------------------------------------------------------------------------
 
 bounded_actor::opened_request bounded_actor::open_request(const caf::actor& to,
                                                           const skep::context& context,
@@ -340,8 +336,7 @@ void bounded_actor::grant(request_key key, std::uint64_t bytes) {
     entry->second.token->grant(bytes);
 }
 
-// -- answering
-// ------------------------------------------------------------------------------------------
+// -- answering ------------------------------------------------------------------------------------
 
 responder bounded_actor::take(const call& c, bool relay) {
   if (!c.lease)
@@ -370,8 +365,7 @@ void bounded_actor::credit_granted(const credit_notice& notice) {
     again->second.on_credit = std::move(resume);
 }
 
-// -- time
-// -----------------------------------------------------------------------------------------------
+// -- time -----------------------------------------------------------------------------------------
 
 std::uint64_t bounded_actor::after(duration delay, std::function<void()> fn) {
   const auto key = ++last_key_;
@@ -398,8 +392,7 @@ void bounded_actor::timer_fired(std::uint64_t key) {
     entry.mapped().fn();
 }
 
-// -- responder
-// ------------------------------------------------------------------------------------------
+// -- responder ------------------------------------------------------------------------------------
 
 responder::responder(bounded_actor& owner, lease_ptr token, std::uint64_t key)
   : owner_(&owner), token_(std::move(token)), key_(key) {}

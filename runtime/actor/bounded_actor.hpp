@@ -56,16 +56,14 @@ public:
   bounded_actor(caf::actor_config& config, environment& env, const actor_kind& kind);
   ~bounded_actor() override;
 
-  // -- CAF's hooks
-  // ------------------------------------------------------------------------------------
+  // -- CAF's hooks --------------------------------------------------------------------------------
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   const char* name() const override;
   caf::invoke_message_result consume(caf::mailbox_element& what) override;
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override;
 
-  // -- Asking others
-  // ----------------------------------------------------------------------------------
+  // -- Asking others ------------------------------------------------------------------------------
 
   /// Sends a request and calls `handler` with each answer, the last of which always comes: by the
   /// deadline of `context` at the latest. `window` is the credit in bytes for a streamed answer.
@@ -100,8 +98,7 @@ public:
     return requests_.size();
   }
 
-  // -- Answering
-  // --------------------------------------------------------------------------------------
+  // -- Answering ----------------------------------------------------------------------------------
 
   /// Takes on the call's answer. The responder must end it; dropping it fails the call. A relay
   /// hears of every credit grant, so that it can hand them on to the producer behind it.
@@ -148,8 +145,7 @@ public:
     return held_.size();
   }
 
-  // -- Time
-  // -------------------------------------------------------------------------------------------
+  // -- Time ---------------------------------------------------------------------------------------
 
   /// Calls `fn` once after `delay`; the result names the timer for cancel_timer.
   std::uint64_t after(duration delay, std::function<void()> fn);

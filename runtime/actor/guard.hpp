@@ -56,14 +56,12 @@ public:
   std::uint32_t in_flight() const;
   caf::actor child() const;
 
-  // -- caf
-  // ------------------------------------------------------------------------------------------
+  // -- caf ----------------------------------------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void kill_proxy(caf::execution_unit* unit, caf::error reason) override;
   const char* name() const override;
 
-  // -- settler
-  // --------------------------------------------------------------------------------------
+  // -- settler ------------------------------------------------------------------------------------
   void settled(const outcome& how, std::uint64_t token) noexcept override;
 
 private:

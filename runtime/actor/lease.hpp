@@ -59,8 +59,7 @@ public:
   lease(caf::strong_actor_ptr caller, caf::message_id mid, std::uint64_t window);
   ~lease() override;
 
-  // -- The holder's side: each returns false when the call was already settled
-  // ----------------------
+  // -- The holder's side: each returns false when the call was already settled --------------------
 
   template <class T>
   bool reply(T value) {
@@ -97,16 +96,14 @@ public:
     return window_;
   }
 
-  // -- The caller's side
-  // ------------------------------------------------------------------------------
+  // -- The caller's side --------------------------------------------------------------------------
 
   /// Settles as cancelled, sends the caller nothing, tells the holder.
   void cancel();
   /// Grants a stream more bytes; wakes a producer that had none.
   void grant(std::uint64_t bytes);
 
-  // -- Admission
-  // ----------------------------------------------------------------------------------------
+  // -- Admission ----------------------------------------------------------------------------------
 
   /// Calls `who` when the call ends; `keep` keeps it alive until then. False when already settled.
   bool on_settled(caf::strong_actor_ptr keep, settler& who, std::uint64_t token);

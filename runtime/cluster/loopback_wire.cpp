@@ -41,8 +41,7 @@ envelope_kind kind_of(stream_phase phase) {
 
 } // namespace
 
-// -- shared state
-// ---------------------------------------------------------------------------------------
+// -- shared state ---------------------------------------------------------------------------------
 
 struct loopback_wire::impl : std::enable_shared_from_this<loopback_wire::impl> {
   impl(environment& e, delivery d) : env(e), how(d) {}
@@ -127,8 +126,7 @@ caf::actor make_proxy(environment& env, Ts&&... args) {
     system.next_actor_id(), system.node(), &system, config, std::forward<Ts>(args)...));
 }
 
-// -- calls going out
-// ------------------------------------------------------------------------------------
+// -- calls going out ------------------------------------------------------------------------------
 
 void wire_proxy::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   auto wire = wire_.lock();
@@ -226,8 +224,7 @@ void wire_return::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
 
 } // namespace
 
-// -- bytes
-// ------------------------------------------------------------------------------------------------
+// -- bytes ----------------------------------------------------------------------------------------
 
 bool loopback_wire::impl::try_send(const envelope& head, std::string_view payload, failure& why) {
   std::string bytes;
@@ -293,8 +290,7 @@ void loopback_wire::impl::dispatch(std::string_view bytes) {
   }
 }
 
-// -- calls coming in
-// --------------------------------------------------------------------------------------
+// -- calls coming in ------------------------------------------------------------------------------
 
 void loopback_wire::impl::request_came(const decoded_envelope& got) {
   const auto& head = got.head;
@@ -382,8 +378,7 @@ void loopback_wire::impl::forget_outgoing(std::uint64_t correlation) {
   }
 }
 
-// -- the wire
-// -----------------------------------------------------------------------------------------------
+// -- the wire -------------------------------------------------------------------------------------
 
 expected<std::shared_ptr<loopback_wire>> loopback_wire::start(environment& env, delivery how) {
   auto state = std::make_shared<impl>(env, how);

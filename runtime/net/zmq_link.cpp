@@ -252,8 +252,7 @@ void zmq_link::impl::frame_came(std::string_view from, std::string_view bytes) {
   }
 }
 
-// -- the public face
-// --------------------------------------------------------------------------------------
+// -- the public face ------------------------------------------------------------------------------
 
 expected<std::unique_ptr<zmq_link>> zmq_link::start(link_config config,
                                                     message_handler on_message) try {

@@ -101,8 +101,7 @@ supervisor_config rules_of(const supervision_config& from) {
 
 } // namespace
 
-// -- the parts
-// ------------------------------------------------------------------------------------------
+// -- the parts ------------------------------------------------------------------------------------
 
 struct node::impl final : role_context {
   impl(const config::document& doc, const node_config& n)
@@ -113,8 +112,7 @@ struct node::impl final : role_context {
     status_.debug_kill = n.debug_kill;
   }
 
-  // -- role_context
-  // -----------------------------------------------------------------------------------
+  // -- role_context -------------------------------------------------------------------------------
   environment& env() override {
     return environment_;
   }
@@ -151,8 +149,7 @@ struct node::impl final : role_context {
     stop_steps.push_back(std::move(fn));
   }
 
-  // -- life
-  // -------------------------------------------------------------------------------------------
+  // -- life ---------------------------------------------------------------------------------------
   expected<void> build(std::span<const role> roles);
   child_spec role_spec(const std::string& name);
   void watch_root();
@@ -250,8 +247,7 @@ void node::impl::stop() {
     log::warn("{} actors did not end in time", environment_.live_actors());
 }
 
-// -- node
-// -----------------------------------------------------------------------------------------------
+// -- node -----------------------------------------------------------------------------------------
 
 config::schema node::schema_of(std::span<const role> roles) {
   config::schema accepted;

@@ -36,8 +36,7 @@ protected:
 
 } // namespace
 
-// -- answers
-// ----------------------------------------------------------------------------------------------
+// -- answers --------------------------------------------------------------------------------------
 
 void answers::add(const answer& got) {
   one item;
@@ -67,8 +66,7 @@ std::string answers::story() const {
   return text;
 }
 
-// -- test_system
-// ------------------------------------------------------------------------------------------
+// -- test_system ----------------------------------------------------------------------------------
 
 struct test_system::impl {
   explicit impl(hops how) : clock(false), env(system, clock, metrics), system(configure()) {

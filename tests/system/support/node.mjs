@@ -1,0 +1,105 @@
+// Starts the real binary as a user would, and stops it.
+import { spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+export const binary = process.env.SKEP_BINARY ?? "build/release/skep";
+export const source = process.env.SKEP_SOURCE_DIR ?? process.cwd();
+
+/// Resolves once `done()` is true; rejects after `ms` with what was waited for.
+export async function eventually(what, done, ms = 5000) {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const value = await done();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`did not come to be within ${ms} ms: ${what}`);
+    await new Promise((next) => setTimeout(next, 5));
+  }
+}
+
+export class SkepNode {
+  static async start(config, { sets = [], env = {} } = {}) {
+    const node = new SkepNode();
+    node.folder = fs.mkdtempSync(path.join(os.tmpdir(), "skep-test-"));
+    let file = config;
+    if (config.includes("\n")) {
+      file = path.join(node.folder, "node.toml");
+      fs.writeFileSync(file, config);
+    }
+    const ready = path.join(node.folder, "ready");
+    const all = [...(process.env.SKEP_SYSTEM_SET ?? "").split(";").filter(Boolean), ...sets].flatMap((set) => ["--set", set]);
+    node.stderr = "";
+    node.child = spawn(binary, ["run", file, "--listen", "127.0.0.1:0", "--ready-file", ready, ...all],
+                       { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    node.child.stderr.on("data", (text) => (node.stderr += text));
+    node.exited = new Promise((done) => node.child.on("exit", (code, signal) => done({ code, signal })));
+    await eventually("the node is ready", () => {
+      if (node.child.exitCode !== null) throw new Error("the node ended: " + node.stderr);
+      return fs.existsSync(ready);
+    }, 10000);
+    node.address = fs.readFileSync(ready, "utf8").trim();
+    node.url = `http://${node.address}`;
+    return node;
+  }
+
+  /// SIGTERM; gives the exit code.
+  async stop() {
+    this.child.kill("SIGTERM");
+    const { code } = await this.exited;
+    fs.rmSync(this.folder, { recursive: true, force: true });
+    return code;
+  }
+
+  chat(model, text, extra = {}, headers = {}) {
+    return fetch(`${this.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: text }], ...extra }),
+    });
+  }
+
+  async metrics() {
+    const answer = await fetch(`${this.url}/metrics`, { headers: { accept: "application/json" } });
+    return answer.json();
+  }
+
+  /// The sum over a metric's series whose labels contain `labels`.
+  async metric(name, labels = {}) {
+    const all = await this.metrics();
+    return (all[name]?.series ?? [])
+      .filter((series) => Object.entries(labels).every(([key, value]) => series.labels[key] === value))
+      .reduce((sum, series) => sum + series.value, 0);
+  }
+
+  residentMb() {
+    const text = fs.readFileSync(`/proc/${this.child.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+)/.exec(text)[1]) / 1024;
+  }
+}
+
+/// `skep ...` to its end.
+export function command(...args) {
+  const done = spawnSync(binary, args, { encoding: "utf8", timeout: 20000 });
+  return { code: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+/// One provider "up" at `url`, with the agent "helper" over it and plain model names passed on.
+export function upstreamConfig(url, extra = "") {
+  return `
+[gateway]
+default_provider = "up"
+[provider.up]
+kind = "openai"
+base_urls = ["${url}"]
+attempts_max = 1
+idle_timeout_ms = 500
+[provider.up.breaker]
+failures_max = 1000
+failure_rate_max = 1.0
+rate_samples_min = 1000000
+[agent.helper]
+instructions = "Be brief."
+models = ["up/echo"]
+${extra}`;
+}
