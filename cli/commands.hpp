@@ -33,6 +33,18 @@ struct check_options {
 };
 int check(const check_options& options);
 
+/// `skep bench`.
+struct bench_options {
+  std::string workload;
+  /// A running node; empty: the workload's own is started.
+  std::string target;
+  /// The figures go here, too.
+  std::string json;
+  /// Durations are multiplied by this.
+  double scale = 1;
+};
+int run_bench(const bench_options& options);
+
 /// `skep status`.
 int status(const std::string& url);
 

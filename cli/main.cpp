@@ -34,6 +34,17 @@ void add_check(CLI::App& app, std::function<int()>& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return check(*options); }; });
 }
 
+void add_bench(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("bench", "Run a scripted workload and check its expectations");
+  auto options = std::make_shared<bench_options>();
+  command->add_option("workload", options->workload, "TOML file")->required();
+  command->add_option("--target", options->target, "A running node instead of the workload's own");
+  command->add_option("--json", options->json, "Write the figures here, too");
+  command->add_option("--scale", options->scale, "Multiply all durations")
+    ->check(CLI::PositiveNumber);
+  command->callback([options, &chosen] { chosen = [options] { return run_bench(*options); }; });
+}
+
 void add_status(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("status", "Show how a running node is doing");
   auto url = std::make_shared<std::string>("http://127.0.0.1:8080");
@@ -49,6 +60,7 @@ int main(int argc, char** argv) {
   std::function<int()> chosen;
   add_run(app, chosen);
   add_check(app, chosen);
+  add_bench(app, chosen);
   add_status(app, chosen);
   app.add_subcommand("version", "Print the version")->callback([&chosen] {
     chosen = [] {

@@ -1,0 +1,147 @@
+#include "cli/bench/child_node.hpp"
+#include "cli/bench/expectation.hpp"
+#include "cli/bench/report.hpp"
+#include "cli/bench/runner.hpp"
+#include "cli/commands.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+namespace skep::cli {
+
+namespace {
+
+using namespace bench;
+
+/// Does each action at its time, until it is told to stop.
+class action_thread {
+public:
+  action_thread(runner& to, const std::vector<action_config>& actions, double scale)
+    : thread_([this, &to, actions, scale] { run(to, actions, scale); }) {}
+  ~action_thread() {
+    stopping_ = true;
+    thread_.join();
+  }
+
+private:
+  void run(runner& to, const std::vector<action_config>& actions, double scale) {
+    const auto start = clock::now();
+    for (const auto& each : actions) {
+      const auto due = start + std::chrono::duration_cast<duration>(each.at * scale);
+      while (!stopping_ && clock::now() < due)
+        std::this_thread::sleep_for(5ms);
+      if (!stopping_)
+        to.act(each.post);
+    }
+  }
+
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+phase_config scaled(phase_config phase, double scale) {
+  phase.duration
+    = std::max(std::chrono::milliseconds{100},
+               std::chrono::duration_cast<std::chrono::milliseconds>(phase.duration * scale));
+  return phase;
+}
+
+void show(const std::string& name, const progress& at) {
+  if (isatty(STDERR_FILENO) == 0)
+    return;
+  fmt::print(stderr, "\r{:<16} {} {:>3.0f} %  {} requests, {} errors ", name, bar_of(at.share),
+             at.share * 100, at.requests, at.errors);
+  std::fflush(stderr);
+}
+
+/// Prints what does not hold; true when all does.
+bool meets(const std::vector<std::string>& expectations, const phase_result& result) {
+  bool all = true;
+  for (const auto& text : expectations) {
+    const auto expected = read_expectation(text);
+    const bool holds = expected->holds(result);
+    fmt::print("{} {}: {} (is {:.6g})\n", holds ? "met   " : "FAILED", result.name, text,
+               *figure_of(result, expected->figure));
+    all = all && holds;
+  }
+  return all;
+}
+
+std::vector<phase_result> run_phases(runner& to, const workload& load, double scale) {
+  std::vector<phase_result> results;
+  const action_thread actions{to, load.actions, scale};
+  std::uint64_t seed = load.head.seed;
+  for (const auto& phase : load.phases) {
+    results.push_back(
+      to.run(scaled(phase, scale), seed++, [&](const progress& at) { show(phase.name, at); }));
+    show(phase.name, {1, results.back().requests, results.back().error_count()});
+  }
+  if (isatty(STDERR_FILENO) != 0)
+    fmt::print(stderr, "\n");
+  return results;
+}
+
+bool judge(const workload& load, std::vector<phase_result>& results) {
+  bool fine = true;
+  phase_result total;
+  total.name = "total";
+  for (std::size_t n = 0; n < results.size(); ++n) {
+    fine = meets(load.phases[n].expect, results[n]) && fine;
+    if (results[n].measured)
+      total.merge(results[n]);
+  }
+  fine = meets(load.head.expect, total) && fine;
+  results.push_back(std::move(total));
+  return fine;
+}
+
+std::string key_from_environment() {
+  const char* key = std::getenv("OPENAI_API_KEY");
+  return key != nullptr ? key : "";
+}
+
+} // namespace
+
+int run_bench(const bench_options& options) {
+  const auto load = load_workload(options.workload);
+  if (!load) {
+    fmt::print(stderr, "{}\n", to_string(load.error()));
+    return exit_usage;
+  }
+  if (load->phases.empty() || (options.target.empty() && load->head.config.empty())) {
+    fmt::print(stderr, "{}: {}\n", options.workload,
+               load->phases.empty() ? "there is no [[phase]]"
+                                    : "name a node: workload.config, or --target URL");
+    return exit_usage;
+  }
+  std::unique_ptr<child_node> node;
+  if (options.target.empty()) {
+    auto started = child_node::start(load->head.config, load->head.sets);
+    if (!started) {
+      fmt::print(stderr, "skep bench: {}\n", started.error().detail);
+      return exit_failed;
+    }
+    node = std::move(*started);
+  }
+  std::vector<phase_result> results;
+  {
+    runner to{node ? node->url() : options.target, key_from_environment()};
+    results = run_phases(to, *load, options.scale);
+  }
+  bool fine = judge(*load, results);
+  if (node && !node->stop()) {
+    fmt::print("FAILED the node did not drain and exit with 0\n");
+    fine = false;
+  }
+  fmt::print("\n{}", table_of(results));
+  if (!options.json.empty())
+    std::ofstream{options.json} << json_of(results);
+  return fine ? exit_ok : exit_failed;
+}
+
+} // namespace skep::cli

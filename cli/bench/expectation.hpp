@@ -1,0 +1,30 @@
+#pragma once
+
+#include "cli/bench/result.hpp"
+#include "runtime/base/expected.hpp"
+
+#include <string>
+
+namespace skep::cli::bench {
+
+/// "p99_ms < 50" as a thing that can be checked.
+struct expectation {
+  enum class comparison : std::uint8_t { less, less_equal, equal, greater_equal, greater };
+
+  std::string text;
+  std::string figure;
+  comparison compare = comparison::equal;
+  double value = 0;
+
+  bool holds(const phase_result& result) const;
+};
+
+/// Figure, one of < <= = >= >, number. Figures: requests, ok, errors, unanswered, refused,
+/// refused_without_retry_after, status_NNN, error_rate, throughput, cache_hit_rate, p50_ms, p90_ms,
+/// p95_ms, p99_ms, max_ms, ttft_p50_ms, ttft_p99_ms.
+expected<expectation> read_expectation(const std::string& text);
+
+/// A figure of a result by its name; nothing when there is none of this name.
+std::optional<double> figure_of(const phase_result& result, const std::string& name);
+
+} // namespace skep::cli::bench

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "runtime/base/clock.hpp"
+#include "runtime/telemetry/histogram.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace skep::cli::bench {
+
+/// What became of the requests of a phase.
+struct phase_result {
+  std::string name;
+  bool measured = true;
+  std::uint64_t requests = 0;
+  std::uint64_t ok = 0;
+  /// "status 503", "time-out", "cut", "refused connection", "not sent"…
+  std::map<std::string, std::uint64_t> errors;
+  std::map<int, std::uint64_t> statuses;
+  std::uint64_t refused_without_retry_after = 0;
+  std::uint64_t cache_hits = 0;
+  std::uint64_t chunks = 0;
+  std::uint64_t bytes = 0;
+  telemetry::local_histogram latency;
+  telemetry::local_histogram first_token;
+  duration took{};
+
+  std::uint64_t error_count() const;
+  /// Errors without an HTTP status: nobody said anything, or not to the end.
+  std::uint64_t unanswered() const;
+  void merge(const phase_result& other);
+};
+
+} // namespace skep::cli::bench
