@@ -45,8 +45,10 @@ const config::table<phase_config>& phase_table() {
         option{"model", &c::model, "The agent, or provider/model."},
         option{"stream_share", &c::stream_share, 0.0, 1.0, "Share of requests that stream."},
         option{"prompts", &c::prompts,
-               {{"unique", prompt_mix::unique}, {"list", prompt_mix::list}, {"zipf", prompt_mix::zipf}},
-               "unique: no two alike; list: prompt_list in turn; zipf: popular and rare ones."},
+               {{"unique", prompt_mix::unique},
+                {"list", prompt_mix::list},
+                {"zipf", prompt_mix::zipf}},
+               "unique: no two alike; list: in turn; zipf: popular and rare."},
         option{"prompt_list", &c::prompt_list, "The prompts of \"list\"."},
         option{"zipf_keys", &c::zipf_keys, 1u, 10'000'000u, "Different prompts of \"zipf\"."},
         option{"zipf_exponent", &c::zipf_exponent, 0.0, 5.0, "How uneven their popularity is."},
@@ -62,9 +64,10 @@ const config::table<workload_config>& workload_table() {
   using c = workload_config;
   static const config::table<c> rows
     = config::table<c>{
-        option{"config", &c::config, "The node to start when there is no --target; from this file."},
+        option{"config", &c::config, "The node to start without --target; from this file."},
         option{"sets", &c::sets, "--set arguments for that node."},
-        option{"seed", &c::seed, std::uint64_t{0}, std::uint64_t{1} << 62, "For every random choice."},
+        option{"seed", &c::seed, std::uint64_t{0}, std::uint64_t{1} << 62,
+               "For all random choices."},
         option{"expect", &c::expect, "Expectations over all measured phases together."},
       }
         .check([](const workload_config& w) { return check_expectations(w.expect); });

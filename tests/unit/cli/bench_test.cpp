@@ -77,9 +77,9 @@ TEST_CASE("an open loop tells the truth about a server that stalls", "[cli][benc
   config.threads = 1;
   auto server = net::http_server::start(config, [&](net::http_request&&, auto exchange) {
     const auto into_second = (skep::clock::now() - start) % 1s;
+    const auto stalled_until = skep::clock::now() + (300ms - into_second);
     if (into_second < 300ms)
-      std::this_thread::sleep_until(skep::clock::now()
-                                    + (300ms - into_second)); // tidy: allow sleep, it is the stall
+      std::this_thread::sleep_until(stalled_until); // tidy: allow sleep, the server stalls
     exchange->respond({200, {{"content-type", "application/json"}}, "{}"});
   });
   REQUIRE(server);
@@ -103,7 +103,10 @@ TEST_CASE("what the server answers is counted by kind", "[cli][bench]") {
       case 0: exchange->respond({200, {{"cache-status", "skep; hit; ttl=1"}}, "{}"}); break;
       case 1: exchange->respond({503, {{"retry-after", "1"}}, "{}"}); break;
       case 2: exchange->respond({503, {}, "{}"}); break;
-      default: exchange->abort(); break;
+      default:
+        exchange->begin_stream(200, {});
+        exchange->abort();
+        break;
     }
   });
   REQUIRE(server);

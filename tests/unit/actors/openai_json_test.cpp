@@ -1,0 +1,153 @@
+#include "actors/common/openai_json.hpp"
+#include "tests/support/catch.hpp"
+
+#include <nlohmann/json.hpp>
+
+using namespace skep;
+using namespace skep::actors;
+using nlohmann::json;
+
+namespace {
+
+/// What a body becomes on its way through: read by the gateway, written by a connector.
+json through(const json& body) {
+  const auto read = read_chat_body(body.dump());
+  REQUIRE(read);
+  return json::parse(write_chat_request(read->request));
+}
+
+std::string param_at_fault(const std::string& body) {
+  const auto read = read_chat_body(body);
+  REQUIRE(!read);
+  CHECK(read.error().why.code == errc::bad_request);
+  return read.error().param;
+}
+
+} // namespace
+
+TEST_CASE("a request keeps every member on its way through", "[actors][json]") {
+  const json body{
+    {"model", "m"},
+    {"messages",
+     {{{"role", "system"}, {"content", "be brief"}},
+      {{"role", "user"}, {"content", {{{"type", "text"}, {"text", "look"}}}}},
+      {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {{{"id", "c"}}}}},
+      {{"role", "tool"}, {"content", "4"}, {"tool_call_id", "c"}},
+      {{"role", "user"}, {"content", ""}, {"name", "ann"}}}},
+    {"temperature", 0.5},
+    {"tools", {{{"type", "function"}}}},
+    {"unknown", {{"deep", {1, 2, 3}}}},
+  };
+  CHECK(through(body) == body);
+}
+
+TEST_CASE("a streamed request asks the provider for usage, whatever the client asked",
+          "[actors][json]") {
+  const json body{
+    {"model", "m"}, {"stream", true}, {"messages", {{{"role", "user"}, {"content", "x"}}}}};
+  CHECK(through(body)["stream_options"]["include_usage"] == true);
+  CHECK(!read_chat_body(body.dump())->include_usage);
+  auto wants = body;
+  wants["stream_options"] = {{"include_usage", true}};
+  CHECK(read_chat_body(wants.dump())->include_usage);
+}
+
+TEST_CASE("a wrong request names the member at fault", "[actors][json]") {
+  CHECK(param_at_fault("{") == "");
+  CHECK(param_at_fault("[]") == "");
+  CHECK(param_at_fault(R"({"messages":[]})") == "model");
+  CHECK(param_at_fault(R"({"model":"m"})") == "messages");
+  CHECK(param_at_fault(R"({"model":"m","messages":[]})") == "messages");
+  CHECK(param_at_fault(R"({"model":"m","messages":[{"role":"x"}]})") == "messages[0].role");
+  CHECK(param_at_fault(R"({"model":"m","messages":[{"role":"user","content":1}]})")
+        == "messages[0].content");
+  CHECK(param_at_fault(R"({"model":"m","messages":[{"role":"user"}],"stream":1})") == "stream");
+  CHECK(param_at_fault(R"({"model":"m","messages":[{"role":"user"}],"stream_options":{}})")
+        == "stream_options");
+  CHECK(param_at_fault(std::string(100'000, '[')) == "");
+}
+
+TEST_CASE("a whole answer keeps every member on its way through", "[actors][json]") {
+  const json body{
+    {"id", "c"},
+    {"object", "chat.completion"},
+    {"created", 5},
+    {"model", "m"},
+    {"system_fingerprint", "fp"},
+    {"choices",
+     {{{"index", 0},
+       {"message", {{"role", "assistant"}, {"content", "h\u00fcllo"}, {"refusal", nullptr}}},
+       {"logprobs", nullptr},
+       {"finish_reason", "stop"}},
+      {{"index", 1},
+       {"message", {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {{{"id", "c"}}}}}},
+       {"finish_reason", "tool_calls"}}}},
+    {"usage",
+     {{"prompt_tokens", 3},
+      {"completion_tokens", 4},
+      {"total_tokens", 7},
+      {"prompt_tokens_details", {{"cached_tokens", 2}, {"audio_tokens", 0}}},
+      {"completion_tokens_details", {{"reasoning_tokens", 1}}}}},
+  };
+  const auto read = read_chat_reply(body.dump());
+  REQUIRE(read);
+  CHECK(json::parse(write_chat_reply(*read)) == body);
+}
+
+TEST_CASE("answers that are none are the provider's failure", "[actors][json]") {
+  for (const auto* body : {"", "{", "[]", "{}", R"({"choices":5})", "null"}) {
+    const auto read = read_chat_reply(body);
+    REQUIRE(!read);
+    CHECK(read.error().code == errc::provider_failed);
+  }
+  CHECK(!read_chunk("nonsense"));
+  CHECK(read_chunk(R"({"error":{"message":"broken"}})")->error == "broken");
+}
+
+TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {
+  const bool usage = GENERATE(false, true);
+  chunk_writer writer{msg::chat_open{"c", 5, "m", R"({"system_fingerprint":"fp"})", {}}, usage};
+  msg::chat_chunk piece;
+  piece.content = "a\n\"b\"";
+  auto frames = writer.frame(piece);
+  piece.content.clear();
+  piece.finish_reason = "stop";
+  frames += writer.frame(piece);
+  msg::token_usage tokens;
+  tokens.prompt = 1;
+  frames += writer.finish(tokens);
+  std::vector<json> chunks;
+  while (frames.starts_with("data: {")) {
+    const auto end = frames.find("\n\n");
+    chunks.push_back(json::parse(frames.substr(6, end - 6)));
+    frames.erase(0, end + 2);
+  }
+  CHECK(frames == "data: [DONE]\n\n");
+  REQUIRE(chunks.size() == (usage ? 4 : 3));
+  CHECK(chunks[0]["choices"][0]["delta"] == json{{"role", "assistant"}, {"content", ""}});
+  CHECK(chunks[1]["choices"][0]["delta"]["content"] == "a\n\"b\"");
+  CHECK(chunks[1]["choices"][0]["finish_reason"].is_null());
+  CHECK(chunks[2]["choices"][0]["finish_reason"] == "stop");
+  for (const auto& chunk : chunks) {
+    CHECK(chunk["id"] == "c");
+    CHECK(chunk["object"] == "chat.completion.chunk");
+    CHECK(chunk["system_fingerprint"] == "fp");
+    CHECK(chunk.contains("usage") == usage);
+  }
+  if (usage) {
+    CHECK(chunks[2]["usage"].is_null());
+    CHECK(chunks[3]["choices"].empty());
+    CHECK(chunks[3]["usage"]["prompt_tokens_details"]["cached_tokens"] == 0);
+  }
+}
+
+TEST_CASE("the errors of providers are read whatever their shape", "[actors][json]") {
+  CHECK(read_error(R"({"error":{"message":"m","type":"t","code":"c"}})").code == "c");
+  CHECK(read_error(R"({"error":"plain"})").message == "plain");
+  CHECK(read_error("<html>").message.empty());
+  CHECK(read_error(R"({"error":{"message":5,"code":null}})").message.empty());
+}
+
+TEST_CASE("bytes that are no UTF-8 never reach a client", "[actors][json]") {
+  CHECK(json_text("a\xff") == "\"a\xef\xbf\xbd\"");
+}
