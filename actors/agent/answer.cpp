@@ -1,5 +1,6 @@
 #include "actors/agent/answer.hpp"
 
+#include "actors/common/openai_json.hpp"
 #include "messages/size.hpp"
 
 #include <algorithm>
@@ -75,7 +76,7 @@ std::optional<msg::chat_chunk> answer_player::next() {
   const auto to = piece_end(choice.content, position_);
   piece.content = choice.content.substr(position_, to - position_);
   if (position_ == 0)
-    piece.delta_rest = choice.message_rest;
+    piece.delta_rest = delta_members(choice.message_rest);
   position_ = to;
   if (position_ == choice.content.size()) {
     piece.finish_reason = choice.finish_reason;

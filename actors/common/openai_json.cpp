@@ -335,6 +335,19 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   }
 }
 
+std::string delta_members(const std::string& message_rest) {
+  if (message_rest.find("\"tool_calls\"") == std::string::npos)
+    return message_rest;
+  auto members = json::parse(message_rest, nullptr, false);
+  if (!members.is_object() || !members.contains("tool_calls") || !members["tool_calls"].is_array())
+    return message_rest;
+  std::uint32_t number = 0;
+  for (auto& call : members["tool_calls"])
+    if (call.is_object())
+      call["index"] = number++;
+  return text_of(members);
+}
+
 chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   : include_usage_(include_usage) {
   head_ = "data: {";

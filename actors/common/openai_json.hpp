@@ -53,6 +53,9 @@ struct chunk_event {
 /// Reads the data of one event; errc::provider_failed when it is no chunk.
 tl::expected<chunk_event, failure> read_chunk(std::string_view json);
 
+/// The members of a whole message as those of one delta: tool calls get their index.
+std::string delta_members(const std::string& message_rest);
+
 /// Writes the frames ("data: …\n\n") of one streamed answer.
 class chunk_writer {
 public:

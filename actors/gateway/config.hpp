@@ -4,6 +4,8 @@
 #include "runtime/config/secret.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@ namespace skep::actors {
 /// `[[gateway.key]]`: a key clients may come with.
 struct gateway_key {
   config::secret key;
+  /// Whose requests these are; tenants share no cached answer.
   std::string tenant = "default";
 };
 
@@ -24,6 +27,7 @@ struct gateway_config {
   std::uint64_t requests_max = 20'000;
   std::uint64_t body_max = 8u << 20;
   std::uint64_t header_max = 64u << 10;
+  std::uint64_t bodies_max = 512u << 20;
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds keepalive_timeout{75'000};
@@ -34,6 +38,7 @@ struct gateway_config {
   std::vector<gateway_key> keys;
 };
 
+/// Rows and help of `[gateway]`.
 const config::table<gateway_config>& gateway_table();
 
 /// "127.0.0.1:8080" or "[::1]:8080" as address and port; nothing when it reads otherwise.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/gateway/config.hpp"
+#include "actors/gateway/model_router.hpp"
 #include "actors/gateway/session.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/net/http_message.hpp"
@@ -10,21 +11,22 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 namespace skep::actors {
 
-/// One HTTP request on its way from its connection's thread to a gateway; in-process only.
+/// One HTTP request on its way from its connection's thread to a gateway; in-process only. Its
+/// call's caller is the client's session.
 struct http_arrival {
   std::shared_ptr<net::http_request> request;
-  /// Keeps the session; its caller is the lease's.
+  /// Keeps the session.
   caf::strong_actor_ptr session_handle;
   session* client = nullptr;
 };
 
-/// The door: reads requests, checks keys, finds the agent a model name means and passes the call on
-/// with the client's session as caller, so that answers go past it. One per HTTP thread. Serves the
-/// small endpoints itself.
+/// The door: reads requests, checks keys, finds who answers for a model name and passes the call on
+/// with the client's session as caller, so that answers go past it. Serves the small endpoints
+/// itself. One per HTTP thread, spawned by its supervisor; it keeps no state of a request, so a
+/// restart costs only the requests that wait in its mailbox.
 class gateway : public rt::bounded_actor {
 public:
   gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -34,38 +36,20 @@ protected:
   caf::behavior make_behavior() override;
 
 private:
-  /// Where a model name leads.
-  struct route {
-    caf::actor handle;
-    /// What the agent or provider is asked for.
-    std::string model;
-    /// The name for metrics: one of the configuration's.
-    std::string label;
-  };
-
   void arrived(const rt::call& c, const http_arrival& arrival);
-  void chat(const rt::call& c, const http_arrival& arrival);
-  void models(const rt::call& c, const http_arrival& arrival, const std::string& wanted);
-  void ready(const http_arrival& arrival);
-  void metrics(const http_arrival& arrival);
-  void debug_kill(const http_arrival& arrival);
-  bool authorised(const http_arrival& arrival, std::string& tenant) const;
-  bool wrong_method(const http_arrival& arrival, std::string_view allowed) const;
-  route find_route(const std::string& model);
-  caf::actor find(const std::string& name);
+  void chat(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void all_models(const rt::call& c);
+  void one_model(const rt::call& c, const http_arrival& arrival);
+  net::http_response ready();
+  net::http_response metrics(const net::http_request& request);
+  net::http_response debug_kill(const net::http_request& request);
+  bool authorised(const net::http_request& request, std::string& tenant) const;
+  static void answer(const rt::call& c, net::http_response response);
 
   const std::shared_ptr<const gateway_config> options_;
   rt::node_status& status_;
-  // Handles as found in the directory; names are only added while the node starts.
-  std::unordered_map<std::string, caf::actor> known_;
+  model_router router_;
 };
-
-/// Cache-Control of a request.
-struct cache_wish {
-  msg::cache_mode mode = msg::cache_mode::use;
-  std::uint32_t age_max_s = 0;
-};
-cache_wish read_cache_control(std::string_view header);
 
 } // namespace skep::actors
 

@@ -71,28 +71,34 @@ std::string error_body(const failure& why, std::string_view param) {
   return write_error(text, shown.type, param, shown.code);
 }
 
-net::http_response error_response(const failure& why, std::string_view param,
-                                  std::string_view request_id) {
-  const auto shown = api_status_of(why.code);
+net::http_response json_response(int status, std::string body) {
   net::http_response response;
-  response.status = shown.status;
+  response.status = status;
   response.headers.add("content-type", "application/json");
-  response.headers.add("x-request-id", request_id);
+  response.body = std::move(body);
+  return response;
+}
+
+net::http_response refusal(int status, std::string_view message, std::string_view code,
+                           std::string_view param) {
+  return json_response(status, write_error(message, type_of_status(status), param, code));
+}
+
+net::http_response error_response(const failure& why, std::string_view param) {
+  const auto shown = api_status_of(why.code);
+  auto response = json_response(shown.status, error_body(why, param));
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");
+  if (shown.status == 401)
+    response.headers.add("www-authenticate", "Bearer");
   if (says_when(shown.status))
     add_retry_after(response.headers, why.retry_after);
-  response.body = error_body(why, param);
   return response;
 }
 
 net::http_response refused_response(int status, std::string_view message) {
-  net::http_response response;
-  response.status = status;
-  response.headers.add("content-type", "application/json");
+  const auto code = status == 503 ? std::string_view{"server_is_overloaded"} : std::string_view{};
+  auto response = refusal(status, message, code);
   response.headers.add("x-request-id", to_string(make_request_id()));
-  if (says_when(status))
-    add_retry_after(response.headers, retry_after_default);
-  response.body = write_error(message, type_of_status(status), {}, {});
   return response;
 }
 

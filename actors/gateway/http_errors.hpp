@@ -21,11 +21,18 @@ struct api_status {
 /// One exhaustive table from our errors to OpenAI's.
 api_status api_status_of(errc code);
 
-/// The whole error response: envelope, retry-after (when it makes sense) and request id.
-net::http_response error_response(const failure& why, std::string_view param,
-                                  std::string_view request_id);
+/// The whole error response: envelope, x-should-retry, retry-after (when it makes sense). What
+/// every response has, the session adds.
+net::http_response error_response(const failure& why, std::string_view param = {});
 
-/// The response to a request the HTTP server refuses by itself.
+/// A response whose body is JSON.
+net::http_response json_response(int status, std::string body);
+
+/// An error that no errc stands for: an unknown URL, a wrong method.
+net::http_response refusal(int status, std::string_view message, std::string_view code,
+                           std::string_view param = {});
+
+/// The response to a request the HTTP server refuses by itself; no session ever sees it.
 net::http_response refused_response(int status, std::string_view message);
 
 /// The envelope alone, for an error in the middle of a stream.

@@ -2,35 +2,47 @@
 
 #include "runtime/base/log.hpp"
 
+#include <algorithm>
+#include <mutex>
+
 namespace skep::actors {
 
 namespace {
 
-// OpenTelemetry's boundaries for first tokens, in seconds.
+// OpenTelemetry's boundaries.
 const std::vector<double> first_token_boundaries{.001, .005, .01, .02, .04, .06, .08, .1,
                                                  .25,  .5,   .75, 1,   2.5, 5,   7.5, 10};
 const std::vector<double> token_boundaries{
   1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
-
-/// The routes there are; anything else a client asks for is "other".
-std::string route_of(const std::string& path) {
-  if (path.starts_with("/v1/models/"))
-    return "/v1/models/{id}";
-  for (const auto* known :
-       {"/v1/chat/completions", "/v1/models", "/health", "/ready", "/metrics", "/debug/kill", "/"})
-    if (path == known)
-      return path;
-  return "other";
+// 10 us, doubling up to 82 ms.
+std::vector<double> overhead_boundaries() {
+  std::vector<double> bounds;
+  for (double bound = 1e-5; bound < .1; bound *= 2)
+    bounds.push_back(bound);
+  return bounds;
 }
 
-std::string cache_word(std::uint8_t status) {
+std::string_view cache_word(std::uint8_t status) {
   switch (static_cast<msg::cache_status>(status)) {
     case msg::cache_status::hit: return "hit";
     case msg::cache_status::miss: return "miss";
     case msg::cache_status::bypass: return "bypass";
     case msg::cache_status::none: break;
   }
-  return "-";
+  return "none";
+}
+
+telemetry::label_set chat_labels(const std::string& model) {
+  return {{"gen_ai_operation_name", "chat"}, {"gen_ai_request_model", model}};
+}
+
+telemetry::histogram& token_histogram(telemetry::registry& metrics, const std::string& model,
+                                      const char* type) {
+  auto labels = chat_labels(model);
+  labels.emplace_back("gen_ai_token_type", type);
+  return metrics.histogram("gen_ai_client_token_usage",
+                           "Tokens per request, as the provider counted them.", std::move(labels),
+                           {token_boundaries, 1.0});
 }
 
 double in_ms(duration d) {
@@ -41,52 +53,96 @@ double in_ms(duration d) {
 
 gateway_observer::gateway_observer(telemetry::registry& metrics)
   : active(metrics.gauge("skep_http_active", "Requests between arrival and end.")),
-    metrics_(metrics) {}
+    refused(metrics.counter("skep_http_requests_refused_total", "Requests over requests_max.")),
+    metrics_(metrics), overhead_(metrics.histogram("skep_gateway_overhead_seconds",
+                                                   "The gateway's own share of a chat request.", {},
+                                                   {overhead_boundaries(), 1e-9})) {
+  for (std::uint8_t status = 0; status < cache_results_.size(); ++status)
+    cache_results_[status]
+      = &metrics.counter("skep_gateway_cache_total", "Chat answers by what the cache did.",
+                         {{"result", std::string{cache_word(status)}}});
+}
 
 void gateway_observer::operator()(const request_summary& done) {
   active.dec();
-  const auto route = route_of(done.path);
-  metrics_
-    .counter("skep_http_requests_total", "Requests by route and status.",
-             {{"route", route}, {"status", std::to_string(done.status)}})
-    .inc();
-  if (route == "/v1/chat/completions") {
-    telemetry::label_set labels{{"gen_ai_operation_name", "chat"},
-                                {"gen_ai_request_model", done.model}};
-    if (!done.error.empty())
-      labels.emplace_back("error_type", done.error);
-    metrics_
-      .histogram("gen_ai_server_request_duration_seconds", "From arrival to the end of the answer.",
-                 labels)
-      .record(done.total);
-    if (done.first_token > duration::zero())
-      metrics_
-        .histogram("gen_ai_server_time_to_first_token_seconds", "From arrival to the first token.",
-                   {{"gen_ai_operation_name", "chat"}, {"gen_ai_request_model", done.model}},
-                   {first_token_boundaries})
-        .record(done.first_token);
-    count_tokens(done);
+  count_request(done);
+  if (done.what == endpoint::chat)
+    count_chat(done);
+  if (log::enabled(log::level::info))
+    write_line(done);
+}
+
+void gateway_observer::count_request(const request_summary& done) {
+  const auto status = static_cast<std::size_t>(std::clamp(done.status, 0, statuses - 1));
+  auto& known = requests_[static_cast<std::size_t>(done.what)][status];
+  auto* series = known.load(std::memory_order_acquire);
+  if (series == nullptr) {
+    // Two threads may look it up at once: both get the same.
+    series = &metrics_.counter(
+      "skep_http_requests_total", "Requests by route and status.",
+      {{"route", std::string{label_of(done.what)}}, {"status", std::to_string(status)}});
+    known.store(series, std::memory_order_release);
   }
+  series->inc();
+}
+
+gateway_observer::model_meters& gateway_observer::meters_of(const std::string& model) {
+  {
+    std::lock_guard hold{lock_};
+    if (const auto known = models_.find(model); known != models_.end())
+      return *known->second;
+  }
+  // Outside of the lock: the registry takes a mutex. A second thread's are the same series.
+  auto fresh = std::unique_ptr<model_meters>(new model_meters{
+    {},
+    metrics_.histogram("gen_ai_server_time_to_first_token_seconds",
+                       "From arrival to the first token.", chat_labels(model),
+                       {first_token_boundaries}),
+    token_histogram(metrics_, model, "input"),
+    token_histogram(metrics_, model, "output"),
+  });
+  std::lock_guard hold{lock_};
+  return *models_.try_emplace(model, std::move(fresh)).first->second;
+}
+
+telemetry::histogram& gateway_observer::duration_of(model_meters& meters,
+                                                    const request_summary& done) {
+  const auto how = std::min<std::size_t>(static_cast<std::size_t>(done.error), errc_count - 1);
+  auto* series = meters.durations[how].load(std::memory_order_acquire);
+  if (series == nullptr) {
+    auto labels = chat_labels(done.model);
+    if (done.error != errc::none)
+      labels.emplace_back("error_type", to_string(done.error));
+    series = &metrics_.histogram("gen_ai_server_request_duration_seconds",
+                                 "From arrival to the end of the answer.", std::move(labels));
+    meters.durations[how].store(series, std::memory_order_release);
+  }
+  return *series;
+}
+
+void gateway_observer::count_chat(const request_summary& done) {
+  auto& meters = meters_of(done.model);
+  duration_of(meters, done).record(done.total);
+  if (done.first_token > duration::zero())
+    meters.first_token.record(done.first_token);
+  if (done.error != errc::none)
+    return;
+  overhead_.record(done.overhead);
+  cache_results_[std::min<std::size_t>(done.origin.cache, cache_results_.size() - 1)]->inc();
+  if (done.usage.prompt + done.usage.completion == 0)
+    return; // The provider did not say.
+  meters.input.record_value(done.usage.prompt);
+  meters.output.record_value(done.usage.completion);
+}
+
+void gateway_observer::write_line(const request_summary& done) const {
   log::info(log::request{done.request_id},
             "{} {} {} {:.1f} ms model={} provider={} attempts={} cache={} tokens={}+{}{}{}",
             done.method, done.path, done.status, in_ms(done.total), done.model,
             done.origin.provider.empty() ? "-" : done.origin.provider, done.origin.attempts,
             cache_word(done.origin.cache), done.usage.prompt, done.usage.completion,
-            done.error.empty() ? "" : " error=", done.error);
-}
-
-void gateway_observer::count_tokens(const request_summary& done) {
-  const auto record = [&](const char* type, std::uint64_t tokens) {
-    telemetry::histogram_options options{token_boundaries, 1.0};
-    metrics_
-      .histogram("gen_ai_client_token_usage", "Tokens per request, as the provider counted them.",
-                 {{"gen_ai_request_model", done.model}, {"gen_ai_token_type", type}}, options)
-      .record_value(tokens);
-  };
-  if (done.usage.prompt + done.usage.completion == 0)
-    return;
-  record("input", done.usage.prompt);
-  record("output", done.usage.completion);
+            done.error == errc::none ? "" : " error=",
+            done.error == errc::none ? std::string_view{} : to_string(done.error));
 }
 
 } // namespace skep::actors

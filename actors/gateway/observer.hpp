@@ -1,13 +1,19 @@
 #pragma once
 
 #include "actors/gateway/session.hpp"
+#include "runtime/base/spinlock.hpp"
 #include "runtime/telemetry/registry.hpp"
 
+#include <array>
+#include <atomic>
 #include <memory>
+#include <string>
+#include <unordered_map>
 
 namespace skep::actors {
 
-/// What finished requests become: one line in the log and the metrics. Thread-safe.
+/// What finished requests become: one line in the log and the metrics. Handles are looked up once
+/// per series. Thread-safe.
 class gateway_observer {
 public:
   explicit gateway_observer(telemetry::registry& metrics);
@@ -15,11 +21,32 @@ public:
 
   /// Requests between arrival and end.
   telemetry::gauge& active;
+  /// Requests over requests_max.
+  telemetry::counter& refused;
 
 private:
-  void count_tokens(const request_summary& done);
+  static constexpr int statuses = 600;
+
+  // The series of one model. Durations are told apart by how the request ended.
+  struct model_meters {
+    std::array<std::atomic<telemetry::histogram*>, errc_count> durations{};
+    telemetry::histogram& first_token;
+    telemetry::histogram& input;
+    telemetry::histogram& output;
+  };
+
+  void count_request(const request_summary& done);
+  void count_chat(const request_summary& done);
+  model_meters& meters_of(const std::string& model);
+  telemetry::histogram& duration_of(model_meters& meters, const request_summary& done);
+  void write_line(const request_summary& done) const;
 
   telemetry::registry& metrics_;
+  telemetry::histogram& overhead_;
+  std::array<telemetry::counter*, 4> cache_results_; // By cache_status.
+  std::array<std::array<std::atomic<telemetry::counter*>, statuses>, endpoint_count> requests_{};
+  spinlock lock_; // Guards models_; its values stay where they are.
+  std::unordered_map<std::string, std::unique_ptr<model_meters>> models_;
 };
 
 } // namespace skep::actors

@@ -6,6 +6,7 @@
 #include "runtime/base/caf_error.hpp"
 
 #include <caf/make_actor.hpp>
+#include <nlohmann/json.hpp>
 
 #include <mutex>
 #include <utility>
@@ -16,50 +17,55 @@ namespace {
 
 constexpr std::string_view api_version = "2020-10-01";
 
-std::string_view cache_word(msg::cache_status status) {
-  switch (status) {
-    case msg::cache_status::hit: return "HIT";
-    case msg::cache_status::miss: return "MISS";
-    case msg::cache_status::bypass: return "BYPASS";
+/// Cache-Status (RFC 9211), the plain header beside it, and where the answer came from.
+void add_origin_headers(net::http_headers& headers, const msg::answer_origin& origin) {
+  switch (static_cast<msg::cache_status>(origin.cache)) {
+    case msg::cache_status::hit:
+      headers.add("cache-status", "skep; hit; ttl=" + std::to_string(origin.cache_ttl_s));
+      headers.add("x-skep-cache", "HIT");
+      break;
+    case msg::cache_status::miss:
+      headers.add("cache-status", "skep; fwd=miss");
+      headers.add("x-skep-cache", "MISS");
+      break;
+    case msg::cache_status::bypass:
+      headers.add("cache-status", "skep; fwd=bypass");
+      headers.add("x-skep-cache", "BYPASS");
+      break;
     case msg::cache_status::none: break;
   }
-  return {};
+  if (!origin.provider.empty())
+    headers.add("x-skep-provider", origin.provider);
+  headers.add("x-skep-attempts", std::to_string(origin.attempts));
 }
 
-/// RFC 9211.
-std::string cache_status_header(const msg::answer_origin& origin) {
-  switch (static_cast<msg::cache_status>(origin.cache)) {
-    case msg::cache_status::hit: return "skep; hit; ttl=" + std::to_string(origin.cache_ttl_s);
-    case msg::cache_status::miss: return "skep; fwd=miss";
-    case msg::cache_status::bypass: return "skep; fwd=bypass";
-    case msg::cache_status::none: break;
-  }
-  return {};
+/// A choice of a whole answer as the one delta it amounts to, where tool calls are numbered.
+msg::chat_chunk delta_of(const msg::chat_choice& choice) {
+  return {choice.index, choice.content, delta_members(choice.message_rest), choice.finish_reason,
+          choice.rest};
 }
 
 } // namespace
 
-session::session(caf::actor_config& config, rt::environment& env,
-                 std::shared_ptr<net::http_exchange> exchange, request_observer observer,
-                 std::string method, std::string path)
-  : actor_proxy(config), env_(env), exchange_(std::move(exchange)), observer_(std::move(observer)) {
-  summary_.method = std::move(method);
-  summary_.path = std::move(path);
+session::session(caf::actor_config& config, rt::environment& env, origin from)
+  : actor_proxy(config), env_(env), arrived_(env.now()), exchange_(std::move(from.exchange)),
+    observer_(std::move(from.observer)) {
+  summary_.what = endpoint_of(from.path);
+  summary_.method = std::move(from.method);
+  summary_.path = std::move(from.path);
   summary_.request_id = to_string(id_);
 }
 
 session::~session() {
-  // Nobody can answer any more; the exchange's end tells the client.
-  finish(500);
+  // Nobody can answer any more.
+  fail(failure{errc::actor_failed, "the request was dropped without an answer"});
 }
 
-session::made session::make(rt::environment& env, std::shared_ptr<net::http_exchange> exchange,
-                            request_observer observer, std::string method, std::string path) {
+session::made session::make(rt::environment& env, origin from) {
   caf::actor_config config;
   auto& system = env.system();
   auto handle = caf::make_actor<session, caf::strong_actor_ptr>(
-    system.next_actor_id(), system.node(), &system, config, env, std::move(exchange),
-    std::move(observer), std::move(method), std::move(path));
+    system.next_actor_id(), system.node(), &system, config, env, std::move(from));
   return {handle, static_cast<session*>(handle->get())};
 }
 
@@ -70,7 +76,7 @@ void session::attach(const rt::lease_ptr& token, time_point deadline) {
     token_ = token;
     timer_ = timer;
   }
-  // The exchange keeps these functions, so they must not keep the session.
+  // The connection keeps these functions, so they must not keep the session.
   const caf::weak_actor_ptr weak{ctrl()};
   exchange_->on_closed([weak, this] {
     if (const auto alive = weak.lock())
@@ -82,35 +88,36 @@ void session::attach(const rt::lease_ptr& token, time_point deadline) {
   });
 }
 
-void session::set_model(std::string model) {
+void session::passed_on(std::string model, bool stream, bool include_usage) {
   std::lock_guard hold{lock_};
   summary_.model = std::move(model);
+  summary_.overhead = age();
+  stream_wanted_ = stream;
+  include_usage_ = include_usage;
 }
 
-void session::set_param(std::string param) {
+void session::blame(std::string param) {
   std::lock_guard hold{lock_};
   param_ = std::move(param);
+}
+
+bool session::wants_stream() const {
+  std::lock_guard hold{lock_};
+  return stream_wanted_;
+}
+
+duration session::age() const {
+  return env_.now() - arrived_;
 }
 
 // -- what comes in --------------------------------------------------------------------------------
 
 void session::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   const auto& content = what->content();
-  if (what->mid.is_response()) {
+  if (what->mid.is_response())
     answered(content);
-    return;
-  }
-  if (content.size() == 1 && content.match_element<rt::timer_notice>(0)) {
-    rt::lease_ptr token;
-    {
-      std::lock_guard hold{lock_};
-      token = token_;
-    }
-    // Whoever still works on it is told to stop; the client hears why.
-    fail(failure{errc::deadline_exceeded, "the request took longer than its time-out"});
-    if (token)
-      token->cancel();
-  }
+  else if (content.size() == 1 && content.match_element<rt::timer_notice>(0))
+    give_up(failure{errc::deadline_exceeded, "the request took longer than its time-out"});
 }
 
 void session::kill_proxy(caf::execution_unit* unit, caf::error reason) {
@@ -118,108 +125,176 @@ void session::kill_proxy(caf::execution_unit* unit, caf::error reason) {
 }
 
 void session::answered(const caf::type_erased_tuple& content) {
-  if (content.size() == 1 && content.match_element<caf::error>(0))
-    fail(from_caf_error(content.get_as<caf::error>(0)));
-  else if (content.size() == 1 && content.match_element<msg::chat_reply>(0))
+  if (content.size() == 1 && content.match_element<msg::chat_reply>(0))
     whole(content.get_as<msg::chat_reply>(0));
   else if (content.size() == 2 && content.match_element<rt::stream_phase>(0))
     stream_part(content);
+  else if (content.size() == 1 && content.match_element<caf::error>(0))
+    fail(from_caf_error(content.get_as<caf::error>(0)));
+  else if (content.size() == 1 && content.match_element<http_answer>(0))
+    plain(content.get_as<http_answer>(0));
   else
-    fail(failure{errc::unexpected_message, "the agent's answer is no chat"});
+    give_up(failure{errc::unexpected_message, "the agent's answer is no chat"});
 }
 
 void session::stream_part(const caf::type_erased_tuple& content) {
   if (content.match_element<msg::chat_chunk>(1))
     chunk(content.get_as<msg::chat_chunk>(1));
-  else if (content.match_element<msg::chat_open>(1))
+  else if (content.match_element<msg::chat_open>(1) && wants_stream())
     open(content.get_as<msg::chat_open>(1));
   else if (content.match_element<msg::chat_end>(1))
     end(content.get_as<msg::chat_end>(1));
   else
-    fail(failure{errc::unexpected_message, "a part of the agent's stream is no chat"});
+    give_up(
+      failure{errc::unexpected_message, "the agent streams what was to be whole, or no chat"});
 }
 
-// -- what goes out --------------------------------------------------------------------------------
+// -- whole answers --------------------------------------------------------------------------------
 
-net::http_headers session::headers_for(const msg::answer_origin& origin) const {
-  const auto so_far = clock::now() - arrived_;
-  net::http_headers headers;
+void session::add_common_headers(net::http_headers& headers) const {
+  const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(age());
   headers.add("x-request-id", summary_.request_id);
-  headers.add(
-    "openai-processing-ms",
-    std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(so_far).count()));
+  headers.add("openai-processing-ms", std::to_string(spent.count()));
   headers.add("openai-version", api_version);
-  if (const auto status = cache_status_header(origin); !status.empty()) {
-    headers.add("cache-status", status);
-    headers.add("x-skep-cache", cache_word(static_cast<msg::cache_status>(origin.cache)));
-  }
-  if (!origin.provider.empty())
-    headers.add("x-skep-provider", origin.provider);
-  headers.add("x-skep-attempts", std::to_string(origin.attempts));
-  return headers;
 }
 
-void session::respond(net::http_response response) {
+void session::give_response(net::http_response response, ending& over) {
   const int status = response.status;
+  add_common_headers(response.headers);
   exchange_->respond(std::move(response));
-  finish(status);
+  finish(status, over);
+}
+
+void session::plain(const http_answer& answer) {
+  ending over;
+  {
+    std::lock_guard hold{lock_};
+    if (phase_ == phase::waiting)
+      give_response(answer.response, over);
+  }
+  report(over);
 }
 
 void session::whole(const msg::chat_reply& reply) {
-  net::http_response response;
-  response.headers = headers_for(reply.origin);
-  response.headers.add("content-type", "application/json");
-  response.body = write_chat_reply(reply);
+  const auto begun = env_.now();
+  if (wants_stream()) {
+    play(reply);
+    return;
+  }
+  auto response = json_response(200, write_chat_reply(reply));
+  add_origin_headers(response.headers, reply.origin);
+  ending over;
   {
     std::lock_guard hold{lock_};
+    if (phase_ != phase::waiting)
+      return;
     summary_.origin = reply.origin;
     summary_.usage = reply.usage;
-    summary_.first_token = clock::now() - arrived_;
+    summary_.first_token = age();
+    summary_.overhead += env_.now() - begun;
+    give_response(std::move(response), over);
   }
-  respond(std::move(response));
+  report(over);
 }
 
-void session::open(const msg::chat_open& begin) {
-  auto headers = headers_for(begin.origin);
-  headers.add("content-type", "text/event-stream; charset=utf-8");
-  headers.add("cache-control", "no-cache");
-  headers.add("x-accel-buffering", "no");
+void session::fail(const failure& why) {
+  ending over;
   {
     std::lock_guard hold{lock_};
-    if (done_ || writer_)
+    if (phase_ == phase::done)
       return;
-    writer_.emplace(begin, include_usage_);
-    summary_.streamed = true;
-    summary_.origin = begin.origin;
+    summary_.error = why.code;
+    if (phase_ == phase::waiting) {
+      give_response(error_response(why, param_), over);
+    } else {
+      // Too late for a status: an error event, and a connection that ends without [DONE].
+      [[maybe_unused]] const bool written
+        = exchange_->write("data: " + error_body(why, param_) + "\n\n");
+      exchange_->abort();
+      finish(200, over);
+    }
   }
+  report(over);
+}
+
+// -- streams --------------------------------------------------------------------------------------
+
+void session::open(const msg::chat_open& begin) {
+  const auto begun = env_.now();
+  net::http_headers headers{{"content-type", "text/event-stream; charset=utf-8"},
+                            {"cache-control", "no-cache"},
+                            {"x-accel-buffering", "no"}};
+  add_origin_headers(headers, begin.origin);
+  std::lock_guard hold{lock_};
+  if (phase_ != phase::waiting)
+    return;
+  phase_ = phase::streaming;
+  writer_.emplace(begin, include_usage_);
+  summary_.streamed = true;
+  summary_.origin = begin.origin;
+  add_common_headers(headers);
   exchange_->begin_stream(200, std::move(headers));
+  summary_.overhead += env_.now() - begun;
 }
 
 void session::chunk(const msg::chat_chunk& piece) {
-  std::string frame;
+  bool written = false;
   {
     std::lock_guard hold{lock_};
-    if (done_ || !writer_)
+    if (phase_ != phase::streaming)
       return;
-    frame = writer_->frame(piece);
+    auto frame = writer_->frame(piece);
     if (summary_.first_token == duration::zero())
-      summary_.first_token = clock::now() - arrived_;
+      summary_.first_token = age();
+    // Before the frame is written: the connection may report it as drained at once.
+    ledger_.wrote(frame.size(), bytes_of(piece));
+    written = exchange_->write(std::move(frame));
   }
-  write(std::move(frame), bytes_of(piece));
+  // The credit keeps what is unsent below the connection's bound, so either the client is gone or
+  // the producer went over its credit by far: there is nobody to stream to any more.
+  if (!written)
+    client_gone();
 }
 
-void session::write(std::string frame, std::uint64_t cost) {
-  const auto bytes = frame.size();
+void session::end(const msg::chat_end& last) {
+  ending over;
   {
-    // Before the frame is written: the connection may report it as drained at once.
     std::lock_guard hold{lock_};
-    debts_.push_back({bytes, cost});
+    if (phase_ != phase::streaming)
+      return;
+    summary_.origin = last.origin;
+    close_stream(writer_->finish(last.usage), last.usage, over);
   }
-  if (exchange_->write(std::move(frame)))
-    return;
-  // The window keeps what is unsent below the connection's bound, so the client is gone, or it is
-  // so slow that the connection gave up on it.
-  client_gone();
+  report(over);
+}
+
+/// An agent that answers whole, asked for a stream. All of it is one write: a first one may be
+/// larger than what a connection holds otherwise.
+void session::play(const msg::chat_reply& reply) {
+  open({reply.id, reply.created, reply.model, reply.rest, reply.origin});
+  ending over;
+  {
+    std::lock_guard hold{lock_};
+    if (phase_ != phase::streaming)
+      return;
+    std::string frames;
+    for (const auto& choice : reply.choices)
+      frames += writer_->frame(delta_of(choice));
+    summary_.first_token = age();
+    close_stream(frames + writer_->finish(reply.usage), reply.usage, over);
+  }
+  report(over);
+}
+
+void session::close_stream(std::string frames, const msg::token_usage& usage, ending& over) {
+  summary_.usage = usage;
+  const bool written = exchange_->write(std::move(frames));
+  // A clean end without [DONE] would look like a whole answer.
+  if (written)
+    exchange_->end();
+  else
+    exchange_->abort();
+  finish(written ? 200 : 499, over);
 }
 
 void session::drained(std::size_t bytes) {
@@ -227,86 +302,57 @@ void session::drained(std::size_t bytes) {
   rt::lease_ptr token;
   {
     std::lock_guard hold{lock_};
-    drained_ahead_ += bytes;
-    while (!debts_.empty() && debts_.front().frame_bytes <= drained_ahead_) {
-      drained_ahead_ -= debts_.front().frame_bytes;
-      granted += debts_.front().cost;
-      debts_.pop_front();
-    }
+    granted = ledger_.drained(bytes);
     token = token_;
   }
   if (token && granted > 0)
     token->grant(granted);
 }
 
-void session::end(const msg::chat_end& last) {
-  std::string frame;
-  {
-    std::lock_guard hold{lock_};
-    if (done_ || !writer_)
-      return;
-    frame = writer_->finish(last.usage);
-    summary_.usage = last.usage;
-    summary_.origin = last.origin;
-  }
-  [[maybe_unused]] const bool written = exchange_->write(std::move(frame));
-  exchange_->end();
-  finish(200);
-}
+// -- ends -----------------------------------------------------------------------------------------
 
-void session::fail(const failure& why) {
-  std::string param;
-  bool streaming = false;
-  {
-    std::lock_guard hold{lock_};
-    if (done_)
-      return;
-    streaming = writer_.has_value();
-    param = param_;
-    summary_.error = to_string(why.code);
-  }
-  if (streaming) {
-    // Too late for a status: an error event, and a connection that ends without [DONE].
-    [[maybe_unused]] const bool written
-      = exchange_->write("data: " + error_body(why, param) + "\n\n");
-    exchange_->abort();
-    finish(200);
-    return;
-  }
-  auto response = error_response(why, param, summary_.request_id);
-  respond(std::move(response));
-}
-
-void session::client_gone() {
+void session::give_up(const failure& why) {
   rt::lease_ptr token;
   {
     std::lock_guard hold{lock_};
     token = token_;
-    if (!done_ && summary_.error.empty())
-      summary_.error = to_string(errc::cancelled);
   }
-  finish(499);
+  fail(why);
+  // Whoever still works on it stops.
   if (token)
     token->cancel();
 }
 
-void session::finish(int status) {
-  rt::lease_ptr token; // Let go of outside the lock.
-  request_summary summary;
-  rt::timer_handle timer = 0;
+void session::client_gone() {
+  ending over;
   {
     std::lock_guard hold{lock_};
-    if (std::exchange(done_, true))
+    if (phase_ == phase::done)
       return;
-    token.swap(token_);
-    timer = std::exchange(timer_, 0);
-    summary_.status = status;
-    summary_.total = clock::now() - arrived_;
-    summary = summary_;
+    summary_.error = errc::cancelled;
+    exchange_->abort();
+    finish(499, over);
   }
-  env_.timers().cancel(timer);
+  report(over);
+  if (over.token)
+    over.token->cancel();
+}
+
+void session::finish(int status, ending& over) {
+  phase_ = phase::done;
+  over.token.swap(token_);
+  over.timer = std::exchange(timer_, 0);
+  summary_.status = status;
+  summary_.total = age();
+  over.summary = std::move(summary_);
+}
+
+void session::report(const ending& over) const {
+  if (!over.summary)
+    return;
+  env_.timers().cancel(over.timer);
   if (observer_)
-    observer_(summary);
+    observer_(*over.summary);
 }
 
 } // namespace skep::actors

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "actors/common/openai_json.hpp"
+#include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/stream_ledger.hpp"
 #include "messages/context.hpp"
 #include "runtime/actor/environment.hpp"
 #include "runtime/actor/lease.hpp"
@@ -8,8 +10,8 @@
 #include "runtime/net/http_exchange.hpp"
 
 #include <caf/actor_proxy.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,60 +21,72 @@ namespace skep::actors {
 
 /// What a finished request was, for the access log and the metrics.
 struct request_summary {
+  endpoint what = endpoint::unknown;
   std::string method;
   std::string path;
   std::string request_id;
   /// A name of the configuration, never what the client sent.
   std::string model = "none";
+  /// 499 when the client left before its answer was complete.
   int status = 0;
   bool streamed = false;
-  std::string_view error;
+  errc error = errc::none;
   msg::answer_origin origin;
   msg::token_usage usage;
   duration total{};
-  /// Until the first token left; zero when none did.
+  /// Until the first token was written; zero when none was.
   duration first_token{};
+  /// Our own share: from arrival until the call was passed on, and writing the answer's head.
+  duration overhead{};
 };
 
 /// Told once how each request ended; on any thread, must be short.
 using request_observer = std::function<void(const request_summary&)>;
 
-/// The handle of one client's request. Answers are sent to it like to any actor; it formats them on
-/// the sender's thread and writes them to the connection under the stream's credit: what the
-/// connection has taken is granted to the producer again. A client that goes away cancels the work.
-/// Thread-safe.
+/// An answer the gateway makes itself; in-process only.
+struct http_answer {
+  net::http_response response;
+};
+
+/// The handle of one client's request, the caller of its call. Answers are sent to it like to any
+/// actor; it formats them on the sender's thread and writes them to the connection under the
+/// stream's credit: what the connection has taken is granted to the producer again. A client that
+/// goes away cancels the work, and so does the deadline. The last reference to an unanswered one
+/// answers 500. Thread-safe.
 class session final : public caf::actor_proxy {
 public:
-  session(caf::actor_config& config, rt::environment& env,
-          std::shared_ptr<net::http_exchange> exchange, request_observer observer,
-          std::string method, std::string path);
-  ~session() override;
-
+  /// What a session is made for.
+  struct origin {
+    std::shared_ptr<net::http_exchange> exchange;
+    request_observer observer;
+    std::string method;
+    std::string path;
+  };
   /// The handle keeps the session; `self` lives as long as it.
   struct made {
     caf::strong_actor_ptr handle;
     session* self = nullptr;
   };
-  static made make(rt::environment& env, std::shared_ptr<net::http_exchange> exchange,
-                   request_observer observer, std::string method, std::string path);
+
+  session(caf::actor_config& config, rt::environment& env, origin from);
+  ~session() override;
+
+  static made make(rt::environment& env, origin from);
 
   /// Ties the session to its call: a client that goes away, or the deadline, ends it.
   void attach(const rt::lease_ptr& token, time_point deadline);
-  /// Streams end with a usage chunk.
-  void want_usage() {
-    include_usage_ = true;
-  }
-  /// The model's name for metrics and logs.
-  void set_model(std::string model);
+  /// The call leaves the gateway for an agent. `model` is its name for metrics; `include_usage`
+  /// asks for a usage chunk at a stream's end.
+  void passed_on(std::string model, bool stream, bool include_usage);
   /// Which member of the request is at fault, should it fail.
-  void set_param(std::string param);
+  void blame(std::string param);
+  /// Ends the request with an error: a real status before the first byte, an event and a cut
+  /// connection after it.
+  void fail(const failure& why);
+
   const request_id& id() const {
     return id_;
   }
-
-  /// Answers with something that is no chat.
-  void respond(net::http_response response);
-  void fail(const failure& why);
 
   // -- caf ----------------------------------------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
@@ -82,40 +96,54 @@ public:
   }
 
 private:
-  // What a frame costs its producer, in the order the frames were written.
-  struct debt {
-    std::size_t frame_bytes = 0;
-    std::uint64_t cost = 0;
+  enum class phase : std::uint8_t { waiting, streaming, done };
+
+  // What is left to do once the lock is released.
+  struct ending {
+    rt::lease_ptr token;
+    rt::timer_handle timer = 0;
+    std::optional<request_summary> summary;
   };
 
   void answered(const caf::type_erased_tuple& content);
   void stream_part(const caf::type_erased_tuple& content);
+  void plain(const http_answer& answer);
   void whole(const msg::chat_reply& reply);
   void open(const msg::chat_open& begin);
   void chunk(const msg::chat_chunk& piece);
   void end(const msg::chat_end& last);
+  void play(const msg::chat_reply& reply);
+  void close_stream(std::string frames, const msg::token_usage& usage, ending& over);
+  void give_up(const failure& why);
   void drained(std::size_t bytes);
   void client_gone();
-  void write(std::string frame, std::uint64_t cost);
-  net::http_headers headers_for(const msg::answer_origin& origin) const;
-  void finish(int status);
+  bool wants_stream() const;
+  duration age() const;
+  void add_common_headers(net::http_headers& headers) const;
+  void give_response(net::http_response response, ending& over);
+  void finish(int status, ending& over);
+  void report(const ending& over) const;
 
   rt::environment& env_;
   const request_id id_ = make_request_id();
-  const time_point arrived_ = clock::now();
-  std::shared_ptr<net::http_exchange> exchange_;
-  request_observer observer_;
-  bool include_usage_ = false;
+  const time_point arrived_;
+  const std::shared_ptr<net::http_exchange> exchange_;
+  const request_observer observer_;
 
-  mutable spinlock lock_; // Guards everything below.
+  // Guards everything below and the order of what the exchange is told; its callbacks never run
+  // inside of it.
+  mutable spinlock lock_;
+  phase phase_ = phase::waiting;
   rt::lease_ptr token_;
   rt::timer_handle timer_ = 0;
+  bool stream_wanted_ = false;
+  bool include_usage_ = false;
   std::optional<chunk_writer> writer_;
-  std::deque<debt> debts_;
-  std::size_t drained_ahead_ = 0;
+  stream_ledger ledger_;
   std::string param_;
   request_summary summary_;
-  bool done_ = false;
 };
 
 } // namespace skep::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skep::actors::http_answer)

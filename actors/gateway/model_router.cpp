@@ -1,0 +1,74 @@
+#include "actors/gateway/model_router.hpp"
+
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+/// What follows `prefix` in the directory, one level deep: "provider/x" but not "provider/x/0".
+std::vector<std::string> names_under(rt::environment& env, std::string_view prefix) {
+  std::vector<std::string> names;
+  for (const auto& full : env.directory().names(prefix))
+    if (full.find('/', prefix.size()) == std::string::npos)
+      names.push_back(full.substr(prefix.size()));
+  return names;
+}
+
+} // namespace
+
+model_router::model_router(rt::environment& env, std::string default_provider)
+  : env_(env), default_provider_(std::move(default_provider)) {}
+
+caf::actor model_router::look_up(const std::string& name) {
+  if (const auto known = known_.find(name); known != known_.end())
+    return known->second;
+  // Clients make names up, so only those that exist are kept.
+  auto handle = env_.find(name);
+  if (handle)
+    known_.emplace(name, handle);
+  return handle;
+}
+
+caf::actor model_router::provider(const std::string& name) {
+  return look_up("provider/" + name);
+}
+
+bool model_router::has_agent(const std::string& name) {
+  return static_cast<bool>(look_up("agent/" + name));
+}
+
+caf::actor model_router::answering_for(const std::string& name) {
+  if (auto pool = look_up("model/" + name))
+    return pool;
+  return provider(name);
+}
+
+model_route model_router::find(const std::string& model) {
+  if (auto agent = look_up("agent/" + model))
+    return {std::move(agent), model, model};
+  const auto slash = model.find('/');
+  if (slash != std::string::npos && slash > 0 && slash + 1 < model.size()) {
+    auto name = model.substr(0, slash);
+    if (auto handle = answering_for(name))
+      return {std::move(handle), model.substr(slash + 1), std::move(name)};
+  }
+  if (!default_provider_.empty())
+    if (auto handle = answering_for(default_provider_))
+      return {std::move(handle), model, default_provider_};
+  return {};
+}
+
+std::vector<std::string> model_router::agents() const {
+  // An agent's name may hold a slash.
+  auto names = env_.directory().names("agent/");
+  for (auto& name : names)
+    name.erase(0, std::string_view{"agent/"}.size());
+  return names;
+}
+
+std::vector<std::string> model_router::providers() const {
+  return names_under(env_, "provider/");
+}
+
+} // namespace skep::actors

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "runtime/actor/environment.hpp"
+
+#include <caf/actor.hpp>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace skep::actors {
+
+/// Where a model name leads.
+struct model_route {
+  /// Null when nobody has the model.
+  caf::actor handle;
+  /// What the agent or provider is asked for.
+  std::string model;
+  /// The name for metrics: one of the configuration's.
+  std::string label;
+};
+
+/// Finds who answers for a model name: the agent of that name, else for "provider/model" that
+/// provider, else the default provider. Providers are reached through their pass-through agents
+/// ("model/PROVIDER"), which have the cache in front, where there are any. Handles are remembered,
+/// names nobody has are not. Not thread-safe.
+class model_router {
+public:
+  model_router(rt::environment& env, std::string default_provider);
+
+  model_route find(const std::string& model);
+  caf::actor provider(const std::string& name);
+  bool has_agent(const std::string& name);
+  std::vector<std::string> agents() const;
+  std::vector<std::string> providers() const;
+  const std::string& default_provider() const {
+    return default_provider_;
+  }
+
+private:
+  caf::actor look_up(const std::string& name);
+  caf::actor answering_for(const std::string& provider);
+
+  rt::environment& env_;
+  const std::string default_provider_;
+  std::unordered_map<std::string, caf::actor> known_;
+};
+
+} // namespace skep::actors

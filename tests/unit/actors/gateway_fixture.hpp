@@ -1,0 +1,129 @@
+#pragma once
+
+#include "actors/gateway/door.hpp"
+#include "actors/gateway/gateway.hpp"
+#include "runtime/actor/supervisor.hpp"
+#include "runtime/cluster/loopback_wire.hpp"
+#include "tests/support/real_system.hpp"
+#include "tests/unit/net/http_test_client.hpp"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace skep::actors::testing {
+
+/// What a scripted agent was asked and did; the counters may be read while it works.
+struct agent_script {
+  std::atomic<int> calls{0};
+  std::atomic<int> cancels{0};
+  /// Streams that had to wait for credit at least once.
+  std::atomic<int> pauses{0};
+  /// Bytes of text sent by "flood".
+  std::atomic<std::uint64_t> sent{0};
+  /// What a models_request gets: an answer, a failure or nothing.
+  enum class models_mode { answer, fail, hold };
+  std::atomic<models_mode> on_models{models_mode::answer};
+  std::atomic<int> models_calls{0};
+  std::vector<msg::model_entry> models;
+  /// The last call; read it after its answer has come.
+  skep::context context;
+  msg::chat_request request;
+};
+
+/// An agent whose last message is its order:
+/// "say TEXT" answers, streamed by letter when asked to; "fail N" fails with errc N; "cut" breaks
+/// off after the first letter; "hold" never answers; "begin" opens a stream and stops after the
+/// first letter; "flood N" streams N KiB as credit allows; "crash" throws; "tools" calls a tool;
+/// "lump" answers whole, with a tool call, whatever it is asked for.
+class scripted_agent : public rt::bounded_actor {
+public:
+  scripted_agent(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
+                 agent_script& script);
+
+protected:
+  caf::behavior make_behavior() override;
+
+private:
+  struct flood {
+    rt::responder out;
+    std::uint64_t left = 0;
+  };
+
+  void serve(const rt::call& c, const msg::chat_request& r);
+  void list(const rt::call& c);
+  void say(rt::responder out, const msg::chat_request& r, const std::string& text);
+  void begin(rt::responder out, bool then_cut);
+  void call_tool(rt::responder out);
+  void lump(rt::responder out);
+  void pour(std::uint64_t id);
+
+  agent_script& script_;
+  std::map<std::uint64_t, flood> floods_;
+  std::map<std::uint64_t, rt::responder> held_;
+  std::uint64_t last_ = 0;
+};
+
+/// A gateway behind real sockets with the agent "helper" and, on wish, the provider "sim".
+class open_gateway {
+public:
+  explicit open_gateway(gateway_config options = {}, bool over_wire = false);
+  ~open_gateway();
+
+  std::uint16_t port() const;
+  rt::environment& env() {
+    return sys_.env;
+  }
+  rt::node_status& status() {
+    return status_;
+  }
+  door& way_in() {
+    return *door_;
+  }
+  /// Publishes "provider/NAME" served by a scripted agent.
+  void add_provider(const std::string& name, agent_script& script);
+  void kill_gateway();
+  /// The value of a series in the Prometheus text, -1 when it is not there.
+  double metric(std::string_view series);
+
+  agent_script helper;
+
+private:
+  // Actors may end as late as in the system's destructor, so what they use stands before it.
+  rt::node_status status_;
+  std::vector<std::unique_ptr<rt::actor_kind>> kinds_;
+  test::real_system sys_;
+  caf::actor guard_;
+  std::unique_ptr<door> door_;
+};
+
+/// One answer as a client sees it.
+struct reply {
+  int status = 0;
+  /// Names in lower case.
+  std::map<std::string, std::string> headers;
+  std::string body;
+  /// The data of each event of a stream.
+  std::vector<std::string> events;
+  /// A stream's chunked encoding came to its end.
+  bool whole = false;
+};
+
+/// A request as text.
+std::string post_chat(std::string_view body, std::string_view more_headers = {});
+std::string get(std::string_view path, std::string_view more_headers = {});
+/// A chat body with one user message.
+std::string order(std::string_view text, std::string_view more_members = {},
+                  std::string_view model = "helper");
+
+/// Sends and reads one answer, streamed or not.
+reply ask(net::testing::raw_client& client, const std::string& request);
+/// The same on a connection of its own.
+reply fetch(const open_gateway& gateway, const std::string& request);
+/// Reads one answer.
+reply read_reply(net::testing::raw_client& client);
+
+} // namespace skep::actors::testing
