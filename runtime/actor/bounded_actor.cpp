@@ -1,5 +1,6 @@
 #include "runtime/actor/bounded_actor.hpp"
 
+#include "runtime/actor/handoff.hpp"
 #include "runtime/base/caf_error.hpp"
 #include "runtime/base/log.hpp"
 
@@ -141,7 +142,7 @@ void bounded_actor::bury(caf::mailbox_element& what, const failure& why) {
 
 void bounded_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   if (is_control(*what)) {
-    event_based_actor::enqueue(std::move(what), unit);
+    event_based_actor::enqueue(std::move(what), unit != nullptr ? unit : handoff::unit());
     return;
   }
   std::vector<caf::mailbox_element_ptr> dropped;
@@ -166,7 +167,13 @@ void bounded_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* 
 }
 
 void bounded_actor::wake() {
-  event_based_actor::enqueue(caf::mailbox_element_ptr{&token_}, nullptr);
+  event_based_actor::enqueue(caf::mailbox_element_ptr{&token_}, handoff::unit());
+}
+
+caf::resumable::resume_result bounded_actor::resume(caf::execution_unit* worker,
+                                                    std::size_t throughput) {
+  return handoff::run(worker, throughput,
+                      [&] { return event_based_actor::resume(worker, throughput); });
 }
 
 caf::invoke_message_result bounded_actor::consume(caf::mailbox_element& what) {

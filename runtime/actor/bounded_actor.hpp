@@ -59,6 +59,8 @@ public:
   // -- CAF's hooks --------------------------------------------------------------------------------
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
+  caf::resumable::resume_result resume(caf::execution_unit* worker,
+                                       std::size_t throughput) override;
   const char* name() const override;
   caf::invoke_message_result consume(caf::mailbox_element& what) override;
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override;

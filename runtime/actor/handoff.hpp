@@ -1,0 +1,29 @@
+#pragma once
+
+#include <caf/execution_unit.hpp>
+#include <caf/resumable.hpp>
+
+#include <cstddef>
+#include <functional>
+
+namespace skep::rt {
+
+/// Lets an actor that wakes another one be followed by it on the same thread: the woken actor waits
+/// in a slot of one place until the waking one has finished its turn, instead of waking another
+/// thread through the scheduler's queue (the LIFO slot of Tokio's scheduler, "runnext" of Go's). A
+/// second actor woken in the same turn pushes the first one to the scheduler, so that fan-out still
+/// spreads over all threads. After some turns in a row the slot's actor goes through the scheduler,
+/// too, so that two actors cannot keep a thread to themselves. Per thread; no lock.
+class handoff {
+public:
+  /// The unit to wake actors with on this thread: the slot while a turn runs here, else null, which
+  /// means the scheduler's queue.
+  static caf::execution_unit* unit();
+
+  /// Runs one turn of an actor, then those the slot holds. `turn` resumes the actor itself.
+  static caf::resumable::resume_result
+  run(caf::execution_unit* worker, std::size_t throughput,
+      const std::function<caf::resumable::resume_result()>& turn);
+};
+
+} // namespace skep::rt
