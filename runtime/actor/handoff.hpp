@@ -4,7 +4,6 @@
 #include <caf/resumable.hpp>
 
 #include <cstddef>
-#include <functional>
 
 namespace skep::rt {
 
@@ -14,16 +13,34 @@ namespace skep::rt {
 /// second actor woken in the same turn pushes the first one to the scheduler, so that fan-out still
 /// spreads over all threads. After some turns in a row the slot's actor goes through the scheduler,
 /// too, so that two actors cannot keep a thread to themselves. Per thread; no lock.
-class handoff {
+class handoff final : public caf::execution_unit {
 public:
   /// The unit to wake actors with on this thread: the slot while a turn runs here, else null, which
   /// means the scheduler's queue.
   static caf::execution_unit* unit();
 
-  /// Runs one turn of an actor, then those the slot holds. `turn` resumes the actor itself.
-  static caf::resumable::resume_result
-  run(caf::execution_unit* worker, std::size_t throughput,
-      const std::function<caf::resumable::resume_result()>& turn);
+  /// Runs one turn of an actor, then those the slot holds.
+  template <class Turn>
+  static caf::resumable::resume_result run(caf::execution_unit* worker, std::size_t throughput,
+                                           const Turn& turn) {
+    if (unit() != nullptr)
+      return turn(); // Run by the slot itself: the outer call goes on.
+    handoff slot{worker};
+    const auto first = turn();
+    slot.run_slot(throughput);
+    return first;
+  }
+
+  /// Takes a woken actor, with the reference CAF's workers expect.
+  void exec_later(caf::resumable* job) override;
+
+private:
+  explicit handoff(caf::execution_unit* worker);
+  ~handoff();
+  void run_slot(std::size_t throughput);
+
+  caf::execution_unit* worker_;
+  caf::resumable* job_ = nullptr;
 };
 
 } // namespace skep::rt
