@@ -4,22 +4,16 @@
 #include "actors/agent/definition.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 
-#include <caf/replies_to.hpp>
-#include <caf/typed_actor.hpp>
-
 #include <memory>
 #include <optional>
 #include <unordered_map>
 
 namespace skep::actors {
 
-/// What agents, pools of agents and providers serve.
-using chat_actor
-  = caf::typed_actor<caf::replies_to<rt::call, msg::chat_request>::with<msg::chat_reply>>;
-
 /// One instance of an agent: gives a conversation its instructions and parameters, asks the cache,
 /// then the providers of its routes in turn, and hands the answer on, streamed or whole. Spawned by
-/// its pool, serves one call at a time there, keeps nothing of a call once it has ended.
+/// its pool, serves one call at a time there, keeps nothing of a call once it has ended. Serves
+/// chat_request, answered as messages/chat.hpp says.
 class agent : public rt::bounded_actor {
 public:
   agent(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,

@@ -5,9 +5,6 @@
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/store/response_store.hpp"
 
-#include <caf/replies_to.hpp>
-#include <caf/typed_actor.hpp>
-
 namespace skep::actors {
 
 /// `[cache]`, for one shard.
@@ -17,17 +14,9 @@ struct cache_shard_config {
   std::chrono::milliseconds ttl{3'600'000};
 };
 
-/// What a shard serves.
-using cache_shard_actor = caf::typed_actor<
-  // The value, or errc::cache_miss.
-  caf::replies_to<rt::call, msg::cache_get_request>::with<msg::cache_get_reply>,
-  // Stores the value; one over the shard's bounds is refused and counted.
-  caf::reacts_to<rt::call, msg::cache_put_request>,
-  // Forgets one key or all.
-  caf::replies_to<rt::call, msg::cache_clear_request>::with<msg::ack>>;
-
 /// One shard of the response cache: owns its keys, shares nothing. Spawned by its supervisor; what
-/// it held is gone after a restart, which costs time and money but no answer.
+/// it held is gone after a restart, which costs time and money but no answer. Serves
+/// cache_get_request, cache_put_request and cache_clear_request (messages/cache.hpp).
 class cache_shard : public rt::bounded_actor {
 public:
   cache_shard(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,

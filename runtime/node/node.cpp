@@ -89,6 +89,29 @@ caf::actor_system_config& configure(caf::actor_system_config& caf_config, const 
   return caf_config;
 }
 
+/// The bounds of the fetch thread: how full, and what they refused.
+std::vector<telemetry::registration> export_fetch(telemetry::registry& metrics,
+                                                  const net::http_client& fetch) {
+  using stats = net::fetch_stats;
+  std::vector<telemetry::registration> made;
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t stats::*field) {
+    made.push_back(metrics.gauge_callback(
+      name, help, {}, [&fetch, field] { return static_cast<double>(fetch.stats().*field); }));
+  };
+  const auto total = [&](const char* name, const char* help, std::uint64_t stats::*field) {
+    made.push_back(metrics.counter_callback(
+      name, help, {}, [&fetch, field] { return static_cast<double>(fetch.stats().*field); }));
+  };
+  gauge("skep_fetch_active", "Transfers accepted and not ended.", &stats::active);
+  gauge("skep_fetch_queued", "Transfers whose request has not gone out.", &stats::queued);
+  gauge("skep_fetch_paused", "Streams stopped for want of credit.", &stats::paused);
+  total("skep_fetch_refused_total", "Transfers beyond the queue's bound.", &stats::refused);
+  total("skep_fetch_connections_opened_total", "Connections made.", &stats::connections_opened);
+  total("skep_fetch_connections_reused_total", "Transfers on a connection that was there.",
+        &stats::connections_reused);
+  return made;
+}
+
 supervisor_config rules_of(const supervision_config& from) {
   supervisor_config rules;
   rules.restarts_max = from.restarts_max;
@@ -107,7 +130,8 @@ struct node::impl final : role_context {
   impl(const config::document& doc, const node_config& n)
     : document(doc), options(n), clock(true), environment_(system, clock, metrics),
       system(configure(caf_config, n)), fetcher(net::fetch_config{}),
-      process(metrics, telemetry::build_info{SKEP_VERSION, SKEP_BUILD_TYPE}) {
+      process(metrics, telemetry::build_info{SKEP_VERSION, SKEP_BUILD_TYPE}),
+      fetch_metrics(export_fetch(metrics, fetcher)) {
     status_.name = n.name;
     status_.debug_kill = n.debug_kill;
   }
@@ -167,6 +191,7 @@ struct node::impl final : role_context {
   caf::actor_system system;
   net::http_client fetcher;
   telemetry::process_metrics process;
+  std::vector<telemetry::registration> fetch_metrics;
   std::vector<supervisor::child> children; // Of the role being built.
   std::vector<supervisor::child> role_supervisors;
   caf::actor root;
