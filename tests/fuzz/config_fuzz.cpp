@@ -7,7 +7,8 @@
 
 /// Any bytes give a configuration or diagnostics. A configuration that loads prints to text that
 /// loads again and prints the same. The bytes up to the first NUL are the file, those up to the
-/// next are one --set argument, the rest is a variable's text.
+/// next are one --set argument, the rest is a variable's text. Only one of the two is used: a
+/// variable that an argument overrides would override the printed text in its turn.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace skep::config;
   static const auto accepted = sample::sections();
@@ -23,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   sources from{"fuzz.toml", parts[0], environment{{{"KEY", "text"}}}, {}};
   if (!parts[1].empty())
     from.arguments.push_back(parts[1]);
-  if (!parts[2].empty())
+  else if (!parts[2].empty())
     from.env = environment{{{"KEY", "text"}, {"SKEP_AGENT__FUZZ__MODEL", parts[2]}}};
 
   auto first = load(accepted, from);
