@@ -223,6 +223,32 @@ msg::chat_chunk read_delta(const json& from) {
   return chunk;
 }
 
+/// A string, or a number as text.
+std::string word_at(const json& object, const char* key) {
+  const auto entry = object.find(key);
+  if (entry != object.end() && entry->is_number_integer())
+    return entry->dump();
+  return string_at(object, key);
+}
+
+provider_error error_of(const json& body) {
+  provider_error read;
+  if (!body.is_object())
+    return read;
+  const auto named = body.find("error");
+  if (named != body.end() && named->is_string()) {
+    read.message = named->get<std::string>();
+    return read;
+  }
+  const auto& error = named != body.end() && named->is_object() ? *named : body;
+  read.message = string_at(error, "message");
+  if (read.message.empty())
+    read.message = string_at(error, "detail");
+  read.type = string_at(error, "type");
+  read.code = word_at(error, "code");
+  return read;
+}
+
 tl::unexpected<failure> no_answer(const std::string& detail) {
   return tl::make_unexpected(failure{errc::provider_failed, detail});
 }
@@ -316,7 +342,7 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
       return no_answer("an event of the provider's stream is no object");
     chunk_event event;
     if (body.contains("error") && !body["error"].is_null()) {
-      event.error = read_error(text).message;
+      event.error = error_of(body);
       return event;
     }
     event.open.id = string_at(body, "id");
@@ -411,19 +437,7 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 }
 
 provider_error read_error(std::string_view text) {
-  const auto body = json::parse(text.begin(), text.end(), nullptr, false);
-  provider_error read;
-  if (!body.is_object() || !body.contains("error"))
-    return read;
-  const auto& error = body["error"];
-  if (error.is_string()) {
-    read.message = error.get<std::string>();
-  } else if (error.is_object()) {
-    read.message = string_at(error, "message");
-    read.type = string_at(error, "type");
-    read.code = string_at(error, "code");
-  }
-  return read;
+  return error_of(json::parse(text.begin(), text.end(), nullptr, false));
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {

@@ -41,13 +41,25 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view json);
 /// The body of a whole answer.
 std::string write_chat_reply(const msg::chat_reply& reply);
 
+/// What an error body says; empty where it says nothing.
+struct provider_error {
+  std::string message;
+  std::string type;
+  /// As text, also when it came as a number.
+  std::string code;
+};
+
+/// Reads an error body of any usual shape: OpenAI's, an error that is plain text, members at the
+/// top level (vLLM), or a `detail` (FastAPI).
+provider_error read_error(std::string_view json);
+
 /// What one event of a provider's stream holds.
 struct chunk_event {
   msg::chat_open open;
   std::vector<msg::chat_chunk> chunks;
   std::optional<msg::token_usage> usage;
   /// The provider reports an error instead.
-  std::optional<std::string> error;
+  std::optional<provider_error> error;
 };
 
 /// Reads the data of one event; errc::provider_failed when it is no chunk.
@@ -81,14 +93,6 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view json);
 /// One entry as the API shows it.
 std::string write_model(const msg::model_entry& model);
-
-/// The message of an error body, whatever its shape; empty when there is none.
-struct provider_error {
-  std::string message;
-  std::string type;
-  std::string code;
-};
-provider_error read_error(std::string_view json);
 
 /// Text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
 std::string json_text(std::string_view text);

@@ -47,6 +47,8 @@ struct provider_config {
   std::string base_url = "https://api.openai.com/v1";
   /// Several instead of the one; calls are balanced over them.
   std::vector<std::string> base_urls;
+  /// One per base URL, or empty for equal shares.
+  std::vector<std::uint32_t> weights;
   config::secret api_key;
   std::string organization;
   std::string project;
@@ -61,9 +63,12 @@ struct provider_config {
   std::chrono::milliseconds retry_backoff_max{5'000};
   std::chrono::milliseconds retry_wait_max{20'000};
   double retry_ratio = 0.2;
+  std::uint32_t retry_reserve_per_s = 10;
   std::uint32_t in_flight_max = 1'000;
   std::uint32_t requests_per_minute = 0;
   std::uint64_t answer_max = 16u << 20;
+  /// Bytes of a stream read ahead of its caller, whatever window the caller offers.
+  std::uint64_t window_max = 256u << 10;
   provider_breaker_config breaker;
   simulated_config simulated;
 };

@@ -20,11 +20,13 @@ provider_meters::provider_meters(telemetry::registry& m, const std::string& prov
                           {{"provider", provider}, {"type", "output"}})) {}
 
 void provider_meters::ended(errc why, duration took) {
-  metrics_
-    .counter("skep_provider_requests_total", "Calls by how they ended.",
-             {{"provider", provider_},
-              {"outcome", why == errc::none ? "ok" : std::string{to_string(why)}}})
-    .inc();
+  auto*& outcome = outcomes_[static_cast<std::size_t>(why)];
+  if (outcome == nullptr) {
+    const auto word = why == errc::none ? std::string_view{"ok"} : to_string(why);
+    outcome = &metrics_.counter("skep_provider_requests_total", "Calls by how they ended.",
+                                {{"provider", provider_}, {"outcome", std::string{word}}});
+  }
+  outcome->inc();
   latency_.record(took);
 }
 

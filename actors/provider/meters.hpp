@@ -5,6 +5,7 @@
 #include "runtime/base/clock.hpp"
 #include "runtime/telemetry/registry.hpp"
 
+#include <array>
 #include <string>
 
 namespace skep::actors {
@@ -26,6 +27,8 @@ public:
 private:
   telemetry::registry& metrics_;
   const std::string provider_;
+  // By errc; made when first needed, so that only outcomes that happened are shown.
+  std::array<telemetry::counter*, errc_count> outcomes_{};
   telemetry::histogram& latency_;
   telemetry::counter& tokens_in_;
   telemetry::counter& tokens_out_;

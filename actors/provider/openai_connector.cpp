@@ -1,7 +1,6 @@
 #include "actors/provider/openai_connector.hpp"
 
 #include "actors/provider/outcome.hpp"
-#include "runtime/base/log.hpp"
 
 #include <algorithm>
 #include <random>
@@ -12,48 +11,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
-
-/// Posts what a transfer brings to its connector; keeps it alive until the transfer has ended.
-class poster final : public net::fetch_handler {
-public:
-  poster(caf::strong_actor_ptr to, std::uint64_t job, std::uint32_t epoch)
-    : to_(std::move(to)), job_(job), epoch_(epoch) {}
-  void on_headers(int, const net::fetch_headers& headers) noexcept override {
-    auto event = make(fetch_event::kind::headers);
-    event.retry_after = retry_after_of(headers);
-    post(std::move(event));
-  }
-  void on_data(std::string_view bytes) noexcept override {
-    auto event = make(fetch_event::kind::data);
-    event.data = bytes;
-    post(std::move(event));
-  }
-  void on_done(net::fetch_result result) noexcept override {
-    auto event = make(fetch_event::kind::done);
-    event.result = std::move(result);
-    post(std::move(event));
-  }
-
-private:
-  fetch_event make(fetch_event::kind what) const {
-    fetch_event event;
-    event.job = job_;
-    event.epoch = epoch_;
-    event.what = what;
-    return event;
-  }
-  void post(fetch_event event) {
-    to_->enqueue(caf::make_mailbox_element(nullptr,
-                                           caf::make_message_id(caf::message_priority::high), {},
-                                           std::move(event)),
-                 nullptr);
-  }
-
-  caf::strong_actor_ptr to_;
-  std::uint64_t job_;
-  std::uint32_t epoch_;
-};
+// What may follow an answer's end, and how long it may take, for its connection to be used again.
+constexpr std::int64_t tail_bytes_max = 4096;
+constexpr duration tail_wait = 1s;
 
 flow::backoff_config backoff_of(const provider_config& from) {
   flow::backoff_config config;
@@ -65,6 +25,7 @@ flow::backoff_config backoff_of(const provider_config& from) {
 flow::retry_budget_config budget_of(const provider_config& from) {
   flow::retry_budget_config config;
   config.retry_ratio = from.retry_ratio;
+  config.reserve_per_second = from.retry_reserve_per_s;
   return config;
 }
 
@@ -73,6 +34,14 @@ milliseconds left_of(const skep::context& context, time_point now, milliseconds 
     return at_most;
   const auto left = std::chrono::ceil<milliseconds>(context.deadline - now);
   return std::clamp(left, milliseconds{1}, at_most);
+}
+
+/// A provider may quote the key it was given; nobody else is to see it.
+void hide(std::string& text, const std::string& key) {
+  if (key.empty())
+    return;
+  for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at))
+    text.replace(at, key.size(), "***");
 }
 
 } // namespace
@@ -108,6 +77,10 @@ void openai_connector::on_stop() {
       fetch_.cancel(j.fetch);
     meters_.in_flight.dec();
   }
+  for (const auto& [id, t] : tails_)
+    fetch_.cancel(t.fetch);
+  if (models_fetch_ != 0)
+    fetch_.cancel(models_fetch_);
 }
 
 // -- attempts -------------------------------------------------------------------------------------
@@ -133,17 +106,21 @@ bool openai_connector::admit(const rt::call& c) {
 void openai_connector::begin(const rt::call& c, const msg::chat_request& request) {
   if (!admit(c))
     return;
+  auto out = take(c);
+  if (!out)
+    return; // Nobody waits for the answer any more.
   const auto id = ++last_job_;
-  auto& j = jobs_.emplace(id, job{}).first->second;
-  j.out = take(c);
-  j.out.on_cancel([this, id] { cancelled(id); });
-  j.out.on_credit([this, id](std::uint64_t) {
-    if (const auto entry = jobs_.find(id); entry != jobs_.end())
-      repay(entry->second);
+  out.on_cancel([this, id] { cancelled(id); });
+  out.on_credit([this, id](std::uint64_t) {
+    if (const auto entry = jobs_.find(id); entry != jobs_.end() && entry->second.answer)
+      deliver(id);
   });
+  auto& j = jobs_[id];
+  j.out = std::move(out);
   j.context = c.context;
   j.stream = request.stream;
   j.body = write_chat_request(request);
+  j.prompt_bytes = prompt_bytes_of(request);
   j.began = now();
   j.backoff = flow::backoff{backoff_of(*options_)};
   meters_.in_flight.inc();
@@ -152,8 +129,7 @@ void openai_connector::begin(const rt::call& c, const msg::chat_request& request
 }
 
 net::fetch_headers openai_connector::headers_for(const skep::context& context) const {
-  net::fetch_headers headers{{"Content-Type", "application/json"},
-                             {"X-Request-Id", to_string(context.id)}};
+  net::fetch_headers headers{{"X-Request-Id", to_string(context.id)}};
   if (!options_->api_key.empty())
     headers.emplace_back("Authorization", "Bearer " + options_->api_key.reveal());
   if (!options_->organization.empty())
@@ -171,6 +147,7 @@ net::fetch_request openai_connector::fetch_request_for(const job& j) const {
   request.method = "POST";
   request.url = base_url_ + "/chat/completions";
   request.headers = headers_for(j.context);
+  request.headers.emplace_back("Content-Type", "application/json");
   request.headers.emplace_back("Accept", j.stream ? "text/event-stream" : "application/json");
   request.body = j.body;
   request.connect_timeout = left_of(j.context, at, options_->connect_timeout);
@@ -179,50 +156,72 @@ net::fetch_request openai_connector::fetch_request_for(const job& j) const {
   request.total_timeout = left_of(j.context, at, options_->total_timeout);
   request.body_max = options_->answer_max;
   request.streaming = j.stream;
-  request.window_bytes = static_cast<std::int64_t>(std::max<std::uint64_t>(1, j.out.window()));
+  request.window_bytes
+    = static_cast<std::int64_t>(std::clamp<std::uint64_t>(j.out.window(), 1, options_->window_max));
   return request;
 }
 
 void openai_connector::start_attempt(job_id id) {
   auto& j = jobs_.at(id);
   j.timer = 0;
-  ++j.attempt;
-  if (j.attempt > 1)
+  if (++j.attempt > 1)
     meters_.retries.inc();
   j.retry_after = milliseconds{0};
-  j.parser.emplace(event_bytes_max);
-  j.finished = false;
-  auto handler = std::make_shared<poster>(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch);
-  auto started = fetch_.start(fetch_request_for(j), std::move(handler));
-  if (started)
+  j.owed = 0;
+  if (j.stream)
+    j.answer.emplace();
+  const auto started = fetch_.start(fetch_request_for(j),
+                                    post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
+  if (started) {
     j.fetch = *started;
-  else
-    attempt_failed(id, started.error());
-}
-
-void openai_connector::attempt_failed(job_id id, const failure& why) {
-  auto& j = jobs_.at(id);
-  j.fetch = 0;
-  const auto at = now();
-  const bool again = !j.opened && may_retry(why) && j.attempt < options_->attempts_max;
-  if (again) {
-    // The provider's own word on when, else our back-off.
-    const auto asked = std::max<duration>(why.retry_after, j.backoff.next(random_));
-    const bool in_time = asked <= options_->retry_wait_max && at + asked < j.context.deadline;
-    if (in_time && budget_.try_retry(at)) {
-      j.timer = after(asked, [this, id] { start_attempt(id); });
-      return;
-    }
+    return;
   }
-  const auto code = why.code;
-  j.out.fail(why);
-  end(id, code);
+  auto why = started.error();
+  if (why.code == errc::bad_request)
+    why.code = errc::bad_config; // URL, headers and time-outs are the configuration's.
+  attempt_failed(id, std::move(why));
 }
 
-void openai_connector::end(job_id id, errc how) {
+/// How long to wait before the call is tried again; nothing when it must not be.
+std::optional<duration> openai_connector::wait_before_retry(job& j, const failure& why) {
+  if (j.opened || !may_retry(why) || j.attempt >= options_->attempts_max)
+    return std::nullopt;
+  // The provider's own word on when, spread a little so that callers do not come back all at once.
+  const auto back_off = j.backoff.next(random_);
+  const auto spread = std::min<duration>(back_off, options_->retry_backoff_min);
+  const auto wait = why.retry_after > milliseconds{0} ? why.retry_after + spread : back_off;
+  const auto at = now();
+  if (j.waited + wait > options_->retry_wait_max)
+    return std::nullopt;
+  if (j.context.deadline != time_point::max() && at + wait >= j.context.deadline)
+    return std::nullopt;
+  if (!budget_.try_retry(at))
+    return std::nullopt;
+  j.waited += wait;
+  return wait;
+}
+
+void openai_connector::attempt_failed(job_id id, failure why) {
+  auto& j = jobs_.at(id);
+  if (j.fetch != 0) {
+    fetch_.cancel(std::exchange(j.fetch, 0));
+    ++j.epoch; // What that transfer still brings is of no interest.
+  }
+  if (const auto wait = wait_before_retry(j, why)) {
+    j.answer.reset();
+    j.timer = after(*wait, [this, id] { start_attempt(id); });
+    return;
+  }
+  hide(why.detail, options_->api_key.reveal());
+  const auto usage = j.opened ? j.answer->usage(j.prompt_bytes) : msg::token_usage{};
+  j.out.fail(why);
+  end(id, why.code, usage);
+}
+
+void openai_connector::end(job_id id, errc how, const msg::token_usage& usage) {
   const auto entry = jobs_.find(id);
   meters_.ended(how, now() - entry->second.began);
-  meters_.tokens(entry->second.usage);
+  meters_.tokens(usage);
   meters_.in_flight.dec();
   jobs_.erase(entry);
 }
@@ -231,77 +230,88 @@ void openai_connector::cancelled(job_id id) {
   const auto entry = jobs_.find(id);
   if (entry == jobs_.end())
     return;
-  if (entry->second.fetch != 0)
-    fetch_.cancel(entry->second.fetch);
-  cancel_timer(entry->second.timer);
-  end(id, errc::cancelled);
+  auto& j = entry->second;
+  if (j.fetch != 0)
+    fetch_.cancel(j.fetch);
+  cancel_timer(j.timer);
+  end(id, errc::cancelled, j.opened ? j.answer->usage(j.prompt_bytes) : msg::token_usage{});
 }
 
 // -- what the transfer brings ---------------------------------------------------------------------
 
 void openai_connector::fetched(const fetch_event& event) {
-  if (event.job == models_job_ && models_job_ != 0) {
-    if (event.what == fetch_event::kind::done)
-      models_came(event);
+  const bool last = event.what == fetch_event::kind::done;
+  if (event.job == models_job_) {
+    if (last)
+      models_came(event.result);
+    return;
+  }
+  if (const auto entry = tails_.find(event.job); entry != tails_.end()) {
+    if (!last)
+      return;
+    cancel_timer(entry->second.timer);
+    tails_.erase(entry);
     return;
   }
   const auto entry = jobs_.find(event.job);
   if (entry == jobs_.end() || entry->second.epoch != event.epoch)
     return; // Given up meanwhile.
-  switch (event.what) {
-    case fetch_event::kind::headers: entry->second.retry_after = event.retry_after; return;
-    case fetch_event::kind::data: data_came(event.job, entry->second, event.data); return;
-    case fetch_event::kind::done: transfer_ended(event.job, event); return;
+  auto& j = entry->second;
+  if (last) {
+    transfer_ended(event.job, event);
+  } else if (event.what == fetch_event::kind::headers) {
+    j.retry_after = event.retry_after;
+  } else {
+    j.answer->push(event.data);
+    j.owed += static_cast<std::int64_t>(event.data.size());
+    deliver(event.job);
   }
 }
 
-void openai_connector::data_came(job_id id, job& j, std::string_view bytes) {
-  std::optional<failure> wrong;
-  const auto parsed = j.parser->push(bytes, [&](const net::sse_event& event) {
-    if (wrong)
+/// Hands on what has been read, as far as the caller's credit goes; lets the transfer read on, or
+/// ends the call, once everything is delivered.
+void openai_connector::deliver(job_id id) {
+  auto& j = jobs_.at(id);
+  auto& answer = *j.answer;
+  if (auto head = answer.take_open()) {
+    j.opened = true;
+    j.body = {}; // There is no further try.
+    meters_.first_token.record(now() - j.began);
+    j.out.open(std::move(*head));
+  }
+  while (answer.waiting() && j.out.credit() > 0)
+    j.out.chunk(answer.take_chunk());
+  if (answer.waiting())
+    return; // The next grant goes on.
+  switch (answer.state()) {
+    case answer_stream::phase::reading:
+      if (j.owed > 0 && j.fetch != 0 && j.out.credit() > 0)
+        fetch_.grant(j.fetch, std::exchange(j.owed, 0));
       return;
-    if (event.data == "[DONE]") {
-      j.finished = true;
-      return;
-    }
-    auto chunk = read_chunk(event.data);
-    if (!chunk) {
-      wrong = chunk.error();
-      return;
-    }
-    if (chunk->error) {
-      wrong = failure{errc::provider_failed, *chunk->error};
-      return;
-    }
-    if (!std::exchange(j.opened, true)) {
-      meters_.first_token.record(now() - j.began);
-      j.out.open(std::move(chunk->open));
-    }
-    for (auto& piece : chunk->chunks) {
-      j.finished = j.finished || !piece.finish_reason.empty();
-      j.out.chunk(std::move(piece));
-    }
-    if (chunk->usage)
-      j.usage = *chunk->usage;
-  });
-  if (!parsed)
-    wrong = failure{errc::provider_failed, parsed.error().detail};
-  if (wrong) {
-    const auto fetch = std::exchange(j.fetch, 0);
-    ++j.epoch; // What this transfer still brings is of no interest.
+    case answer_stream::phase::failed: attempt_failed(id, answer.why()); return;
+    case answer_stream::phase::whole: break;
+  }
+  msg::chat_end last;
+  last.usage = answer.usage(j.prompt_bytes);
+  const auto usage = last.usage;
+  if (j.fetch != 0)
+    read_tail(id, j.fetch, j.owed);
+  j.out.end(std::move(last));
+  end(id, errc::none, usage);
+}
+
+void openai_connector::read_tail(job_id id, net::fetch_id fetch, std::int64_t owed) {
+  if (tails_.size() >= options_->in_flight_max) {
     fetch_.cancel(fetch);
-    attempt_failed(id, *wrong);
     return;
   }
-  j.owed += static_cast<std::int64_t>(bytes.size());
-  repay(j);
-}
-
-/// While the caller takes what it gets, the transfer may read on.
-void openai_connector::repay(job& j) {
-  if (j.owed == 0 || j.out.credit() <= 0 || j.fetch == 0)
-    return;
-  fetch_.grant(j.fetch, std::exchange(j.owed, 0));
+  fetch_.grant(fetch, owed + tail_bytes_max);
+  const auto timer = after(tail_wait, [this, id] {
+    const auto entry = tails_.find(id);
+    fetch_.cancel(entry->second.fetch);
+    tails_.erase(entry);
+  });
+  tails_.emplace(id, tail{fetch, timer});
 }
 
 void openai_connector::transfer_ended(job_id id, const fetch_event& event) {
@@ -309,96 +319,34 @@ void openai_connector::transfer_ended(job_id id, const fetch_event& event) {
   const auto& result = event.result;
   j.fetch = 0;
   const bool good_status = result.status >= 200 && result.status < 300;
-  if (!result.ok() && (good_status || result.status == 0))
-    attempt_failed(id, failure_of_transfer(result));
-  else if (!good_status)
+  if (result.status != 0 && !good_status) {
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
-  else if (j.stream)
-    end_stream(id);
-  else
+  } else if (j.answer) {
+    if (result.ok())
+      j.answer->close();
+    else
+      j.answer->fail(failure_of_transfer(result));
+    deliver(id);
+  } else if (result.ok()) {
     answer_whole(id, result.body);
+  } else {
+    attempt_failed(id, failure_of_transfer(result));
+  }
 }
 
 void openai_connector::answer_whole(job_id id, const std::string& body) {
   auto reply = read_chat_reply(body);
   if (!reply) {
-    attempt_failed(id, reply.error());
+    const auto error = read_error(body);
+    attempt_failed(id, error.message.empty() ? reply.error() : failure_of_error(error));
     return;
   }
   auto& j = jobs_.at(id);
-  j.usage = reply->usage;
+  if (reply->usage.prompt == 0 && reply->usage.completion == 0)
+    reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
+  const auto usage = reply->usage;
   j.out.reply(std::move(*reply));
-  end(id, errc::none);
-}
-
-void openai_connector::end_stream(job_id id) {
-  auto& j = jobs_.at(id);
-  if (!j.finished || !j.opened || j.parser->partial()) {
-    attempt_failed(id,
-                   failure{errc::stream_cut, "the provider's stream ended before its answer did"});
-    return;
-  }
-  msg::chat_end last;
-  last.usage = j.usage;
-  j.out.end(std::move(last));
-  end(id, errc::none);
-}
-
-// -- models ---------------------------------------------------------------------------------------
-
-void openai_connector::list_models(const rt::call& c) {
-  if (!options_->models.empty()) {
-    msg::models_reply fixed;
-    for (const auto& name : options_->models)
-      fixed.models.push_back({name, 0, provider_});
-    reply(c, std::move(fixed));
-    return;
-  }
-  if (now() < models_fresh_until_) {
-    reply(c, models_);
-    return;
-  }
-  models_waiting_.push_back(take(c));
-  if (models_job_ != 0)
-    return; // Asked already; all get the same answer.
-  net::fetch_request request;
-  request.url = base_url_ + "/models";
-  request.headers = headers_for(c.context);
-  request.connect_timeout = options_->connect_timeout;
-  request.total_timeout = left_of(c.context, now(), options_->total_timeout);
-  request.body_max = options_->answer_max;
-  models_job_ = ++last_job_;
-  const auto started = fetch_.start(
-    std::move(request), std::make_shared<poster>(caf::strong_actor_ptr{ctrl()}, models_job_, 1));
-  if (!started) {
-    fetch_event refused;
-    refused.result.error = net::fetch_error::invalid_request;
-    refused.result.why = started.error();
-    models_came(refused);
-  }
-}
-
-void openai_connector::models_came(const fetch_event& event) {
-  models_job_ = 0;
-  const auto& result = event.result;
-  auto waiting = std::exchange(models_waiting_, {});
-  tl::expected<std::vector<msg::model_entry>, failure> read;
-  if (!result.ok())
-    read = tl::make_unexpected(failure_of_transfer(result));
-  else if (result.status != 200)
-    read = tl::make_unexpected(failure_of_status(result.status, result.body, {}));
-  else
-    read = read_models(result.body);
-  if (read) {
-    models_.models = std::move(*read);
-    models_fresh_until_ = now() + options_->models_ttl;
-  }
-  for (auto& out : waiting) {
-    if (read)
-      out.reply(models_);
-    else
-      out.fail(read.error());
-  }
+  end(id, errc::none, usage);
 }
 
 } // namespace skep::actors

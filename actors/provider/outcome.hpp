@@ -1,9 +1,10 @@
 #pragma once
 
+#include "actors/common/openai_json.hpp"
 #include "messages/failure.hpp"
 #include "runtime/net/fetch_types.hpp"
 
-#include <string>
+#include <chrono>
 #include <string_view>
 
 // What a provider's answer means; pure.
@@ -13,11 +14,17 @@ namespace skep::actors {
 /// provider's own words go into the detail, cut to a sane length.
 failure failure_of_status(int status, std::string_view body, std::chrono::milliseconds retry_after);
 
+/// An error a provider reports under a good status: in the middle of a stream, or as the whole
+/// body.
+failure failure_of_error(const provider_error& error);
+
 /// A transfer that did not complete.
 failure failure_of_transfer(const net::fetch_result& result);
 
-/// Retry-After as these headers say it (retry-after-ms, seconds or an HTTP date); zero for nothing.
-std::chrono::milliseconds retry_after_of(const net::fetch_headers& headers);
+/// When to try again as these headers say it (retry-after-ms, then retry-after in seconds or as an
+/// HTTP date), at most an hour; zero for nothing or nonsense. `now` is what a date is counted from.
+std::chrono::milliseconds retry_after_of(const net::fetch_headers& headers,
+                                         std::chrono::system_clock::time_point now);
 
 /// Trying the same provider again may help.
 bool may_retry(const failure& why);

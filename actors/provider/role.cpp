@@ -51,7 +51,7 @@ const config::table<simulated_config>& simulated_table() {
 
 const config::table<provider_breaker_config>& breaker_table() {
   using c = provider_breaker_config;
-  static const config::table<c> rows{
+  static const config::table<c> rows = config::table<c>{
     option{"failures_max", &c::failures_max, 1u, 1'000'000u,
            "Failures in a row that open the circuit."},
     option{"failure_rate_max", &c::failure_rate_max, 0.01, 1.0,
@@ -62,7 +62,11 @@ const config::table<provider_breaker_config>& breaker_table() {
     option{"open_min_ms", &c::open_min, one, day,
            "How long it stays open at first; doubles each time."},
     option{"open_max_ms", &c::open_max, one, day, "The doubling ends here."},
-  };
+  }.check([](const c& from) -> std::optional<config::violation> {
+    if (from.open_min <= from.open_max)
+      return std::nullopt;
+    return config::violation{"open_min_ms", "must not be above open_max_ms"};
+  });
   return rows;
 }
 
@@ -76,6 +80,10 @@ std::optional<config::violation> check_provider(const provider_config& c) {
   for (const auto& url : c.base_urls)
     if (!is_http(url))
       return config::violation{"base_urls", "must begin with http:// or https://"};
+  if (c.retry_backoff_min > c.retry_backoff_max)
+    return config::violation{"retry_backoff_min_ms", "must not be above retry_backoff_max_ms"};
+  if (!c.weights.empty() && c.weights.size() != c.base_urls.size())
+    return config::violation{"weights", "must have one entry per entry of base_urls, or none"};
   return std::nullopt;
 }
 
@@ -103,7 +111,8 @@ caf::actor start_connector(rt::role_context& node, const std::string& published,
   rt::mailbox_bounds bounds;
   bounds.messages_max = std::max(1024u, options->in_flight_max);
   bounds.bytes_max = std::size_t{256} << 20;
-  const auto& kind = node.kind("provider", bounds);
+  // A kind of its own per provider: its bounds follow from the provider's options.
+  const auto& kind = node.kind("provider/" + provider, bounds);
   auto& env = node.env();
   auto& fetch = node.fetch();
   rt::child_spec spec;
@@ -132,7 +141,8 @@ void build_one(rt::role_context& node, const std::string& name, const provider_c
   for (std::size_t n = 0; n < from.base_urls.size(); ++n) {
     const auto member = published + "/" + std::to_string(n);
     start_connector(node, member, name, from.base_urls[n], options);
-    members.push_back({node.env().find(member), 1, from.in_flight_max});
+    members.push_back(
+      {node.env().find(member), from.weights.empty() ? 1 : from.weights[n], from.in_flight_max});
   }
   const auto& kind = node.kind("balancer", {});
   auto& env = node.env();
@@ -162,6 +172,8 @@ const config::table<provider_config>& provider_table() {
         option{"base_url", &c::base_url, "Where the API is."},
         option{"base_urls", &c::base_urls,
                "Several addresses of one API, instead of base_url; calls are balanced."},
+        option{"weights", &c::weights, 1u, 1'000'000u,
+               "The share of each base URL, in their order; empty: equal shares."},
         option{"api_key", &c::api_key, "env.NAME of the variable that holds the key."},
         option{"organization", &c::organization, "Sent as OpenAI-Organization."},
         option{"project", &c::project, "Sent as OpenAI-Project."},
@@ -179,14 +191,19 @@ const config::table<provider_config>& provider_table() {
                "Bound of the first random wait; doubles with each try."},
         option{"retry_backoff_max_ms", &c::retry_backoff_max, one, day, "The doubling ends here."},
         option{"retry_wait_max_ms", &c::retry_wait_max, milliseconds{0}, day,
-               "A Retry-After longer than this is passed on instead of waited for."},
-        option{"retry_ratio", &c::retry_ratio, 0.0, 1.0, "Retries per call, besides 10 a second."},
+               "All waits of a call between tries; a Retry-After beyond it is passed on instead."},
+        option{"retry_ratio", &c::retry_ratio, 0.0, 1.0,
+               "Retries per call, on average over all calls."},
+        option{"retry_reserve_per_s", &c::retry_reserve_per_s, 0u, 100'000u,
+               "Retries per second besides, so that few calls can be retried, too."},
         option{"in_flight_max", &c::in_flight_max, 1u, 1'000'000u,
                "Calls at work per base URL; further ones are refused."},
         option{"requests_per_minute", &c::requests_per_minute, 0u, 100'000'000u,
                "Calls per base URL and minute; 0: no limit."},
         option{"answer_bytes", &c::answer_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
                "The largest whole answer."},
+        option{"window_bytes", &c::window_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
+               "The most that is read of a stream ahead of its caller."},
         option{"breaker", &c::breaker, breaker_table(), "The circuit breaker per base URL."},
         option{"simulated", &c::simulated, simulated_table(), "What a simulated provider does."},
       }

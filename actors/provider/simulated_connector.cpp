@@ -1,5 +1,7 @@
 #include "actors/provider/simulated_connector.hpp"
 
+#include "actors/provider/answer_stream.hpp"
+
 #include <nlohmann/json.hpp>
 #include <xxhash.h>
 
@@ -14,6 +16,8 @@ namespace {
 
 // Tokens are sent in steps no finer than this, so that a fast rate costs no timer per token.
 constexpr duration step_min = 5ms;
+// However far a lognormal's tail reaches.
+constexpr duration first_token_max = 24h;
 
 constexpr std::array words{
   "the",   "hive",   "keeps",  "its",   "honey", "where", "every",  "worker", "knows", "a",
@@ -27,6 +31,7 @@ std::uint64_t hash_of(std::uint64_t seed, const msg::chat_request& request) {
   for (const auto& message : request.messages) {
     hash = XXH3_64bits_withSeed(message.role.data(), message.role.size(), hash);
     hash = XXH3_64bits_withSeed(message.content.data(), message.content.size(), hash);
+    hash = XXH3_64bits_withSeed(message.rest.data(), message.rest.size(), hash);
   }
   return hash;
 }
@@ -42,18 +47,14 @@ std::optional<std::uint64_t> tokens_asked(const std::string& parameters) {
   return std::nullopt;
 }
 
-/// About one token per four bytes, as an estimate has it.
-std::uint64_t prompt_tokens(const msg::chat_request& request) {
-  std::uint64_t bytes = 0;
-  for (const auto& message : request.messages)
-    bytes += message.content.size() + message.rest.size();
-  return bytes / 4 + 1;
-}
-
 std::int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(
            std::chrono::system_clock::now().time_since_epoch())
     .count();
+}
+
+std::string completion_id(std::uint64_t job) {
+  return "chatcmpl-simulated-" + std::to_string(job);
 }
 
 /// Box and Muller.
@@ -78,7 +79,7 @@ simulated_answer simulate(const simulated_config& config, const msg::chat_reques
   answer.tokens.emplace_back("[simulated]");
   while (answer.tokens.size() < count)
     answer.tokens.push_back(std::string{" "} + words[random.below(words.size())]);
-  answer.prompt_tokens = prompt_tokens(request);
+  answer.prompt_tokens = estimated_usage(prompt_bytes_of(request), 0).prompt;
   return answer;
 }
 
@@ -119,7 +120,8 @@ duration simulated_connector::first_token_delay() {
     case latency_shape::uniform: factor = 1 + s.spread * (2 * random_.uniform() - 1); break;
     case latency_shape::lognormal: factor = std::exp(s.spread * normal(random_)); break;
   }
-  return duration{static_cast<duration::rep>(std::max(0.0, median * factor))};
+  const auto longest = static_cast<double>(first_token_max.count());
+  return duration{static_cast<duration::rep>(std::clamp(median * factor, 0.0, longest))};
 }
 
 duration simulated_connector::token_time(std::size_t tokens) const {
@@ -143,20 +145,24 @@ void simulated_connector::begin(const rt::call& c, const msg::chat_request& requ
     refuse(c, *why);
     return;
   }
+  auto out = take(c);
+  if (!out)
+    return; // Nobody waits for the answer any more.
   const auto id = ++last_job_;
+  out.on_cancel([this, id] {
+    cancel_timer(jobs_.at(id).timer);
+    finish(id, errc::cancelled);
+  });
   auto& j = jobs_[id];
-  j.out = take(c);
-  j.request = request;
+  j.id = id;
+  j.out = std::move(out);
+  j.model = request.model;
   j.answer = simulate(options_->simulated, request);
   j.began = now();
   j.first_due = j.began + first_token_delay();
   if (random_.uniform() < options_->simulated.cut_rate)
     j.cut_after = 1 + random_.below(static_cast<std::uint32_t>(j.answer.tokens.size()));
   meters_.in_flight.inc();
-  j.out.on_cancel([this, id] {
-    cancel_timer(jobs_[id].timer);
-    finish(id, errc::cancelled);
-  });
   if (request.stream) {
     j.out.on_credit([this, id](std::uint64_t) { stream(id); });
     stream(id);
@@ -177,85 +183,94 @@ msg::token_usage simulated_connector::usage_of(const job& j) const {
   return usage;
 }
 
+void simulated_connector::cut(job_id id) {
+  jobs_.at(id).out.fail(failure{errc::stream_cut, "simulated: the answer broke off"});
+  finish(id, errc::stream_cut);
+}
+
 void simulated_connector::answer_whole(job_id id) {
   auto& j = jobs_.at(id);
   if (j.cut_after != 0) {
-    j.out.fail(failure{errc::stream_cut, "simulated: the answer was cut"});
-    finish(id, errc::stream_cut);
+    cut(id);
     return;
   }
-  msg::chat_reply reply;
-  reply.id = "chatcmpl-simulated-" + std::to_string(id);
-  reply.created = unix_seconds();
-  reply.model = j.request.model;
-  auto& choice = reply.choices.emplace_back();
-  for (const auto& token : j.answer.tokens)
-    choice.content += token;
-  choice.finish_reason = j.answer.finish_reason;
-  reply.usage = usage_of(j);
+  auto reply = whole_reply(j);
   meters_.tokens(reply.usage);
   j.out.reply(std::move(reply));
   finish(id, errc::none);
 }
 
+msg::chat_reply simulated_connector::whole_reply(const job& j) const {
+  msg::chat_reply reply;
+  reply.id = completion_id(j.id);
+  reply.created = unix_seconds();
+  reply.model = j.model;
+  auto& choice = reply.choices.emplace_back();
+  for (const auto& token : j.answer.tokens)
+    choice.content += token;
+  choice.finish_reason = j.answer.finish_reason;
+  reply.usage = usage_of(j);
+  return reply;
+}
+
 // -- streams --------------------------------------------------------------------------------------
 
+/// Sends what is due and paid for, then waits: for time by a timer, for credit by the next grant.
 void simulated_connector::stream(job_id id) {
   const auto entry = jobs_.find(id);
   if (entry == jobs_.end())
     return;
   auto& j = entry->second;
   cancel_timer(std::exchange(j.timer, 0));
-  if (!send_due(j)) {
-    j.out.fail(failure{errc::stream_cut, "simulated: the stream was cut"});
-    finish(id, errc::stream_cut);
-    return;
+  send_due(j);
+  if (j.cut_after != 0 && j.sent == j.cut_after) {
+    cut(id);
+  } else if (j.sent > j.answer.tokens.size()) {
+    msg::chat_end end;
+    end.usage = usage_of(j);
+    meters_.tokens(end.usage);
+    j.out.end(std::move(end));
+    finish(id, errc::none);
+  } else if (!j.opened || j.out.credit() > 0) {
+    const auto due = j.first_due + token_time(j.sent) - now();
+    j.timer = after(std::max(due, j.sent == 0 ? duration{1} : step_min), [this, id] {
+      jobs_.at(id).timer = 0;
+      stream(id);
+    });
   }
-  if (j.sent < j.answer.tokens.size()) {
-    if (j.out.credit() > 0)
-      wait_for_next(id);
-    return; // Without credit the next grant goes on.
-  }
-  msg::chat_chunk last;
-  last.finish_reason = j.answer.finish_reason;
-  j.out.chunk(std::move(last));
-  msg::chat_end end;
-  end.usage = usage_of(j);
-  meters_.tokens(end.usage);
-  j.out.end(std::move(end));
-  finish(id, errc::none);
 }
 
-/// Sends what time and credit allow; false when the answer breaks off here.
-bool simulated_connector::send_due(job& j) {
+bool simulated_connector::may_send(const job& j) const {
+  const bool left = j.sent <= j.answer.tokens.size() && (j.cut_after == 0 || j.sent < j.cut_after);
+  return left && j.out.credit() > 0;
+}
+
+void simulated_connector::send_due(job& j) {
   const auto at = now();
-  while (j.sent < j.answer.tokens.size() && at >= j.first_due + token_time(j.sent)) {
-    if (!std::exchange(j.opened, true)) {
-      meters_.first_token.record(at - j.began);
-      j.out.open(msg::chat_open{"chatcmpl-simulated-" + std::to_string(last_job_),
-                                unix_seconds(),
-                                j.request.model,
-                                {},
-                                {}});
-    }
-    if (j.out.credit() <= 0)
-      return true;
-    msg::chat_chunk piece;
-    piece.content = j.answer.tokens[j.sent++];
-    j.out.chunk(std::move(piece));
-    if (j.sent == j.cut_after)
-      return false;
-  }
-  return true;
+  if (at < j.first_due)
+    return;
+  open(j);
+  while (may_send(j)
+         && at >= j.first_due + token_time(std::min(j.sent, j.answer.tokens.size() - 1)))
+    send_next(j);
 }
 
-void simulated_connector::wait_for_next(job_id id) {
-  auto& j = jobs_.at(id);
-  const auto due = j.first_due + token_time(j.sent) - now();
-  j.timer = after(std::max(due, j.sent == 0 ? duration{1} : step_min), [this, id] {
-    jobs_.at(id).timer = 0;
-    stream(id);
-  });
+void simulated_connector::open(job& j) {
+  if (std::exchange(j.opened, true))
+    return;
+  meters_.first_token.record(now() - j.began);
+  j.out.open(msg::chat_open{completion_id(j.id), unix_seconds(), j.model, {}, {}});
+}
+
+/// The next token, or, after the last one, the chunk with the finish reason.
+void simulated_connector::send_next(job& j) {
+  msg::chat_chunk piece;
+  if (j.sent < j.answer.tokens.size())
+    piece.content = j.answer.tokens[j.sent];
+  else
+    piece.finish_reason = j.answer.finish_reason;
+  ++j.sent;
+  j.out.chunk(std::move(piece));
 }
 
 void simulated_connector::finish(job_id id, errc how) {

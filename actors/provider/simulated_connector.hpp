@@ -36,27 +36,34 @@ protected:
   void on_stop() override;
 
 private:
+  using job_id = std::uint64_t;
+
   struct job {
+    job_id id = 0;
     rt::responder out;
-    msg::chat_request request;
+    std::string model;
     simulated_answer answer;
     time_point began{};
     time_point first_due{};
     std::size_t sent = 0;
-    std::size_t cut_after = 0; // 0: the answer is not cut.
+    // Tokens after which the answer breaks off; 0: it does not.
+    std::size_t cut_after = 0;
     std::uint64_t timer = 0;
     bool opened = false;
   };
-  using job_id = std::uint64_t;
 
   void begin(const rt::call& c, const msg::chat_request& request);
   std::optional<failure> misfortune();
   duration first_token_delay();
   duration token_time(std::size_t tokens) const;
   void answer_whole(job_id id);
+  msg::chat_reply whole_reply(const job& j) const;
   void stream(job_id id);
-  bool send_due(job& j);
-  void wait_for_next(job_id id);
+  bool may_send(const job& j) const;
+  void send_due(job& j);
+  void send_next(job& j);
+  void open(job& j);
+  void cut(job_id id);
   msg::token_usage usage_of(const job& j) const;
   void finish(job_id id, errc how);
   void list_models(const rt::call& c);

@@ -101,7 +101,7 @@ TEST_CASE("answers that are none are the provider's failure", "[actors][json]") 
     CHECK(read.error().code == errc::provider_failed);
   }
   CHECK(!read_chunk("nonsense"));
-  CHECK(read_chunk(R"({"error":{"message":"broken"}})")->error == "broken");
+  CHECK(read_chunk(R"({"error":{"message":"broken"}})")->error->message == "broken");
 }
 
 TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {
@@ -144,6 +144,9 @@ TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {
 TEST_CASE("the errors of providers are read whatever their shape", "[actors][json]") {
   CHECK(read_error(R"({"error":{"message":"m","type":"t","code":"c"}})").code == "c");
   CHECK(read_error(R"({"error":"plain"})").message == "plain");
+  CHECK(read_error(R"({"error":{"message":"m","code":429}})").code == "429");
+  CHECK(read_error(R"({"object":"error","message":"m","type":"t","code":400})").message == "m");
+  CHECK(read_error(R"({"detail":"m"})").message == "m");
   CHECK(read_error("<html>").message.empty());
   CHECK(read_error(R"({"error":{"message":5,"code":null}})").message.empty());
 }

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "messages/chat.hpp"
+#include "messages/failure.hpp"
+#include "runtime/net/sse_parser.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace skep::actors {
+
+/// Reads a provider's streamed answer: bytes split anywhere go in, chat_open and chat_chunks come
+/// out and wait here until the caller has credit for them. The owner bounds what waits by feeding
+/// no more than its window ahead of what was taken. Pure; one thread at a time.
+class answer_stream {
+public:
+  enum class phase : std::uint8_t { reading, whole, failed };
+
+  answer_stream();
+
+  /// Reads more bytes. What follows the answer's end, or its failure, is ignored.
+  void push(std::string_view bytes);
+  /// The connection ended in order. Without [DONE] the answer is whole only if each choice gave its
+  /// finish reason (some servers leave [DONE] out); else it was cut.
+  void close();
+  /// The connection broke; ignored when the answer is whole already.
+  void fail(failure why);
+
+  /// The head of the answer, once, as soon as the first event is there.
+  std::optional<msg::chat_open> take_open();
+  /// Chunks wait to be taken.
+  bool waiting() const {
+    return !chunks_.empty();
+  }
+  /// The oldest waiting chunk; there must be one.
+  msg::chat_chunk take_chunk();
+
+  /// How the reading stands; chunks that came before may still wait.
+  phase state() const {
+    return state_;
+  }
+  /// Why, when failed.
+  const failure& why() const {
+    return why_;
+  }
+  /// The provider's count, or, when it sent none, an estimate from what was read and the bytes of
+  /// the prompt.
+  msg::token_usage usage(std::size_t prompt_bytes) const;
+
+private:
+  struct choice_mark {
+    std::uint32_t index = 0;
+    bool finished = false;
+  };
+
+  void read_event(std::string_view data);
+  void note(const msg::chat_chunk& piece);
+
+  net::sse_parser parser_;
+  phase state_ = phase::reading;
+  failure why_;
+  std::optional<msg::chat_open> open_;
+  bool opened_ = false;
+  std::deque<msg::chat_chunk> chunks_;
+  std::optional<msg::token_usage> usage_;
+  std::size_t answer_bytes_ = 0;
+  std::vector<choice_mark> choices_;
+};
+
+/// About one token per four bytes; marked as estimated.
+msg::token_usage estimated_usage(std::size_t prompt_bytes, std::size_t answer_bytes);
+
+/// The bytes of a request that a model reads, and of an answer that it wrote, for estimates.
+std::size_t prompt_bytes_of(const msg::chat_request& request);
+std::size_t answer_bytes_of(const msg::chat_reply& reply);
+
+} // namespace skep::actors

@@ -1,0 +1,98 @@
+#include "actors/provider/role.hpp"
+#include "messages/chat.hpp"
+#include "runtime/actor/bounded_actor.hpp"
+#include "runtime/base/caf_error.hpp"
+#include "runtime/config/loader.hpp"
+#include "runtime/node/node.hpp"
+#include "tests/support/catch.hpp"
+
+#include <caf/scoped_actor.hpp>
+
+#include <array>
+#include <string>
+
+using namespace skep;
+
+namespace {
+
+config::load_result load(const std::string& text) {
+  const std::array roles{actors::provider_role()};
+  config::sources from;
+  from.file = "test.toml";
+  from.text = text;
+  from.env = config::environment{{{"BASE", "http://127.0.0.1:1/v1"}, {"KEY", "sk-1"}}};
+  return config::load(rt::node::schema_of(roles), from);
+}
+
+/// What is wrong with a provider that has these lines.
+std::string complaint(const std::string& lines) {
+  const auto loaded = load("[provider.p]\n" + lines);
+  REQUIRE_FALSE(loaded);
+  return to_string(loaded.error().front());
+}
+
+/// Asks a provider of the node for a whole answer, from outside of the actors.
+std::string answer_of(rt::node& node, const std::string& name) {
+  caf::scoped_actor client{node.env().system()};
+  skep::context context;
+  context.deadline = clock::now() + 10s;
+  msg::chat_request request;
+  request.model = "m";
+  request.messages.push_back({"user", "hi", {}});
+  std::string text;
+  client
+    ->request(node.env().find(name), std::chrono::seconds{10}, rt::call{context, nullptr, 1},
+              request)
+    .receive([&](const msg::chat_reply& reply) { text = reply.choices.at(0).content; },
+             [&](const caf::error& e) { text = to_string(from_caf_error(e)); });
+  return text;
+}
+
+} // namespace
+
+TEST_CASE("a provider's options are checked against each other", "[actors][provider][role]") {
+  CHECK(complaint("base_url = \"localhost\"").find("must begin with http://") != std::string::npos);
+  CHECK(complaint("base_urls = [\"ftp://x\"]").find("must begin with http://")
+        != std::string::npos);
+  CHECK(complaint("weights = [1]").find("one entry per entry") != std::string::npos);
+  CHECK(complaint("retry_backoff_min_ms = 9000").find("retry_backoff_max_ms") != std::string::npos);
+  CHECK(complaint("[provider.p.breaker]\nopen_min_ms = 90000").find("open_max_ms")
+        != std::string::npos);
+  CHECK(complaint("[provider.p.simulated]\ntokens_min = 100").find("tokens_max")
+        != std::string::npos);
+  CHECK(complaint("kind = \"magic\"").find("simulated") != std::string::npos);
+}
+
+TEST_CASE("addresses and keys may come from the environment", "[actors][provider][role]") {
+  CHECK(load("[provider.p]\nbase_url = \"env.BASE\"\napi_key = \"env.KEY\"\n"));
+  CHECK(load("[provider.p]\nbase_urls = [\"env.BASE\", \"http://b\"]\nweights = [1, 3]\n"));
+  CHECK_FALSE(load("[provider.p]\napi_key = \"env.NOT_THERE\"\n"));
+}
+
+TEST_CASE("a node publishes its providers, several addresses behind a balancer",
+          "[actors][provider][role]") {
+  const std::array roles{actors::provider_role()};
+  const auto document = load("[provider.one]\n"
+                             "kind = \"simulated\"\n"
+                             "[provider.one.simulated]\n"
+                             "first_token_ms = 0\n"
+                             "tokens_per_s = 0\n"
+                             "[provider.two]\n"
+                             "kind = \"simulated\"\n"
+                             "base_urls = [\"http://a\", \"http://b\"]\n"
+                             "[provider.two.simulated]\n"
+                             "first_token_ms = 0\n"
+                             "tokens_per_s = 0\n"
+                             "[provider.gone]\n"
+                             "base_url = \"env.BASE\"\n"
+                             "attempts_max = 1\n");
+  REQUIRE(document);
+  const auto node = rt::node::start(*document, roles);
+  REQUIRE(node);
+  CHECK((*node)->env().directory().names("provider/")
+        == std::vector<std::string>{"provider/gone", "provider/one", "provider/two",
+                                    "provider/two/0", "provider/two/1"});
+  CHECK(answer_of(**node, "provider/one").starts_with("[simulated]"));
+  CHECK(answer_of(**node, "provider/two").starts_with("[simulated]"));
+  CHECK(answer_of(**node, "provider/gone").starts_with("transport_failed"));
+}

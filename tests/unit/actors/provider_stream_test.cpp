@@ -1,0 +1,128 @@
+#include "actors/provider/answer_stream.hpp"
+#include "tests/support/catch.hpp"
+
+#include <string>
+
+using namespace skep;
+using namespace skep::actors;
+
+namespace {
+
+using phase = answer_stream::phase;
+
+const std::string head = R"({"id":"c","created":5,"model":"m",)";
+
+std::string event(const std::string& json) {
+  return "data: " + json + "\n\n";
+}
+
+std::string text(const std::string& content, const std::string& index = "0") {
+  return event(head + R"("choices":[{"index":)" + index + R"(,"delta":{"content":")" + content
+               + R"("},"finish_reason":null}]})");
+}
+
+std::string finish(const std::string& index = "0") {
+  return event(head + R"("choices":[{"index":)" + index
+               + R"(,"delta":{},"finish_reason":"stop"}]})");
+}
+
+std::string usage_event() {
+  return event(head + R"("choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}})");
+}
+
+std::string all_text(answer_stream& from) {
+  std::string sum;
+  while (from.waiting())
+    sum += from.take_chunk().content;
+  return sum;
+}
+
+} // namespace
+
+TEST_CASE("a stream is put together wherever its bytes are split", "[provider][stream]") {
+  const auto bytes = text("he") + text("llo") + finish() + usage_event() + event("[DONE]");
+  const auto step = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{10'000});
+  answer_stream stream;
+  for (std::size_t at = 0; at < bytes.size(); at += step)
+    stream.push(std::string_view{bytes}.substr(at, step));
+  const auto open = stream.take_open();
+  REQUIRE(open);
+  CHECK(open->id == "c");
+  CHECK(open->created == 5);
+  CHECK(open->model == "m");
+  CHECK(!stream.take_open());
+  CHECK(all_text(stream) == "hello");
+  CHECK(stream.state() == phase::whole);
+  CHECK(stream.usage(100).prompt == 7);
+  CHECK(stream.usage(100).completion == 2);
+  CHECK(!stream.usage(100).estimated);
+}
+
+TEST_CASE("a stream without usage has it estimated, and marked so", "[provider][stream]") {
+  answer_stream stream;
+  stream.push(text("12345678") + finish() + event("[DONE]"));
+  const auto usage = stream.usage(9);
+  CHECK(usage.estimated);
+  CHECK(usage.prompt == 3);
+  CHECK(usage.completion == 2);
+}
+
+TEST_CASE("without [DONE] an answer is whole once every choice has finished",
+          "[provider][stream]") {
+  answer_stream stream;
+  stream.push(text("a", "0") + text("b", "1") + finish("0"));
+  SECTION("all finished") {
+    stream.push(finish("1"));
+    stream.close();
+    CHECK(stream.state() == phase::whole);
+  }
+  SECTION("one did not") {
+    stream.close();
+    CHECK(stream.state() == phase::failed);
+    CHECK(stream.why().code == errc::stream_cut);
+  }
+}
+
+TEST_CASE("a stream that ends too early was cut", "[provider][stream]") {
+  const auto* bytes = GENERATE("", "data: [DONE]\n\n", ": ping\n\n");
+  answer_stream stream;
+  stream.push(bytes);
+  stream.close();
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::stream_cut);
+  CHECK(!stream.take_open());
+}
+
+TEST_CASE("an error in the middle keeps what came before it", "[provider][stream]") {
+  answer_stream stream;
+  stream.push(text("a") + event(R"({"error":{"message":"slow","code":"rate_limit_exceeded"}})")
+              + text("b"));
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::rate_limited);
+  CHECK(stream.why().detail == "slow");
+  CHECK(all_text(stream) == "a");
+}
+
+TEST_CASE("what follows an answer's end is ignored", "[provider][stream]") {
+  answer_stream stream;
+  stream.push(text("a") + finish() + event("[DONE]") + text("b") + event("nonsense"));
+  stream.fail(failure{errc::transport_failed});
+  CHECK(all_text(stream) == "a");
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("an event that is no chunk, or never ends, fails the stream", "[provider][stream]") {
+  const auto bytes = GENERATE(std::string{"data: {nonsense\n\n"},
+                              "data: " + std::string(std::size_t{5} << 20, 'x'));
+  answer_stream stream;
+  stream.push(bytes);
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::provider_failed);
+}
+
+TEST_CASE("no provider makes us keep books on endless choices", "[provider][stream]") {
+  answer_stream stream;
+  for (int index = 0; index < 200; ++index)
+    stream.push(text("a", std::to_string(index)));
+  CHECK(stream.state() == phase::failed);
+}
