@@ -36,8 +36,8 @@ int check(const check_options& options);
 /// `skep bench`.
 struct bench_options {
   std::string workload;
-  /// A running node; empty: the workload's own is started.
-  std::string target;
+  /// Running nodes; none: the workload's own is started.
+  std::vector<std::string> targets;
   /// The figures go here, too.
   std::string json;
   /// Durations are multiplied by this.
@@ -45,7 +45,40 @@ struct bench_options {
 };
 int run_bench(const bench_options& options);
 
-/// `skep status`.
-int status(const std::string& url);
+/// `skep status`; "http://" may be left out.
+int status(const std::string& node);
+
+/// `skep cluster up`.
+struct cluster_up_options {
+  /// Configuration files; a folder means its *.toml, sorted by name.
+  std::vector<std::string> configs;
+  std::vector<std::string> sets;
+  /// Start again what ended badly.
+  bool restart = false;
+};
+/// Fails when one of the nodes ended badly, last.
+int cluster_up(const cluster_up_options& options);
+
+/// `skep cluster status`. Fails when the node has no quorum, or cannot be asked.
+int cluster_status(const std::string& node);
+
+/// `skep cluster drain`.
+struct cluster_drain_options {
+  std::string node;
+  /// Any node of the cluster.
+  std::string url = "http://127.0.0.1:8080";
+  double timeout_s = 60;
+};
+/// Succeeds once the node has left the view.
+int cluster_drain(const cluster_drain_options& options);
+
+/// `skep cluster keygen`.
+struct cluster_keygen_options {
+  std::vector<std::string> names;
+  std::string folder = "keys";
+  /// Replace the secrets there are.
+  bool force = false;
+};
+int cluster_keygen(const cluster_keygen_options& options);
 
 } // namespace skep::cli

@@ -38,7 +38,12 @@ void add_bench(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("bench", "Run a scripted workload and check its expectations");
   auto options = std::make_shared<bench_options>();
   command->add_option("workload", options->workload, "TOML file")->required();
-  command->add_option("--target", options->target, "A running node instead of the workload's own");
+  command
+    ->add_option("--target", options->targets,
+                 "A running node instead of the workload's own; again or with commas for more, "
+                 "among which clients spread and to which they move on")
+    ->delimiter(',')
+    ->allow_extra_args(false);
   command->add_option("--json", options->json, "Write the figures here, too");
   command->add_option("--scale", options->scale, "Multiply all durations")
     ->check(CLI::PositiveNumber);
@@ -52,6 +57,49 @@ void add_status(CLI::App& app, std::function<int()>& chosen) {
   command->callback([url, &chosen] { chosen = [url] { return status(*url); }; });
 }
 
+void add_cluster_up(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("up", "Start one node per configuration on this machine");
+  auto options = std::make_shared<cluster_up_options>();
+  command->add_option("configs", options->configs, "TOML files, or folders of them")->required();
+  command->add_option("--set", options->sets, "key=value for every node")->allow_extra_args(false);
+  command->add_flag("--restart", options->restart, "Start again what ended badly");
+  command->callback([options, &chosen] { chosen = [options] { return cluster_up(*options); }; });
+}
+
+void add_cluster_drain(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("drain", "Let a node leave the cluster in good order");
+  auto options = std::make_shared<cluster_drain_options>();
+  command->add_option("node", options->node, "The node's name")->required();
+  command->add_option("--url", options->url, "Any node of the cluster")->capture_default_str();
+  command->add_option("--timeout", options->timeout_s, "Seconds to wait until it has left")
+    ->check(CLI::PositiveNumber)
+    ->capture_default_str();
+  command->callback([options, &chosen] { chosen = [options] { return cluster_drain(*options); }; });
+}
+
+void add_cluster_keygen(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("keygen", "Make CURVE keys for the links between nodes");
+  auto options = std::make_shared<cluster_keygen_options>();
+  command->add_option("names", options->names, "The nodes' names")->required();
+  command->add_option("--dir", options->folder, "Where the keys go")->capture_default_str();
+  command->add_flag("--force", options->force, "Replace the secrets there are");
+  command->callback(
+    [options, &chosen] { chosen = [options] { return cluster_keygen(*options); }; });
+}
+
+void add_cluster(CLI::App& app, std::function<int()>& chosen) {
+  auto* cluster = app.add_subcommand("cluster", "Start, watch and care for many nodes");
+  cluster->require_subcommand(1);
+  add_cluster_up(*cluster, chosen);
+  auto* status
+    = cluster->add_subcommand("status", "Show members, slots and links as a node sees them");
+  auto url = std::make_shared<std::string>("http://127.0.0.1:8080");
+  status->add_option("url", *url, "A node's address")->capture_default_str();
+  status->callback([url, &chosen] { chosen = [url] { return cluster_status(*url); }; });
+  add_cluster_drain(*cluster, chosen);
+  add_cluster_keygen(*cluster, chosen);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -62,6 +110,7 @@ int main(int argc, char** argv) {
   add_check(app, chosen);
   add_bench(app, chosen);
   add_status(app, chosen);
+  add_cluster(app, chosen);
   app.add_subcommand("version", "Print the version")->callback([&chosen] {
     chosen = [] {
       fmt::print("skep {}\n", SKEP_VERSION);

@@ -41,7 +41,8 @@ bool write_ready_file(const std::string& path, const std::string& endpoint) {
   return !failed;
 }
 
-/// Until a signal (its number) or the node's own failure (0).
+/// Until a signal (its number; SIGTERM also stands for a request to drain) or the node's own
+/// failure (0).
 int wait_for_end(const rt::node_status& status) {
   const auto set = stop_signals();
   for (;;) {
@@ -49,6 +50,8 @@ int wait_for_end(const rt::node_status& status) {
       return signal;
     if (status.phase.load() == rt::node_phase::failed)
       return 0;
+    if (status.drain_requested.load())
+      return SIGTERM;
   }
 }
 

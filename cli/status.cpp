@@ -1,47 +1,14 @@
 #include "cli/commands.hpp"
-#include "runtime/net/http_client.hpp"
+#include "cli/http.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
-
-#include <future>
 
 namespace skep::cli {
 
 namespace {
 
 using nlohmann::json;
-
-/// Collects one transfer for a thread that waits.
-class waiter : public net::fetch_handler {
-public:
-  void on_done(net::fetch_result result) noexcept override {
-    done_.set_value(std::move(result));
-  }
-  std::future<net::fetch_result> result() {
-    return done_.get_future();
-  }
-
-private:
-  std::promise<net::fetch_result> done_;
-};
-
-net::fetch_result get(net::http_client& client, const std::string& url) {
-  net::fetch_request request;
-  request.url = url;
-  request.headers = {{"Accept", "application/json"}};
-  request.connect_timeout = std::chrono::seconds{2};
-  request.total_timeout = std::chrono::seconds{5};
-  auto handler = std::make_shared<waiter>();
-  auto result = handler->result();
-  if (auto started = client.start(std::move(request), handler); !started) {
-    net::fetch_result refused;
-    refused.error = net::fetch_error::invalid_request;
-    refused.why = started.error();
-    return refused;
-  }
-  return result.get();
-}
 
 std::string labels_of(const json& series) {
   std::string text;
@@ -66,16 +33,17 @@ void print_metrics(const json& metrics) {
 
 } // namespace
 
-int status(const std::string& url) {
+int status(const std::string& node) {
+  const auto url = base_url(node);
   net::http_client client{net::fetch_config{}};
-  const auto ready = get(client, url + "/ready");
+  const auto ready = ask(client, "GET", url + "/ready");
   if (!ready.ok()) {
     fmt::print(stderr, "skep status: {}: {}\n", url, to_string(ready.why));
     return exit_failed;
   }
   const auto body = json::parse(ready.body, nullptr, false);
   fmt::print("{}: {}\n", url, body.is_discarded() ? ready.body : body.dump(2));
-  const auto metrics = get(client, url + "/metrics");
+  const auto metrics = ask(client, "GET", url + "/metrics");
   if (metrics.ok() && metrics.status == 200)
     if (const auto parsed = json::parse(metrics.body, nullptr, false); parsed.is_object())
       print_metrics(parsed);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 // Tags 0x02xx: the response cache.
 namespace skep::msg {
@@ -37,7 +38,9 @@ struct cache_put_request {
   std::string value;
   /// How long the value stays fresh; 0: as the shard's config says.
   std::uint32_t ttl_ms = 0;
-  SKEP_MESSAGE(0x0203, 1, key, value, ttl_ms)
+  /// The number of the view the writer routed by; a node of a newer view refuses. 0: no cluster.
+  std::uint64_t view = 0;
+  SKEP_MESSAGE(0x0203, 2, key, value, ttl_ms, view)
 };
 
 /// Forgets one key, or everything when `all` is set. Answered by ack.
@@ -45,6 +48,23 @@ struct cache_clear_request {
   bool all = false;
   cache_key key;
   SKEP_MESSAGE(0x0204, 1, all, key)
+};
+
+/// An entry as one node hands it to another.
+struct cache_entry {
+  cache_key key;
+  std::string value;
+  std::uint32_t age_ms = 0;
+  std::uint32_t left_ms = 0;
+  SKEP_RECORD(key, value, age_ms, left_ms)
+};
+
+/// Entries of slots that got another owner, handed to it. Answered by ack; entries the receiver has
+/// already are left as they are. Errors: errc::unavailable when the receiver's view is another one.
+struct cache_fill_request {
+  std::uint64_t view = 0;
+  std::vector<cache_entry> entries;
+  SKEP_MESSAGE(0x0205, 1, view, entries)
 };
 
 } // namespace skep::msg

@@ -31,5 +31,12 @@ SKEP_CODEC(msg::cache_put_request)
 SKEP_CODEC(msg::cache_clear_request)
 SKEP_CODEC(msg::models_request)
 SKEP_CODEC(msg::models_reply)
+SKEP_CODEC(msg::cache_fill_request)
+SKEP_CODEC(msg::node_hello)
+SKEP_CODEC(msg::node_refusal)
+SKEP_CODEC(msg::link_beat)
+SKEP_CODEC(msg::member_state)
+SKEP_CODEC(msg::node_announce)
+SKEP_CODEC(msg::node_drain_request)
 
 } // namespace skep

@@ -142,6 +142,12 @@ bool read_fields(msgpack_reader& from, envelope_fields& fields) {
 
 void encode_envelope(const envelope& head, std::string_view payload, time_point now,
                      std::string& out) {
+  encode_envelope_front(head, payload.size(), now, out);
+  out += payload;
+}
+
+void encode_envelope_front(const envelope& head, std::size_t payload_size, time_point now,
+                           std::string& out) {
   envelope_fields fields;
   fields.kind = static_cast<std::uint8_t>(head.kind);
   fields.source = {head.source.incarnation.value(), head.source.actor.value(), {}};
@@ -149,7 +155,8 @@ void encode_envelope(const envelope& head, std::string_view payload, time_point 
   fields.correlation = head.correlation;
   fields.tag = head.tag;
   fields.credit = head.credit;
-  if (has_context(head.kind))
+  // What belongs to no request (a plain notification) carries none.
+  if (has_context(head.kind) && head.context != skep::context{})
     fields.context = write_context(head.context, now);
   detail::string_sink sink{out};
   detail::packer to{sink};
@@ -159,8 +166,7 @@ void encode_envelope(const envelope& head, std::string_view payload, time_point 
       (detail::field_codec<std::remove_cvref_t<decltype(field)>>::pack(to, field), ...);
     },
     fields.fields());
-  to.pack_bin(static_cast<std::uint32_t>(payload.size()));
-  to.pack_bin_body(payload.data(), static_cast<std::uint32_t>(payload.size()));
+  to.pack_bin(static_cast<std::uint32_t>(payload_size));
 }
 
 tl::expected<decoded_envelope, failure> decode_envelope(std::string_view bytes, time_point now,

@@ -32,9 +32,16 @@ enum class envelope_kind : std::uint8_t {
   cancel = 7,
   /// The consumer grants `credit` more bytes; no payload.
   credit = 8,
+  /// The source wants to hear when the target ends; no payload.
+  watch = 9,
+  /// The source, watched by the target, has ended; the payload is msg::failure_reply.
+  down = 10,
+  /// An actor linked to the target has ended (CAF's exit message); the payload is
+  /// msg::failure_reply.
+  exit = 11,
 };
 
-inline constexpr std::uint8_t envelope_kind_count = 9;
+inline constexpr std::uint8_t envelope_kind_count = 12;
 
 /// An actor of a certain life of a certain node.
 struct address {
@@ -56,8 +63,7 @@ struct envelope {
   skep::context context;
   /// The payload's type; 0 when there is none.
   std::uint32_t tag = 0;
-  /// request: the stream window in bytes the caller reserved; credit: bytes granted; chunk: its
-  /// cost.
+  /// request: the stream window in bytes the caller reserved; credit: bytes granted.
   std::uint64_t credit = 0;
 };
 
@@ -75,6 +81,10 @@ struct decode_limits {
 /// the microseconds that remain at `now`.
 void encode_envelope(const envelope& head, std::string_view payload,
                      std::chrono::steady_clock::time_point now, std::string& out);
+
+/// The same without the payload's bytes, which the caller writes behind it: `payload_size` of them.
+void encode_envelope_front(const envelope& head, std::size_t payload_size,
+                           std::chrono::steady_clock::time_point now, std::string& out);
 
 /// An envelope and the payload's bytes inside the buffer that was decoded.
 struct decoded_envelope {

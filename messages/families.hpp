@@ -2,6 +2,7 @@
 
 #include "messages/cache.hpp"
 #include "messages/chat.hpp"
+#include "messages/cluster.hpp"
 #include "messages/core.hpp"
 #include "messages/provider.hpp"
 
@@ -14,8 +15,11 @@ struct type_list {};
 using core_messages = type_list<msg::failure_reply, msg::ack>;
 using chat_messages
   = type_list<msg::chat_request, msg::chat_reply, msg::chat_open, msg::chat_chunk, msg::chat_end>;
-using cache_messages = type_list<msg::cache_get_request, msg::cache_get_reply,
-                                 msg::cache_put_request, msg::cache_clear_request>;
+using cache_messages
+  = type_list<msg::cache_get_request, msg::cache_get_reply, msg::cache_put_request,
+              msg::cache_clear_request, msg::cache_fill_request>;
 using provider_messages = type_list<msg::models_request, msg::models_reply>;
+using cluster_messages = type_list<msg::node_hello, msg::node_refusal, msg::link_beat,
+                                   msg::member_state, msg::node_announce, msg::node_drain_request>;
 
 } // namespace skep

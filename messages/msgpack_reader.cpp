@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cstring>
 
 namespace skep {
 
@@ -70,10 +71,27 @@ std::optional<std::uint64_t> msgpack_reader::big_endian(std::size_t count) {
   const auto raw = take(count);
   if (!raw)
     return std::nullopt;
+  // A whole load and a swap: this runs for every number of every envelope.
   std::uint64_t value = 0;
+  if (count == sizeof(value)) {
+    std::memcpy(&value, raw->data(), sizeof(value));
+    return __builtin_bswap64(value);
+  }
   for (const auto byte : *raw)
     value = value << 8 | static_cast<unsigned char>(byte);
   return value;
+}
+
+/// The value of a one-byte form (fixint, fixstr, fixarray), which most of an envelope is made of;
+/// nothing is taken when the next byte is none.
+inline std::optional<std::uint8_t> msgpack_reader::fixed(std::uint8_t form, std::uint8_t mask) {
+  if (position_ >= bytes_.size() || failed())
+    return std::nullopt;
+  const auto byte = static_cast<std::uint8_t>(bytes_[position_]);
+  if ((byte & ~mask) != form)
+    return std::nullopt;
+  ++position_;
+  return static_cast<std::uint8_t>(byte & mask);
 }
 
 std::optional<std::string_view> msgpack_reader::take(std::uint64_t count) {
@@ -87,10 +105,10 @@ std::optional<std::string_view> msgpack_reader::take(std::uint64_t count) {
 }
 
 std::optional<msgpack_reader::head> msgpack_reader::read_head(const char*) {
-  const auto first = big_endian(1);
+  const auto first = take(1);
   if (!first)
     return std::nullopt;
-  const auto byte = static_cast<std::uint8_t>(*first);
+  const auto byte = static_cast<std::uint8_t>(first->front());
   if (byte < 0x80)
     return head{uint_v, byte};
   if (byte < 0x90)
@@ -128,6 +146,8 @@ std::optional<std::uint32_t> msgpack_reader::counted(const head& found, std::uin
 }
 
 std::optional<std::uint32_t> msgpack_reader::array() {
+  if (const auto small = fixed(0x90, 0x0f))
+    return counted({array_v, *small}, 1);
   const auto found = read_head("array");
   if (!found)
     return std::nullopt;
@@ -146,6 +166,8 @@ std::optional<std::uint32_t> msgpack_reader::map() {
 }
 
 std::optional<std::string_view> msgpack_reader::text() {
+  if (const auto small = fixed(0xa0, 0x1f))
+    return take(*small);
   const auto found = read_head("str");
   if (!found)
     return std::nullopt;
@@ -173,6 +195,8 @@ std::optional<bool> msgpack_reader::boolean() {
 }
 
 std::optional<std::uint64_t> msgpack_reader::unsigned_integer() {
+  if (const auto small = fixed(0x00, 0x7f))
+    return *small;
   const auto found = read_head("uint");
   if (!found)
     return std::nullopt;

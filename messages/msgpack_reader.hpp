@@ -57,6 +57,7 @@ private:
     std::uint64_t value = 0;
   };
 
+  std::optional<std::uint8_t> fixed(std::uint8_t form, std::uint8_t mask);
   std::optional<head> read_head(const char* wanted);
   std::optional<std::uint64_t> big_endian(std::size_t count);
   std::optional<std::string_view> take(std::uint64_t count);

@@ -35,7 +35,7 @@ void agent::begin(const rt::call& c, const msg::chat_request& request) {
   j.context.deadline = std::min(j.context.deadline, now() + definition_->deadline);
   j.request = request;
   const auto mode = static_cast<msg::cache_mode>(request.cache);
-  if (definition_->cache_shards.empty() || definition_->routes.empty()) {
+  if (!definition_->cache || definition_->routes.empty()) {
     ask_provider(id);
     return;
   }
@@ -55,17 +55,12 @@ void agent::begin(const rt::call& c, const msg::chat_request& request) {
     ask_provider(id);
 }
 
-const caf::actor& agent::shard_of(const msg::cache_key& key) const {
-  const auto& shards = definition_->cache_shards;
-  return shards[key.high % shards.size()];
-}
-
 void agent::look_up(job_id id) {
   auto& j = jobs_[id];
   auto context = j.context;
   context.deadline = std::min(context.deadline, now() + definition_->cache_deadline);
   const msg::cache_get_request get{j.key, j.request.cache_max_age_s};
-  remember(id, ask(shard_of(j.key), std::move(context), get,
+  remember(id, ask(definition_->cache, std::move(context), get,
                    [this, id](const rt::answer& got) { cache_answered(id, got); }));
 }
 
@@ -230,7 +225,7 @@ void agent::store(const job& j, const msg::chat_reply& reply) {
     return;
   auto context = j.context;
   context.deadline = now() + definition_->cache_deadline;
-  tell(shard_of(j.key), std::move(context), std::move(put));
+  tell(definition_->cache, std::move(context), std::move(put));
 }
 
 } // namespace skep::actors

@@ -51,7 +51,6 @@ private:
   void play(job_id id);
   void credit_came(job_id id, std::uint64_t bytes);
   void store(const job& j, const msg::chat_reply& reply);
-  const caf::actor& shard_of(const msg::cache_key& key) const;
 
   const agent_definition_ptr definition_;
   std::unordered_map<job_id, job> jobs_;

@@ -33,8 +33,8 @@ struct agent_definition {
   /// The longest a call may take; the caller's own deadline may be shorter.
   duration deadline = 120s;
 
-  /// Shards of the response cache, empty when the agent does not use it.
-  std::vector<caf::actor> cache_shards;
+  /// The response cache; null when the agent does not use it.
+  caf::actor cache;
   /// How long an answer stays fresh; zero: as the cache's config says.
   std::chrono::milliseconds cache_ttl{0};
   /// A cache that does not answer by then is passed over.

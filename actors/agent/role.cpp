@@ -4,6 +4,7 @@
 #include "actors/pool/pool.hpp"
 #include "messages/core.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/cluster/cluster_port.hpp"
 #include "runtime/config/diagnostic.hpp"
 #include "runtime/config/option.hpp"
 
@@ -108,14 +109,6 @@ std::string default_parameters(const agent_config& from) {
   return object.empty() ? std::string{} : object.dump();
 }
 
-std::vector<caf::actor> cache_shards(rt::role_context& node) {
-  std::vector<caf::actor> shards;
-  const auto count = node.env().directory().names("cache/").size();
-  for (std::size_t n = 0; n < count; ++n)
-    shards.push_back(node.env().find("cache/" + std::to_string(n)));
-  return shards;
-}
-
 expected<agent_route> route_to(rt::role_context& node, const std::string& agent,
                                const std::string& model) {
   const auto slash = model.find('/');
@@ -123,6 +116,9 @@ expected<agent_route> route_to(rt::role_context& node, const std::string& agent,
   route.provider = model.substr(0, slash);
   route.model = model.substr(slash + 1);
   route.handle = node.env().find("provider/" + route.provider);
+  // In a cluster another node may have it, now or later.
+  if (!route.handle && node.cluster().clustered())
+    route.handle = node.cluster().route("provider/" + route.provider);
   if (route.handle)
     return route;
   const auto text = "agent " + agent + " asks provider \"" + route.provider
@@ -152,7 +148,7 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
 }
 
 expected<void> build_named(rt::role_context& node, const std::string& name,
-                           const agent_config& from, const std::vector<caf::actor>& shards) {
+                           const agent_config& from, const caf::actor& cache) {
   agent_definition definition;
   definition.name = name;
   definition.instructions = from.instructions;
@@ -161,7 +157,7 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   definition.cache_ttl = from.cache_ttl;
   definition.cache_value_max = from.cache_value_max;
   if (from.cache)
-    definition.cache_shards = shards;
+    definition.cache = cache;
   for (const auto& model : from.models) {
     auto route = route_to(node, name, model);
     if (!route)
@@ -183,16 +179,16 @@ std::vector<std::string> provider_names(rt::role_context& node) {
 }
 
 expected<void> build(rt::role_context& node) {
-  const auto shards = cache_shards(node);
+  const auto cache = node.env().find("cache");
   for (const auto& [name, from] : node.config().all<agent_config>("agent"))
-    if (auto done = build_named(node, name, from, shards); !done)
+    if (auto done = build_named(node, name, from, cache); !done)
       return done;
   for (const auto& provider : provider_names(node)) {
     agent_definition definition;
     definition.name = "model/" + provider;
     definition.routes.push_back({provider, {}, node.env().find("provider/" + provider)});
     definition.deadline = agent_config{}.deadline;
-    definition.cache_shards = shards;
+    definition.cache = cache;
     start_pool(node, definition.name, definition, agent_config{}.pool);
   }
   return {};

@@ -1,7 +1,11 @@
 #include "actors/cache/role.hpp"
 
+#include "actors/cache/front.hpp"
 #include "actors/cache/shard.hpp"
+#include "messages/core.hpp"
 #include "runtime/config/option.hpp"
+
+#include <caf/send.hpp>
 
 namespace skep::actors {
 
@@ -19,6 +23,10 @@ struct cache_config {
   milliseconds ttl{3'600'000};
   store::policy_kind policy = store::policy_kind::s3_fifo;
   std::uint32_t queue_max = 4096;
+  std::uint64_t near_bytes = std::uint64_t{8} << 20;
+  milliseconds near_ttl{2000};
+  milliseconds remote_timeout{100};
+  milliseconds handover_keep{30'000};
 };
 
 const config::table<cache_config>& cache_table() {
@@ -39,17 +47,30 @@ const config::table<cache_config>& cache_table() {
            {{"s3-fifo", store::policy_kind::s3_fifo}, {"lru", store::policy_kind::lru}},
            "Who makes room: S3-FIFO resists scans, LRU is what people know."},
     option{"queue_max", &cache_config::queue_max, 1u, 1'000'000u,
-           "Lookups waiting at one shard; further ones go on as misses."},
+           "Lookups waiting at one shard or at the front; further ones go on as misses."},
+    option{"near_bytes", &cache_config::near_bytes, std::uint64_t{0}, std::uint64_t{1} << 40,
+           "Memory for answers of other nodes, kept for moments; 0 keeps none."},
+    option{"near_ttl_ms", &cache_config::near_ttl, milliseconds{1}, milliseconds{60'000},
+           "How long an answer of another node is served without asking that node."},
+    option{"remote_timeout_ms", &cache_config::remote_timeout, milliseconds{1},
+           milliseconds{60'000}, "How long a lookup waits for one node before it asks the next."},
+    option{"handover_keep_ms", &cache_config::handover_keep, milliseconds{0},
+           milliseconds{3'600'000},
+           "How long after a change of owners the previous ones are asked and keep their answers."},
   };
   return rows;
 }
 
-expected<void> build(rt::role_context& node) {
-  const auto& from = node.config().get<cache_config>("cache");
+rt::mailbox_bounds bounds_of(const cache_config& from) {
   rt::mailbox_bounds bounds;
   bounds.messages_max = from.queue_max;
-  const auto& kind = node.kind("cache", bounds);
+  return bounds;
+}
+
+local_shards start_shards(rt::role_context& node, const cache_config& from) {
+  const auto& kind = node.kind("cache", bounds_of(from));
   auto& env = node.env();
+  local_shards shards;
   for (std::uint32_t n = 0; n < from.shards; ++n) {
     cache_shard_config shard;
     shard.store.bytes_max = from.bytes_max / from.shards;
@@ -63,8 +84,48 @@ expected<void> build(rt::role_context& node) {
     spec.guard.use_breaker = false; // Nothing behind it can be down.
     spec.start
       = [&env, &kind, number, shard] { return env.spawn<cache_shard>(kind, number, shard); };
-    node.supervise(std::move(spec));
+    shards.orders.push_back(node.supervise(std::move(spec)));
+    shards.calls.push_back(env.reach(shards.orders.back()));
   }
+  return shards;
+}
+
+caf::actor start_front(rt::role_context& node, const cache_config& from, const local_shards& shards,
+                       const std::shared_ptr<handover_status>& status) {
+  cache_front_config rules;
+  rules.near.bytes_max = from.near_bytes;
+  rules.near.ttl = from.near_ttl;
+  rules.remote_timeout = from.remote_timeout;
+  rules.handover_keep = from.handover_keep;
+  rules.ttl = from.ttl;
+  rules.lookups_max = from.queue_max;
+  const auto& kind = node.kind("cache_front", bounds_of(from));
+  auto& env = node.env();
+  auto& cluster = node.cluster();
+  rt::child_spec spec;
+  spec.name = "cache";
+  spec.guard.use_breaker = false; // Other nodes that are down cost a lookup, not the front.
+  spec.start = [&env, &kind, &cluster, shards, rules, status] {
+    auto made = env.spawn<cache_front>(kind, cluster, shards, rules, status);
+    caf::anon_send(made, msg::ack{}); // Watches the cluster from now on.
+    return made;
+  };
+  return node.supervise(std::move(spec));
+}
+
+expected<void> build(rt::role_context& node) {
+  const auto& from = node.config().get<cache_config>("cache");
+  if (from.shards == 0)
+    return {};
+  const auto shards = start_shards(node, from);
+  const auto status = std::make_shared<handover_status>();
+  auto front = start_front(node, from, shards, status);
+  auto& cluster = node.cluster();
+  node.env().directory().add("cache/store",
+                             cache_store::make(node.env(), cluster, shards, std::move(front)));
+  node.drained_when([&cluster, status, self = rt::node_id(cluster.self())] {
+    return handed_over(*cluster.state(), *status, self);
+  });
   return {};
 }
 

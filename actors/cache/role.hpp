@@ -4,7 +4,8 @@
 
 namespace skep::actors {
 
-/// `[cache]`: the shards of the response cache, published as "cache/0", "cache/1", ….
+/// `[cache]`: the response cache. Publishes its shards as "cache/0", "cache/1", …, the front for
+/// this node's agents as "cache", and what other nodes reach as "cache/store".
 rt::role cache_role();
 
 } // namespace skep::actors

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/cache/handover.hpp"
 #include "messages/cache.hpp"
 #include "messages/core.hpp"
 #include "runtime/actor/bounded_actor.hpp"
@@ -16,7 +17,8 @@ struct cache_shard_config {
 
 /// One shard of the response cache: owns its keys, shares nothing. Spawned by its supervisor; what
 /// it held is gone after a restart, which costs time and money but no answer. Serves
-/// cache_get_request, cache_put_request and cache_clear_request (messages/cache.hpp).
+/// cache_get_request, cache_put_request, cache_clear_request and cache_fill_request
+/// (messages/cache.hpp); on a handover_order it sends the entries of some slots to other nodes.
 class cache_shard : public rt::bounded_actor {
 public:
   cache_shard(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -26,23 +28,52 @@ protected:
   caf::behavior make_behavior() override;
 
 private:
+  struct meters {
+    meters(telemetry::registry& metrics, const std::string& shard);
+
+    telemetry::counter& hits;
+    telemetry::counter& misses;
+    telemetry::counter& stored;
+    telemetry::counter& evicted;
+    telemetry::counter& expired;
+    telemetry::counter& refused;
+    telemetry::counter& handed_over;
+    telemetry::counter& given_up;
+    telemetry::counter& filled;
+    telemetry::gauge& entries;
+    telemetry::gauge& bytes;
+  };
+  /// One node this shard hands entries to; one batch is on its way at a time.
+  struct giving {
+    caf::actor to;
+    handover_stream entries;
+    std::uint32_t failures = 0;
+    std::uint32_t refusals = 0;
+    bool done = false;
+  };
+
   void get(const rt::call& c, const msg::cache_get_request& request);
   void put(const msg::cache_put_request& request);
   void clear(const rt::call& c, const msg::cache_clear_request& request);
+  void fill(const rt::call& c, const msg::cache_fill_request& request);
+  void begin_handover(const handover_order& order);
+  void send_batch(std::size_t to);
+  void batch_answered(std::size_t to, std::size_t entries, const rt::answer& got);
+  void end_giving(std::size_t to);
+  void end_handover();
+  void drop_foreign(const slot_set& owned);
   void schedule_expiry();
   void show();
 
   const cache_shard_config bounds_;
   store::response_store store_;
   store::store_stats shown_;
-  telemetry::counter& hits_;
-  telemetry::counter& misses_;
-  telemetry::counter& stored_;
-  telemetry::counter& evicted_;
-  telemetry::counter& expired_;
-  telemetry::counter& refused_;
-  telemetry::gauge& entries_;
-  telemetry::gauge& bytes_;
+  meters meters_;
+  recent_clears cleared_;
+  std::shared_ptr<const handover_plan> plan_; // Null when nothing is handed over.
+  std::vector<giving> givings_;
+  std::uint64_t handover_ = 0; // Counts them, so that answers to an older one are known.
+  std::uint64_t drop_timer_ = 0;
 };
 
 } // namespace skep::actors

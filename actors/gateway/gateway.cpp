@@ -42,9 +42,10 @@ std::string_view state_of(const rt::guard& guarded) {
 } // namespace
 
 gateway::gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
-                 std::shared_ptr<const gateway_config> options, rt::node_status& status)
+                 std::shared_ptr<const gateway_config> options, rt::node_status& status,
+                 rt::cluster_port& cluster)
   : bounded_actor(config, env, kind), options_(std::move(options)), status_(status),
-    router_(env, options_->default_provider) {}
+    cluster_(cluster), router_(env, options_->default_provider) {}
 
 caf::behavior gateway::make_behavior() {
   return {[this](const rt::call& c, const http_arrival& arrival) { arrived(c, arrival); }};
@@ -76,6 +77,8 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::model: return one_model(c, arrival);
     case endpoint::ready: return answer(c, ready());
     case endpoint::metrics: return answer(c, metrics(request));
+    case endpoint::cluster: return answer(c, cluster_view());
+    case endpoint::cluster_drain: return answer(c, drain_node(request));
     case endpoint::debug_kill: return answer(c, debug_kill(request));
     case endpoint::health: return answer(c, json_response(200, R"({"status":"alive"})"));
     case endpoint::root:
@@ -101,7 +104,10 @@ bool gateway::authorised(const net::http_request& request, std::string& tenant) 
 
 net::http_response gateway::ready() {
   const auto phase = status_.phase.load();
-  nlohmann::json body{{"status", word_of(phase)}, {"node", status_.name}};
+  const auto trouble = cluster_.trouble();
+  const bool degraded = phase == rt::node_phase::ready && !trouble.empty();
+  nlohmann::json body{{"status", degraded ? "degraded: " + trouble : std::string{word_of(phase)}},
+                      {"node", status_.name}};
   const auto& names = env().directory();
   for (const auto& name : names.names("")) {
     const auto who = names.find(name);
@@ -122,6 +128,21 @@ net::http_response gateway::metrics(const net::http_request& request) {
   response.body
     = as_json ? telemetry::json_text(env().metrics()) : telemetry::prometheus_text(env().metrics());
   return response;
+}
+
+net::http_response gateway::cluster_view() const {
+  if (!cluster_.clustered())
+    return refusal(404, "this node is in no cluster: [cluster] name is not set", "not_found");
+  return json_response(200, cluster_.describe());
+}
+
+net::http_response gateway::drain_node(const net::http_request& request) {
+  auto node = query_value(request.query, "node");
+  if (node.empty())
+    node = cluster_.self();
+  if (const auto asked = cluster_.drain(node); !asked)
+    return refusal(404, asked.error().detail, "not_found", "node");
+  return json_response(200, R"({"draining":)" + json_text(node) + "}");
 }
 
 net::http_response gateway::debug_kill(const net::http_request& request) {

@@ -4,6 +4,7 @@
 #include "actors/gateway/model_router.hpp"
 #include "actors/gateway/session.hpp"
 #include "runtime/actor/bounded_actor.hpp"
+#include "runtime/cluster/cluster_port.hpp"
 #include "runtime/net/http_message.hpp"
 #include "runtime/node/status.hpp"
 
@@ -30,7 +31,8 @@ struct http_arrival {
 class gateway : public rt::bounded_actor {
 public:
   gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
-          std::shared_ptr<const gateway_config> options, rt::node_status& status);
+          std::shared_ptr<const gateway_config> options, rt::node_status& status,
+          rt::cluster_port& cluster);
 
 protected:
   caf::behavior make_behavior() override;
@@ -42,12 +44,15 @@ private:
   void one_model(const rt::call& c, const http_arrival& arrival);
   net::http_response ready();
   net::http_response metrics(const net::http_request& request);
+  net::http_response cluster_view() const;
+  net::http_response drain_node(const net::http_request& request);
   net::http_response debug_kill(const net::http_request& request);
   bool authorised(const net::http_request& request, std::string& tenant) const;
   static void answer(const rt::call& c, net::http_response response);
 
   const std::shared_ptr<const gateway_config> options_;
   rt::node_status& status_;
+  rt::cluster_port& cluster_;
   model_router router_;
 };
 

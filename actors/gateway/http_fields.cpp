@@ -58,6 +58,10 @@ endpoint endpoint_of(std::string_view path) {
     return endpoint::metrics;
   if (path == "/debug/kill")
     return endpoint::debug_kill;
+  if (path == "/cluster")
+    return endpoint::cluster;
+  if (path == "/cluster/drain")
+    return endpoint::cluster_drain;
   return path == "/" ? endpoint::root : endpoint::unknown;
 }
 
@@ -70,6 +74,8 @@ std::string_view label_of(endpoint what) {
     case endpoint::health: return "/health";
     case endpoint::ready: return "/ready";
     case endpoint::metrics: return "/metrics";
+    case endpoint::cluster: return "/cluster";
+    case endpoint::cluster_drain: return "/cluster/drain";
     case endpoint::debug_kill: return "/debug/kill";
     case endpoint::unknown: break;
   }
@@ -77,7 +83,9 @@ std::string_view label_of(endpoint what) {
 }
 
 std::string_view methods_of(endpoint what) {
-  return what == endpoint::chat || what == endpoint::debug_kill ? "POST" : "GET, HEAD";
+  const bool acts
+    = what == endpoint::chat || what == endpoint::debug_kill || what == endpoint::cluster_drain;
+  return acts ? "POST" : "GET, HEAD";
 }
 
 bool allows(endpoint what, std::string_view method) {
@@ -98,13 +106,16 @@ bool needs_key(endpoint what) {
     case endpoint::models:
     case endpoint::model:
     case endpoint::metrics:
+    case endpoint::cluster:
+    case endpoint::cluster_drain:
     case endpoint::debug_kill: return true;
   }
   return true;
 }
 
 bool is_operational(endpoint what) {
-  return what == endpoint::health || what == endpoint::ready || what == endpoint::metrics;
+  return what == endpoint::health || what == endpoint::ready || what == endpoint::metrics
+         || what == endpoint::cluster || what == endpoint::cluster_drain;
 }
 
 std::string model_id_of(std::string_view path) {

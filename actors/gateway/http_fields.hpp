@@ -18,10 +18,12 @@ enum class endpoint : std::uint8_t {
   health,
   ready,
   metrics,
+  cluster,
+  cluster_drain,
   debug_kill,
   unknown
 };
-inline constexpr std::size_t endpoint_count = 9;
+inline constexpr std::size_t endpoint_count = 11;
 
 /// The endpoint of a path without its query.
 endpoint endpoint_of(std::string_view path);

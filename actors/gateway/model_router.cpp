@@ -9,7 +9,7 @@ namespace {
 /// What follows `prefix` in the directory, one level deep: "provider/x" but not "provider/x/0".
 std::vector<std::string> names_under(rt::environment& env, std::string_view prefix) {
   std::vector<std::string> names;
-  for (const auto& full : env.directory().names(prefix))
+  for (const auto& full : env.names(prefix))
     if (full.find('/', prefix.size()) == std::string::npos)
       names.push_back(full.substr(prefix.size()));
   return names;
@@ -61,7 +61,7 @@ model_route model_router::find(const std::string& model) {
 
 std::vector<std::string> model_router::agents() const {
   // An agent's name may hold a slash.
-  auto names = env_.directory().names("agent/");
+  auto names = env_.names("agent/");
   for (auto& name : names)
     name.erase(0, std::string_view{"agent/"}.size());
   return names;

@@ -68,7 +68,9 @@ void gateway_observer::operator()(const request_summary& done) {
   count_request(done);
   if (done.what == endpoint::chat)
     count_chat(done);
-  if (log::enabled(log::level::info))
+  // Probes come every second; only those that fail are news.
+  const bool routine = is_operational(done.what) && done.status < 400;
+  if (log::enabled(routine ? log::level::debug : log::level::info))
     write_line(done);
 }
 

@@ -3,6 +3,7 @@
 #include "actors/gateway/config.hpp"
 #include "actors/gateway/door.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "runtime/cluster/cluster_port.hpp"
 
 namespace skep::actors {
 
@@ -16,6 +17,7 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
   const auto& kind = node.kind("gateway", bounds);
   auto& env = node.env();
   auto& status = node.status();
+  auto& cluster = node.cluster();
   std::vector<caf::actor> gateways;
   for (std::uint32_t n = 0; n < options->threads; ++n) {
     rt::child_spec spec;
@@ -24,8 +26,9 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
     // work; only probes may come on top of that.
     spec.guard.use_breaker = false;
     spec.guard.in_flight_max = static_cast<std::uint32_t>(options->requests_max) * 2;
-    spec.start
-      = [&env, &kind, options, &status] { return env.spawn<gateway>(kind, options, status); };
+    spec.start = [&env, &kind, options, &status, &cluster] {
+      return env.spawn<gateway>(kind, options, status, std::ref(cluster));
+    };
     gateways.push_back(node.supervise(std::move(spec)));
   }
   return gateways;

@@ -201,6 +201,11 @@ void pool::sweep() {
     end_instance(who);
 }
 
+bool pool::has_room() const noexcept {
+  std::lock_guard guard{lock_};
+  return !stopped_ && (!idle_.empty() || !vacant_.empty() || instances_.size() < bounds_.size_max);
+}
+
 pool_stats pool::stats() const {
   std::lock_guard guard{lock_};
   auto s = stats_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/actor/bounded_actor.hpp"
+#include "runtime/actor/guard.hpp"
 #include "runtime/base/spinlock.hpp"
 
 #include <functional>
@@ -38,7 +39,7 @@ struct pool_stats {
 /// inside enqueue: an idle instance (the most recently used, whose memory is warm) or a fresh one
 /// gets the call and is back when the call's lease is settled. The pool supervises its instances as
 /// a set: one that failed is ended and replaced by the next checkout.
-class pool : public rt::bounded_actor, public rt::settler {
+class pool : public rt::bounded_actor, public rt::settler, public rt::load_hint {
 public:
   /// `start` makes an instance; it is called on senders' threads, several at a time.
   pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -47,6 +48,7 @@ public:
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void settled(const rt::outcome& how, std::uint64_t token) noexcept override;
 
+  bool has_room() const noexcept override;
   /// From any thread.
   pool_stats stats() const;
 

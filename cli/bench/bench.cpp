@@ -3,6 +3,7 @@
 #include "cli/bench/report.hpp"
 #include "cli/bench/runner.hpp"
 #include "cli/commands.hpp"
+#include "cli/http.hpp"
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -113,14 +114,14 @@ int run_bench(const bench_options& options) {
     fmt::print(stderr, "{}\n", to_string(load.error()));
     return exit_usage;
   }
-  if (load->phases.empty() || (options.target.empty() && load->head.config.empty())) {
+  if (load->phases.empty() || (options.targets.empty() && load->head.config.empty())) {
     fmt::print(stderr, "{}: {}\n", options.workload,
                load->phases.empty() ? "there is no [[phase]]"
                                     : "name a node: workload.config, or --target URL");
     return exit_usage;
   }
   std::unique_ptr<child_node> node;
-  if (options.target.empty()) {
+  if (options.targets.empty()) {
     auto started = child_node::start(load->head.config, load->head.sets);
     if (!started) {
       fmt::print(stderr, "skep bench: {}\n", started.error().detail);
@@ -128,9 +129,14 @@ int run_bench(const bench_options& options) {
     }
     node = std::move(*started);
   }
+  std::vector<std::string> targets;
+  for (const auto& each : options.targets)
+    targets.push_back(base_url(each));
+  if (node)
+    targets.push_back(node->url());
   std::vector<phase_result> results;
   {
-    runner to{node ? node->url() : options.target, key_from_environment()};
+    runner to{std::move(targets), key_from_environment()};
     results = run_phases(to, *load, options.scale);
   }
   bool fine = judge(*load, results);

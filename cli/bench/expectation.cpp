@@ -26,9 +26,10 @@ double share(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::uint64_t count_of(const std::map<int, std::uint64_t>& statuses, int status) {
-  const auto found = statuses.find(status);
-  return found != statuses.end() ? found->second : 0;
+template <class Key>
+std::uint64_t count_of(const std::map<Key, std::uint64_t>& counts, const Key& key) {
+  const auto found = counts.find(key);
+  return found != counts.end() ? found->second : 0;
 }
 
 } // namespace
@@ -55,6 +56,8 @@ void phase_result::merge(const phase_result& other) {
   for (const auto& [status, count] : other.statuses)
     statuses[status] += count;
   refused_without_retry_after += other.refused_without_retry_after;
+  moved += other.moved;
+  broken_streams += other.broken_streams;
   cache_hits += other.cache_hits;
   chunks += other.chunks;
   bytes += other.bytes;
@@ -65,10 +68,14 @@ void phase_result::merge(const phase_result& other) {
 
 std::optional<double> figure_of(const phase_result& r, const std::string& name) {
   const auto seconds = std::chrono::duration<double>{r.took}.count();
-  const std::array<std::pair<std::string_view, double>, 17> figures{{
+  const std::array<std::pair<std::string_view, double>, 21> figures{{
     {"requests", static_cast<double>(r.requests)},
     {"ok", static_cast<double>(r.ok)},
     {"errors", static_cast<double>(r.error_count())},
+    {"cut", static_cast<double>(count_of(r.errors, std::string{"cut"}))},
+    {"broken_streams", static_cast<double>(r.broken_streams)},
+    {"errors_unbegun", static_cast<double>(r.error_count() - r.broken_streams)},
+    {"moved", static_cast<double>(r.moved)},
     {"unanswered", static_cast<double>(r.unanswered())},
     {"refused", static_cast<double>(count_of(r.statuses, 429) + count_of(r.statuses, 503))},
     {"refused_without_retry_after", static_cast<double>(r.refused_without_retry_after)},

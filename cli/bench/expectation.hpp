@@ -19,9 +19,10 @@ struct expectation {
   bool holds(const phase_result& result) const;
 };
 
-/// Figure, one of < <= = >= >, number. Figures: requests, ok, errors, unanswered, refused,
+/// Figure, one of < <= = >= >, number. Figures: requests, ok, errors, cut, broken_streams,
+/// errors_unbegun (errors but broken_streams), moved, unanswered, refused,
 /// refused_without_retry_after, status_NNN, error_rate, throughput, cache_hit_rate, p50_ms, p90_ms,
-/// p95_ms, p99_ms, max_ms, ttft_p50_ms, ttft_p99_ms.
+/// p95_ms, p99_ms, max_ms, ttft_p50_ms, ttft_p99_ms, chunks.
 expected<expectation> read_expectation(const std::string& text);
 
 /// A figure of a result by its name; nothing when there is none of this name.

@@ -10,8 +10,8 @@ namespace skep::cli::bench {
 namespace {
 
 constexpr const char* columns[]
-  = {"requests", "ok",     "errors",      "throughput",  "p50_ms",        "p90_ms",
-     "p99_ms",   "max_ms", "ttft_p50_ms", "ttft_p99_ms", "cache_hit_rate"};
+  = {"requests", "ok",     "errors", "moved",       "throughput",  "p50_ms",
+     "p90_ms",   "p99_ms", "max_ms", "ttft_p50_ms", "ttft_p99_ms", "cache_hit_rate"};
 
 } // namespace
 
@@ -38,6 +38,7 @@ std::string json_of(const std::vector<phase_result>& phases) {
     nlohmann::json one{{"name", phase.name},
                        {"measured", phase.measured},
                        {"errors_by_kind", phase.errors},
+                       {"broken_streams", phase.broken_streams},
                        {"chunks", phase.chunks},
                        {"bytes", phase.bytes},
                        {"seconds", std::chrono::duration<double>{phase.took}.count()}};

@@ -15,10 +15,15 @@ struct phase_result {
   bool measured = true;
   std::uint64_t requests = 0;
   std::uint64_t ok = 0;
-  /// "status 503", "time-out", "cut", "refused connection", "not sent"…
+  /// "status 503", "time-out", "cut" (an answer that began and broke off), "refused connection",
+  /// "closed unanswered", "not sent"…
   std::map<std::string, std::uint64_t> errors;
   std::map<int, std::uint64_t> statuses;
   std::uint64_t refused_without_retry_after = 0;
+  /// Tries that nobody answered and that another target took over; no errors.
+  std::uint64_t moved = 0;
+  /// Of the errors, those of streams of which something had come before.
+  std::uint64_t broken_streams = 0;
   std::uint64_t cache_hits = 0;
   std::uint64_t chunks = 0;
   std::uint64_t bytes = 0;

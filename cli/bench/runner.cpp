@@ -1,6 +1,7 @@
 #include "cli/bench/runner.hpp"
 
 #include "cli/bench/schedule.hpp"
+#include "cli/bench/target_pool.hpp"
 #include "runtime/net/http_client.hpp"
 #include "runtime/net/sse_parser.hpp"
 
@@ -19,14 +20,24 @@ using net::fetch_error;
 
 constexpr duration progress_pause = 100ms;
 
-/// How one request ended.
-struct sample {
-  net::fetch_result result;
+/// A request over all its tries.
+struct job {
+  std::string body;
+  bool stream = false;
   time_point intended{};
+  time_point deadline{};
+  std::uint32_t worker = 0;
+  std::size_t target = 0;
+  std::size_t tries = 0;
+};
+
+/// How one try of a request ended.
+struct sample {
+  job asked;
+  net::fetch_result result;
   time_point ended{};
   time_point first_token{};
   std::uint64_t chunks = 0;
-  bool stream = false;
   bool done_seen = false;
   bool error_seen = false;
   bool cache_hit = false;
@@ -65,10 +76,8 @@ bool has_content(std::string_view data) {
 
 class collector final : public net::fetch_handler {
 public:
-  collector(std::shared_ptr<finished_queue> to, time_point intended, bool stream)
-    : to_(std::move(to)) {
-    sample_.intended = intended;
-    sample_.stream = stream;
+  collector(std::shared_ptr<finished_queue> to, job asked) : to_(std::move(to)) {
+    sample_.asked = std::move(asked);
   }
   void on_headers(int, const net::fetch_headers& headers) noexcept override {
     const auto cache = net::find_header(headers, "cache-status");
@@ -109,15 +118,23 @@ std::string kind_of(const sample& s) {
     case fetch_error::first_byte_timeout:
     case fetch_error::idle_timeout:
     case fetch_error::total_timeout: return "time-out";
-    case fetch_error::cut:
-    case fetch_error::reset: return "cut";
+    case fetch_error::reset: return "closed unanswered";
+    case fetch_error::cut: return "cut";
     default: return std::string{to_string(r.error)};
   }
   if (r.status != 200)
     return "status " + std::to_string(r.status);
   if (s.error_seen)
     return "error in stream";
-  return s.stream && !s.done_seen ? "cut" : "";
+  return s.asked.stream && !s.done_seen ? "cut" : "";
+}
+
+/// No connection, or its end before a byte of an answer: any client with several addresses asks the
+/// next one.
+bool nobody_answered(const sample& s) {
+  const auto error = s.result.error;
+  return error == fetch_error::connect_failed || error == fetch_error::connect_timeout
+         || error == fetch_error::reset;
 }
 
 void count(const sample& s, phase_result& into) {
@@ -129,20 +146,20 @@ void count(const sample& s, phase_result& into) {
     ++into.errors[wrong];
     const bool refused = s.result.status == 429 || s.result.status == 503;
     into.refused_without_retry_after += refused && !s.retry_after ? 1 : 0;
+    into.broken_streams += s.asked.stream && s.chunks > 0 ? 1 : 0;
     return;
   }
   ++into.ok;
   into.cache_hits += s.cache_hit ? 1 : 0;
-  into.latency.record(s.ended - s.intended);
+  into.latency.record(s.ended - s.asked.intended);
   const auto first = s.first_token == time_point{} ? s.ended : s.first_token;
-  into.first_token.record(first - s.intended);
+  into.first_token.record(first - s.asked.intended);
 }
 
-} // namespace
-
-struct runner::impl {
-  impl(std::string t, std::string k)
-    : target(std::move(t)), api_key(std::move(k)), queue(std::make_shared<finished_queue>()),
+/// Sends requests and gets their samples back.
+struct sender {
+  sender(std::vector<std::string> urls, std::string key)
+    : targets(std::move(urls)), api_key(std::move(key)), queue(std::make_shared<finished_queue>()),
       client(fetch_limits()) {}
 
   static net::fetch_config fetch_limits() {
@@ -152,40 +169,157 @@ struct runner::impl {
     return config;
   }
 
-  bool send(const phase_config& phase, prompt_source& prompts, time_point intended);
+  /// To the target the job names; false when it could not even be started.
+  bool send(job asked);
 
-  const std::string target;
+  target_pool targets;
   const std::string api_key;
   const std::shared_ptr<finished_queue> queue;
   net::http_client client; // Last: its thread reports to the queue.
 };
 
-bool runner::impl::send(const phase_config& phase, prompt_source& prompts, time_point intended) {
-  const bool stream = prompts.stream();
-  nlohmann::json body{{"model", phase.model},
-                      {"messages", {{{"role", "user"}, {"content", prompts.next()}}}}};
-  if (stream)
-    body["stream"] = true;
-  if (phase.max_tokens > 0)
-    body["max_tokens"] = phase.max_tokens;
+bool sender::send(job asked) {
+  const auto left
+    = std::chrono::ceil<std::chrono::milliseconds>(asked.deadline - skep::clock::now());
   net::fetch_request request;
   request.method = "POST";
-  request.url = target + "/v1/chat/completions";
+  request.url = targets.url(asked.target) + "/v1/chat/completions";
   request.headers = {{"Content-Type", "application/json"}};
   if (!api_key.empty())
     request.headers.emplace_back("Authorization", "Bearer " + api_key);
-  request.body = body.dump();
-  request.streaming = stream;
+  request.body = asked.body;
+  request.streaming = asked.stream;
   request.window_bytes = std::int64_t{1} << 40; // The client is never the slow one.
-  request.first_byte_timeout = phase.timeout;
-  request.idle_timeout = phase.timeout;
-  request.total_timeout = phase.timeout;
-  return client.start(std::move(request), std::make_shared<collector>(queue, intended, stream))
+  request.first_byte_timeout = std::max(left, 1ms);
+  request.idle_timeout = request.first_byte_timeout;
+  request.total_timeout = request.first_byte_timeout;
+  return client.start(std::move(request), std::make_shared<collector>(queue, std::move(asked)))
     .has_value();
 }
 
-runner::runner(std::string target, std::string api_key)
-  : impl_(std::make_unique<impl>(std::move(target), std::move(api_key))) {}
+/// One phase while it runs.
+class phase_run {
+public:
+  phase_run(sender& to, const phase_config& phase, std::uint64_t seed, time_point start)
+    : to_(to), phase_(phase), prompts_(phase, seed), open_(phase.rate_per_s > 0), start_(start),
+      end_(start + phase.duration), arrivals_(start, open_ ? phase.rate_per_s : 1, phase.duration) {
+    result_.name = phase.name;
+    result_.measured = phase.measured;
+    for (std::uint32_t n = 0; !open_ && n < phase.concurrency; ++n)
+      free_.emplace(start, n);
+  }
+
+  phase_result go(const std::function<void(const progress&)>& show) {
+    auto shown = start_;
+    for (auto due = next_due(); due || in_flight_ > 0; due = next_due()) {
+      const auto now = clock::now();
+      if (due && *due <= now) {
+        // A closed loop measures from when it could start; an open one from when it should have.
+        start_one(open_ ? *due : now);
+        continue;
+      }
+      if (now - shown >= progress_pause) {
+        shown = now;
+        const auto share = std::chrono::duration<double>{now - start_} / phase_.duration;
+        show({std::min(1.0, share), result_.requests, result_.error_count()});
+      }
+      for (auto& done : to_.queue->take(std::min(due.value_or(time_point::max()), now + 50ms)))
+        finish(std::move(done));
+    }
+    result_.took = clock::now() - start_;
+    return std::move(result_);
+  }
+
+private:
+  std::optional<time_point> next_due() const {
+    if (phase_.requests_max > 0 && result_.requests >= phase_.requests_max)
+      return std::nullopt;
+    if (open_)
+      return arrivals_.next();
+    return !free_.empty() && free_.top().first < end_ ? std::optional{free_.top().first}
+                                                      : std::nullopt;
+  }
+
+  void start_one(time_point intended) {
+    job asked;
+    asked.worker = static_cast<std::uint32_t>(result_.requests);
+    ++result_.requests;
+    if (open_) {
+      arrivals_.taken();
+    } else {
+      asked.worker = free_.top().second;
+      free_.pop();
+    }
+    if (open_ && in_flight_ >= phase_.in_flight_max) {
+      ++result_.errors["not sent"];
+      return;
+    }
+    asked.intended = intended;
+    const auto now = clock::now();
+    asked.deadline = now + phase_.timeout;
+    asked.target = to_.targets.pick(asked.worker, now);
+    write_body(asked);
+    send(std::move(asked));
+  }
+
+  void write_body(job& asked) {
+    asked.stream = prompts_.stream();
+    nlohmann::json body{{"model", phase_.model},
+                        {"messages", {{{"role", "user"}, {"content", prompts_.next()}}}}};
+    if (asked.stream)
+      body["stream"] = true;
+    if (phase_.max_tokens > 0)
+      body["max_tokens"] = phase_.max_tokens;
+    asked.body = body.dump();
+  }
+
+  void send(job asked) {
+    ++asked.tries;
+    if (to_.send(std::move(asked)))
+      ++in_flight_;
+    else
+      ++result_.errors["not sent"];
+  }
+
+  void finish(sample done) {
+    --in_flight_;
+    if (nobody_answered(done)) {
+      to_.targets.refused(done.asked.target, done.ended);
+      if (done.asked.tries < to_.targets.tries_max() && done.ended < done.asked.deadline) {
+        ++result_.moved;
+        done.asked.target = to_.targets.after(done.asked.target, done.ended);
+        send(std::move(done.asked));
+        return;
+      }
+    }
+    count(done, result_);
+    if (!open_)
+      free_.emplace(done.ended + phase_.think, done.asked.worker);
+  }
+
+  /// When a worker of a closed loop may ask next, and which one.
+  using free_worker = std::pair<time_point, std::uint32_t>;
+
+  sender& to_;
+  const phase_config& phase_;
+  prompt_source prompts_;
+  const bool open_;
+  const time_point start_;
+  const time_point end_;
+  arrival_schedule arrivals_;
+  std::priority_queue<free_worker, std::vector<free_worker>, std::greater<>> free_;
+  std::uint64_t in_flight_ = 0;
+  phase_result result_;
+};
+
+} // namespace
+
+struct runner::impl {
+  sender to;
+};
+
+runner::runner(std::vector<std::string> targets, std::string api_key)
+  : impl_(new impl{{std::move(targets), std::move(api_key)}}) {}
 
 runner::~runner() = default;
 
@@ -195,67 +329,13 @@ void runner::act(const std::string& path) {
   };
   net::fetch_request request;
   request.method = "POST";
-  request.url = impl_->target + path;
-  (void)impl_->client.start(std::move(request), std::make_shared<ignore>());
+  request.url = impl_->to.targets.url(0) + path;
+  (void)impl_->to.client.start(std::move(request), std::make_shared<ignore>());
 }
 
 phase_result runner::run(const phase_config& phase, std::uint64_t seed,
                          const std::function<void(const progress&)>& show) {
-  phase_result result;
-  result.name = phase.name;
-  result.measured = phase.measured;
-  prompt_source prompts{phase, seed};
-  const auto start = clock::now();
-  const auto end = start + phase.duration;
-  const bool open = phase.rate_per_s > 0;
-  arrival_schedule arrivals{start, open ? phase.rate_per_s : 1, phase.duration};
-  std::priority_queue<time_point, std::vector<time_point>, std::greater<>> lanes;
-  for (std::uint32_t n = 0; !open && n < phase.concurrency; ++n)
-    lanes.push(start);
-  std::uint64_t in_flight = 0;
-  const auto may_start
-    = [&] { return phase.requests_max == 0 || result.requests < phase.requests_max; };
-  const auto next_due = [&]() -> std::optional<time_point> {
-    if (!may_start())
-      return std::nullopt;
-    if (open)
-      return arrivals.next();
-    return !lanes.empty() && lanes.top() < end ? std::optional{lanes.top()} : std::nullopt;
-  };
-  const auto start_one = [&](time_point intended) {
-    ++result.requests;
-    if (open)
-      arrivals.taken();
-    else
-      lanes.pop();
-    if ((open && in_flight >= phase.in_flight_max) || !impl_->send(phase, prompts, intended))
-      ++result.errors["not sent"];
-    else
-      ++in_flight;
-  };
-  auto shown = start;
-  for (auto due = next_due(); due || in_flight > 0; due = next_due()) {
-    const auto now = clock::now();
-    if (due && *due <= now) {
-      // A closed loop measures from when it could start; an open one from when it should have.
-      start_one(open ? *due : now);
-      continue;
-    }
-    if (now - shown >= progress_pause) {
-      shown = now;
-      const auto share = std::chrono::duration<double>{now - start} / phase.duration;
-      show({std::min(1.0, share), result.requests, result.error_count()});
-    }
-    for (const auto& done :
-         impl_->queue->take(std::min(due.value_or(time_point::max()), now + 50ms))) {
-      count(done, result);
-      --in_flight;
-      if (!open)
-        lanes.push(done.ended + phase.think);
-    }
-  }
-  result.took = clock::now() - start;
-  return result;
+  return phase_run{impl_->to, phase, seed, clock::now()}.go(show);
 }
 
 } // namespace skep::cli::bench

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace skep::cli::bench {
 
@@ -16,18 +17,20 @@ struct progress {
   std::uint64_t errors = 0;
 };
 
-/// Sends a workload's requests to one node and measures what comes back. One thread drives, the
-/// fetch thread reports to it.
+/// Sends a workload's requests to one node or several and measures what comes back. Workers spread
+/// over the nodes; a request that cannot connect, or whose connection ends before a byte of an
+/// answer, moves on to the next node within its deadline, as it would behind any client-side load
+/// balancer. One thread drives, the fetch thread reports to it.
 class runner {
 public:
-  /// `target` like "http://127.0.0.1:8080"; `api_key` may be empty.
-  runner(std::string target, std::string api_key);
+  /// `targets` like "http://127.0.0.1:8080", at least one; `api_key` may be empty.
+  runner(std::vector<std::string> targets, std::string api_key);
   ~runner();
 
   /// Runs a phase to its end: until its requests are answered or timed out.
   phase_result run(const phase_config& phase, std::uint64_t seed,
                    const std::function<void(const progress&)>& show);
-  /// POSTs without waiting for the answer.
+  /// POSTs to the first target without waiting for the answer.
   void act(const std::string& path);
 
 private:

@@ -6,11 +6,13 @@ namespace skep::rt {
 
 bool directory::add(std::string name, caf::actor who) {
   std::unique_lock guard{mutex_};
+  changes_.fetch_add(1, std::memory_order_release);
   return entries_.emplace(std::move(name), std::move(who)).second;
 }
 
 void directory::remove(std::string_view name) {
   std::unique_lock guard{mutex_};
+  changes_.fetch_add(1, std::memory_order_release);
   if (auto entry = entries_.find(name); entry != entries_.end())
     entries_.erase(entry);
 }
@@ -35,6 +37,7 @@ std::vector<std::string> directory::names(std::string_view prefix) const {
 void directory::clear() {
   decltype(entries_) gone;
   std::unique_lock guard{mutex_};
+  changes_.fetch_add(1, std::memory_order_release);
   gone.swap(entries_);
 }
 

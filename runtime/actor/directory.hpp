@@ -2,6 +2,8 @@
 
 #include <caf/actor.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <shared_mutex>
@@ -22,10 +24,15 @@ public:
   caf::actor find(std::string_view name) const;
   /// All names that begin with `prefix`, sorted.
   std::vector<std::string> names(std::string_view prefix) const;
+  /// Grows with every change, so that what was found may be kept until then.
+  std::uint64_t changes() const {
+    return changes_.load(std::memory_order_acquire);
+  }
   /// Forgets everybody, so that handles do not keep a stopping node's actors.
   void clear();
 
 private:
+  std::atomic<std::uint64_t> changes_{0};
   mutable std::shared_mutex mutex_; // Guards entries_.
   std::map<std::string, caf::actor, std::less<>> entries_;
 };

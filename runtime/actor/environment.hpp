@@ -25,6 +25,16 @@ public:
   virtual caf::actor wrap(const caf::actor& target) = 0;
 };
 
+/// Knows names beyond this node's directory (the cluster). Thread-safe.
+class name_resolver {
+public:
+  virtual ~name_resolver() = default;
+  /// Who serves the name, here or elsewhere; null when nobody does.
+  virtual caf::actor find(std::string_view name) = 0;
+  /// All names that begin with `prefix`, sorted, each once.
+  virtual std::vector<std::string> names(std::string_view prefix) const = 0;
+};
+
 /// What every actor of a node shares: the actor system, time, names and metrics. Outlives all of
 /// them. Thread-safe.
 class environment {
@@ -56,9 +66,18 @@ public:
   caf::actor reach(const caf::actor& target) const {
     return wire_ && target ? wire_->wrap(target) : target;
   }
+  /// Names are looked up through `resolver` from now on; null ends it. Set before actors are wired;
+  /// it must outlive them.
+  void use_resolver(name_resolver* resolver) {
+    resolver_ = resolver;
+  }
   /// The named actor as others reach it; a null handle when there is none.
   caf::actor find(std::string_view name) const {
-    return reach(directory_.find(name));
+    return resolver_ != nullptr ? resolver_->find(name) : reach(directory_.find(name));
+  }
+  /// Names of this node and, in a cluster, of its peers.
+  std::vector<std::string> names(std::string_view prefix) const {
+    return resolver_ != nullptr ? resolver_->names(prefix) : directory_.names(prefix);
   }
 
   /// Starts an actor of class A, constructed as A(config, *this, args…). Its behaviour is built
@@ -83,6 +102,7 @@ private:
   telemetry::registry& metrics_;
   rt::directory directory_;
   std::shared_ptr<wire> wire_;
+  name_resolver* resolver_ = nullptr;
 };
 
 } // namespace skep::rt

@@ -96,15 +96,19 @@ guard& guard::of(const caf::actor& handle) {
 }
 
 void guard::put(caf::actor child) {
+  const auto* hint = dynamic_cast<load_hint*>(caf::actor_cast<caf::abstract_actor*>(child));
   std::lock_guard hold{lock_};
-  if (!retired_)
-    child_.swap(child);
+  if (retired_)
+    return;
+  child_.swap(child);
+  hint_ = hint;
 }
 
 void guard::absent() {
   caf::actor gone; // Its last reference may go away below, outside the lock.
   std::lock_guard hold{lock_};
   gone.swap(child_);
+  hint_ = nullptr;
 }
 
 void guard::set_draining(bool draining) {
@@ -129,6 +133,8 @@ flow::breaker_state guard::state() const {
 bool guard::would_admit() const {
   std::lock_guard hold{lock_};
   if (!child_ || draining_ || in_flight_ >= rules_.in_flight_max)
+    return false;
+  if (hint_ != nullptr && !hint_->has_room())
     return false;
   return !rules_.use_breaker || breaker_.retry_after(env_.now()) == duration::zero();
 }

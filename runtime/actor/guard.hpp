@@ -17,6 +17,13 @@ class gauge;
 
 namespace skep::rt {
 
+/// A child that can say beforehand whether it would take one more call. Thread-safe.
+class load_hint {
+public:
+  virtual ~load_hint() = default;
+  virtual bool has_room() const noexcept = 0;
+};
+
 /// What one guard admits.
 struct guard_config {
   flow::breaker_config breaker;
@@ -82,6 +89,7 @@ private:
   meters meters_;
   mutable spinlock lock_; // Guards everything below.
   caf::actor child_;
+  const load_hint* hint_ = nullptr; // Of the child, when it gives one.
   flow::circuit_breaker breaker_;
   std::uint32_t in_flight_ = 0;
   bool draining_ = false;

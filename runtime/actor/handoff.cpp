@@ -1,6 +1,10 @@
 #include "runtime/actor/handoff.hpp"
 
+#include <caf/actor_system.hpp>
+#include <caf/scheduler/abstract_coordinator.hpp>
+
 #include <utility>
+#include <vector>
 
 namespace skep::rt {
 
@@ -10,6 +14,9 @@ namespace {
 constexpr int turns_max = 8;
 
 thread_local handoff* current = nullptr;
+thread_local wake_batch* current_batch = nullptr;
+// Kept between batches, so that none of them allocates.
+thread_local std::vector<caf::resumable*> held_back;
 
 /// What CAF's workers do with a job after its turn.
 void finish_turn(caf::execution_unit* worker, caf::resumable* job,
@@ -35,7 +42,24 @@ handoff::~handoff() {
 }
 
 caf::execution_unit* handoff::unit() {
-  return current;
+  if (current != nullptr)
+    return current;
+  return current_batch;
+}
+
+wake_batch::wake_batch(caf::actor_system& system) : execution_unit(&system) {
+  current_batch = this;
+}
+
+wake_batch::~wake_batch() {
+  current_batch = nullptr;
+  for (auto* job : held_back)
+    system().scheduler().enqueue(job);
+  held_back.clear();
+}
+
+void wake_batch::exec_later(caf::resumable* job) {
+  held_back.push_back(job);
 }
 
 void handoff::exec_later(caf::resumable* job) {

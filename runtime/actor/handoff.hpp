@@ -15,8 +15,8 @@ namespace skep::rt {
 /// too, so that two actors cannot keep a thread to themselves. Per thread; no lock.
 class handoff final : public caf::execution_unit {
 public:
-  /// The unit to wake actors with on this thread: the slot while a turn runs here, else null, which
-  /// means the scheduler's queue.
+  /// The unit to wake actors with on this thread: the slot while a turn runs here, the batch while
+  /// there is one, else null, which means the scheduler's queue.
   static caf::execution_unit* unit();
 
   /// Runs one turn of an actor, then those the slot holds.
@@ -41,6 +41,19 @@ private:
 
   caf::execution_unit* worker_;
   caf::resumable* job_ = nullptr;
+};
+
+/// Holds back the wake-ups of actors that this thread causes until it goes away: a thread that
+/// hands out many messages wakes each receiver once instead of once per message. For threads that
+/// run no actor (the link's); the batch must be short, since what was handed out waits for its end.
+class wake_batch final : public caf::execution_unit {
+public:
+  explicit wake_batch(caf::actor_system& system);
+  wake_batch(const wake_batch&) = delete;
+  wake_batch& operator=(const wake_batch&) = delete;
+  ~wake_batch();
+
+  void exec_later(caf::resumable* job) override;
 };
 
 } // namespace skep::rt

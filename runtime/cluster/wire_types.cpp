@@ -18,6 +18,7 @@ wire_types::wire_types() {
   add_all(*this, chat_messages{});
   add_all(*this, cache_messages{});
   add_all(*this, provider_messages{});
+  add_all(*this, cluster_messages{});
 }
 
 const wire_type* wire_types::find(std::uint32_t tag) const {

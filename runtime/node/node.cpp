@@ -2,8 +2,11 @@
 
 #include "runtime/base/log.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
+#include "runtime/cluster/solo_cluster.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/net/http_client.hpp"
+#include "runtime/node/cluster_node.hpp"
+#include "runtime/node/cluster_options.hpp"
 #include "runtime/telemetry/process_metrics.hpp"
 #include "runtime/telemetry/registry.hpp"
 
@@ -24,6 +27,8 @@ using config::option;
 
 // Actors are only told to end after the drain, so this is about letting go of what they hold.
 constexpr duration stop_timeout = 5s;
+// How long a node that leaves a cluster waits for others to take over what it owns.
+constexpr duration leave_timeout = 10s;
 
 const config::table<node_config>& node_table() {
   static const config::table<node_config> rows{
@@ -149,6 +154,9 @@ struct node::impl final : role_context {
   net::http_client& fetch() override {
     return fetcher;
   }
+  cluster_port& cluster() override {
+    return members ? members->port() : *solo;
+  }
   const actor_kind& kind(const std::string& name, const mailbox_bounds& bounds) override {
     auto& known = kinds[name];
     if (!known)
@@ -176,7 +184,10 @@ struct node::impl final : role_context {
   // -- life ---------------------------------------------------------------------------------------
   expected<void> build(std::span<const role> roles);
   child_spec role_spec(const std::string& name);
+  void join_cluster();
   void watch_root();
+  void leave_cluster();
+  bool wait_for(const std::function<bool()>& done, time_point deadline);
   void stop();
 
   const config::document document;
@@ -192,6 +203,8 @@ struct node::impl final : role_context {
   net::http_client fetcher;
   telemetry::process_metrics process;
   std::vector<telemetry::registration> fetch_metrics;
+  std::unique_ptr<cluster_port> solo;
+  std::unique_ptr<cluster_node> members;
   std::vector<supervisor::child> children; // Of the role being built.
   std::vector<supervisor::child> role_supervisors;
   caf::actor root;
@@ -207,16 +220,55 @@ expected<void> node::impl::build(std::span<const role> roles) {
       return fail(wire.error());
     environment_.use_wire(*wire);
   }
+  join_cluster();
   for (const auto& each : roles) {
     if (auto done = each.build(*this); !done)
       return done;
     role_supervisors.push_back(supervisor::start_child(environment_, role_spec(each.name)));
   }
+  if (members)
+    if (auto done = members->start(); !done)
+      return done;
   const auto rules = rules_of(document.get<supervision_config>("supervision"));
   root = supervisor::start_over(environment_, kind("supervisor", {}), rules,
                                 std::exchange(role_supervisors, {}));
   watch_root();
   return {};
+}
+
+/// Names are looked up in the cluster from here on; its sockets open when all names are published.
+void node::impl::join_cluster() {
+  const auto& from = document.get<cluster_options>("cluster");
+  if (from.name.empty()) {
+    solo = make_solo_cluster(environment_, options.name);
+    return;
+  }
+  members = std::make_unique<cluster_node>(
+    cluster_node::parts{environment_, fetcher, options.name,
+                        [this] { status_.drain_requested.store(true); }},
+    from);
+  environment_.use_resolver(&members->port());
+}
+
+bool node::impl::wait_for(const std::function<bool()>& done, time_point deadline) {
+  while (!done()) {
+    if (skep::clock::now() >= deadline)
+      return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+/// Others take over what this node owns while it still serves: its clients notice nothing.
+void node::impl::leave_cluster() {
+  if (!members)
+    return;
+  auto& port = members->port();
+  port.leave();
+  const auto deadline
+    = skep::clock::now() + std::min<duration>(leave_timeout, options.drain_timeout);
+  if (!wait_for([&] { return port.has_left(); }, deadline))
+    log::warn("cluster: nobody took over what this node owns");
 }
 
 /// A role's supervisor as a child of the root. The first start takes the children that build()
@@ -255,6 +307,8 @@ void node::impl::stop() {
   for (auto step = stop_steps.rbegin(); step != stop_steps.rend(); ++step)
     (*step)();
   stop_steps.clear();
+  if (members)
+    members->stop();
   environment_.directory().clear();
   for (auto& child : role_supervisors)
     caf::anon_send_exit(child.instance, caf::exit_reason::user_shutdown);
@@ -265,6 +319,7 @@ void node::impl::stop() {
   if (root)
     caf::anon_send_exit(std::exchange(root, nullptr), caf::exit_reason::user_shutdown);
   environment_.use_wire(nullptr);
+  environment_.use_resolver(nullptr);
   const auto deadline = skep::clock::now() + stop_timeout;
   while (environment_.live_actors() > 0 && skep::clock::now() < deadline)
     std::this_thread::sleep_for(1ms);
@@ -280,6 +335,7 @@ config::schema node::schema_of(std::span<const role> roles) {
   accepted.section("supervision", config::cardinality::one, supervision_table(),
                    "How failed actors are restarted.");
   accepted.section("log", config::cardinality::one, log_table(), "The log.");
+  declare_cluster(accepted);
   for (const auto& each : roles)
     if (each.declare)
       each.declare(accepted);
@@ -320,19 +376,17 @@ std::chrono::milliseconds node::drain_timeout() const {
 
 bool node::drain() {
   impl_->status_.phase.store(node_phase::draining);
+  impl_->leave_cluster();
   for (auto step = impl_->drain_steps.rbegin(); step != impl_->drain_steps.rend(); ++step)
     (*step)();
   const auto deadline = skep::clock::now() + impl_->options.drain_timeout;
   const auto done = [this] {
-    return std::all_of(impl_->drain_checks.begin(), impl_->drain_checks.end(),
-                       [](const auto& check) { return check(); });
+    const auto& members = impl_->members;
+    return (!members || members->port().port().stats().incoming_open == 0)
+           && std::all_of(impl_->drain_checks.begin(), impl_->drain_checks.end(),
+                          [](const auto& check) { return check(); });
   };
-  while (!done()) {
-    if (skep::clock::now() >= deadline)
-      return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
+  return impl_->wait_for(done, deadline);
 }
 
 } // namespace skep::rt

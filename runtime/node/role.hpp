@@ -18,6 +18,7 @@ class http_client;
 
 namespace skep::rt {
 
+class cluster_port;
 class node;
 
 /// What a role may do while its part of the node is built. Lives for the duration of build() only.
@@ -30,6 +31,8 @@ public:
   virtual node_status& status() = 0;
   /// The node's one fetch thread.
   virtual net::http_client& fetch() = 0;
+  /// The cluster this node belongs to, or a cluster of one.
+  virtual cluster_port& cluster() = 0;
   /// A kind that lives as long as the node; the same name gives the same kind.
   virtual const actor_kind& kind(const std::string& name, const mailbox_bounds& bounds) = 0;
 

@@ -16,6 +16,8 @@ struct node_status {
   std::string name;
   std::atomic<node_phase> phase{node_phase::starting};
   time_point started_at = clock::now();
+  /// Somebody asked this node over HTTP or from another node to stop in good order.
+  std::atomic<bool> drain_requested{false};
   /// The debug command that kills an actor by name is allowed.
   bool debug_kill = false;
   /// Where clients reach the node, "127.0.0.1:8080"; set before the phase becomes ready.

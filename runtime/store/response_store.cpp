@@ -47,7 +47,8 @@ std::optional<response_store::found> response_store::get(const key128& key, time
   return found{e.value, age, e.expires - now};
 }
 
-bool response_store::put(const key128& key, std::string value, duration ttl, time_point now) {
+bool response_store::put(const key128& key, std::string value, duration ttl, time_point now,
+                         duration age) {
   value.shrink_to_fit();
   const auto bytes = cost(value);
   if (ttl <= duration::zero() || value.size() > config_.value_bytes_max || bytes > config_.bytes_max
@@ -69,7 +70,7 @@ bool response_store::put(const key128& key, std::string value, duration ttl, tim
   auto& e = entries_[at];
   e.key = key;
   e.value = std::make_shared<const std::string>(std::move(value));
-  e.stored = now;
+  e.stored = now - age;
   e.expires = now + ttl;
   e.timer = wheel_.add(e.expires, at);
   index_.emplace(key, at);
@@ -77,6 +78,22 @@ bool response_store::put(const key128& key, std::string value, duration ttl, tim
   stats_.bytes += bytes;
   ++stats_.stored;
   return true;
+}
+
+std::optional<response_store::found> response_store::peek(const key128& key, time_point now) const {
+  const auto known = index_.find(key);
+  if (known == index_.end() || entries_[known->second].expires <= now)
+    return std::nullopt;
+  const auto& e = entries_[known->second];
+  return found{e.value, now - e.stored, e.expires - now};
+}
+
+std::vector<key128> response_store::keys(const std::function<bool(const key128&)>& wanted) const {
+  std::vector<key128> chosen;
+  for (const auto& [key, at] : index_)
+    if (wanted(key))
+      chosen.push_back(key);
+  return chosen;
 }
 
 void response_store::make_room(std::size_t bytes) {

@@ -5,6 +5,7 @@
 #include "runtime/store/eviction_policy.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,7 +67,12 @@ public:
   /// The value, when it is there, fresh, and (if `age_max` is above zero) no older than that.
   std::optional<found> get(const key128& key, time_point now, duration age_max = {});
   /// Stores or replaces; false when the value is too large for the store's bounds or `ttl` is zero.
-  bool put(const key128& key, std::string value, duration ttl, time_point now);
+  /// `age`: how old the value is already, when it comes from elsewhere.
+  bool put(const key128& key, std::string value, duration ttl, time_point now, duration age = {});
+  /// The value as get() finds it, without being counted or taken for a use: for copying entries.
+  std::optional<found> peek(const key128& key, time_point now) const;
+  /// The keys that `wanted` chooses, in no order; O(entries).
+  std::vector<key128> keys(const std::function<bool(const key128&)>& wanted) const;
   bool erase(const key128& key);
   void clear();
   /// Forgets what is no longer fresh.

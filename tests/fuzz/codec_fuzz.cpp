@@ -54,5 +54,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pick(choice, bytes, chat_messages{});
   pick(choice, bytes, cache_messages{});
   pick(choice, bytes, provider_messages{});
+  pick(choice, bytes, cluster_messages{});
   return 0;
 }

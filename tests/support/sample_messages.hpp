@@ -14,6 +14,7 @@ inline auto sample_messages() {
   const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
   const msg::chat_choice choice{
     1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})"};
+  const msg::member node{"a", 11, "tcp://node-a", 2, true};
   return std::tuple{
     msg::failure_reply{1, "full", 250},
     msg::ack{},
@@ -25,10 +26,18 @@ inline auto sample_messages() {
     msg::chat_end{usage, origin},
     msg::cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5},
     msg::cache_get_reply{std::string("\0\xff", 2), 7, 9},
-    msg::cache_put_request{{1, 2}, "value", 1000},
+    msg::cache_put_request{{1, 2}, "value", 1000, 12},
     msg::cache_clear_request{true, {3, 4}},
     msg::models_request{},
     msg::models_reply{{{"gpt", 1'700'000'000, "openai"}}},
+    msg::cache_fill_request{12, {{{5, 6}, "value", 100, 900}}},
+    msg::node_hello{
+      "hive", "a", "tcp://node-a", 11, 2, 0x0102'0304'0506'0708, 13, 14, 15, {{0x0101, 1}}},
+    msg::node_refusal{"b", 4, "a live node is called a", 11},
+    msg::link_beat{1'000'000, 2'000'000, 3000, "state"},
+    msg::member_state{node, {"b", "c"}, {3, "a", {node}}, {4, "b", {node}}},
+    msg::node_announce{{"agent/support"}},
+    msg::node_drain_request{},
   };
 }
 

@@ -6,9 +6,45 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-if (!fs.existsSync(path.join(here, "node_modules/openai"))) {
-  console.error("SKIPPED: tests/system/node_modules is missing; ./dev deps installs the official client");
-  process.exit(process.env.SKEP_REQUIRE_ALL === "1" ? 1 : 77);
+const works = (program, ...args) => spawnSync(program, args, { stdio: "ignore" }).status === 0;
+
+/// A bridge, a host on it and a filter, in a network namespace that is gone again at once.
+const probe = "ip link add br0 type bridge && ip link add p0 type veth peer name p1 && nft add table bridge probe";
+
+/// Test files that need more than a node: what is missing, or nothing.
+const missing = {
+  "cluster-etcd.test.mjs": () => (works("etcd", "--version") ? null : "etcd (Debian: etcd-server)"),
+  "foreign_agent.test.mjs": () =>
+    (fs.existsSync(path.join(here, "../../examples/foreign-agent/node_modules/zeromq"))
+      ? null : "the packages of examples/foreign-agent; ./dev deps installs them"),
+  "netns.test.mjs": () => {
+    if (process.getuid() !== 0) return "root, for network namespaces";
+    for (const [program, from] of [["ip", "iproute2"], ["nft", "nftables"], ["unshare", "util-linux"]])
+      if (!works("sh", "-c", `command -v ${program}`)) return `${program} (Debian: ${from})`;
+    return works("unshare", "--net", "sh", "-c", probe) ? null : "the right to make bridges and filters in a network namespace";
+  },
+};
+
+/// In CI (SKEP_CI=1, set by .ci/run) what can be installed must be there; rights a machine may not
+/// give are no fault of it.
+function skip(why, required) {
+  console.error(`SKIPPED: ${why}`);
+  process.exit(required && process.env.SKEP_CI === "1" ? 1 : 77);
 }
-const files = process.argv.slice(2).map((name) => path.join(here, name));
-process.exit(spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit" }).status ?? 1);
+
+if (!fs.existsSync(path.join(here, "node_modules/openai")))
+  skip("tests/system/node_modules is missing; ./dev deps installs the official client", true);
+const names = process.argv.slice(2);
+if (names.length === 0) {
+  console.error("usage: node run.mjs TEST_FILE...");
+  process.exit(2);
+}
+for (const name of names) {
+  const lack = missing[name]?.();
+  if (lack) skip(`${name} needs ${lack}`, name !== "netns.test.mjs");
+}
+const tests = [process.execPath, "--test", ...names.map((name) => path.join(here, name))];
+// In a network namespace of its own, which it knows by its name so that it never works in another one.
+const own = ["unshare", "--net", "sh", "-c", 'SKEP_OWN_NETNS=$(readlink /proc/self/ns/net) exec "$@"', "sh"];
+const [program, ...args] = names.includes("netns.test.mjs") ? [...own, ...tests] : tests;
+process.exit(spawnSync(program, args, { stdio: "inherit" }).status ?? 1);

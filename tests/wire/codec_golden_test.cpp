@@ -65,6 +65,13 @@ TEST_CASE("every message has the bytes it always had", "[wire][codec]") {
     sample_messages());
 }
 
+TEST_CASE("bytes of older versions decode, with defaults for what came later", "[wire][codec]") {
+  const auto first = from_hex(read_file(golden_folder / "cache_put_request.v1.hex"));
+  const auto put = decode<msg::cache_put_request>(first);
+  REQUIRE(put);
+  CHECK(*put == msg::cache_put_request{{1, 2}, "value", 1000, 0});
+}
+
 TEST_CASE("every kind of envelope has the bytes it always had", "[wire][envelope]") {
   for (std::uint8_t kind = 0; kind < envelope_kind_count; ++kind) {
     const auto head = sample_envelope(static_cast<envelope_kind>(kind), some_time);
@@ -116,4 +123,17 @@ TEST_CASE("the deadline travels as the time that remains", "[wire][envelope]") {
   encode_envelope(head, {}, some_time, bytes);
   CHECK(decode_envelope(bytes, later)->head.context.deadline
         == std::chrono::steady_clock::time_point::max());
+}
+
+TEST_CASE("a message that belongs to no request travels without a context", "[wire][envelope]") {
+  envelope head;
+  head.kind = envelope_kind::send;
+  std::string bare;
+  encode_envelope(head, {}, some_time, bare);
+  CHECK(decode_envelope(bare, some_time)->head.context == context{});
+  head.context.tenant = "acme";
+  std::string full;
+  encode_envelope(head, {}, some_time, full);
+  CHECK(full.size() > bare.size() + 16);
+  CHECK(decode_envelope(full, some_time)->head.context == head.context);
 }

@@ -98,7 +98,7 @@ struct kitchen {
          {"second", "small", sys.spawn<scripted_provider>(sys.kind("second"), second)}};
     cache_shard_config shard;
     shard.ttl = std::chrono::seconds{60};
-    definition.cache_shards = {sys.spawn<cache_shard>(sys.kind("cache"), "0", shard)};
+    definition.cache = sys.spawn<cache_shard>(sys.kind("cache"), "0", shard);
     auto shared = std::make_shared<const agent_definition>(std::move(definition));
     const auto& agents = sys.kind("agent");
     auto& env = sys.env();

@@ -19,7 +19,8 @@ export async function eventually(what, done, ms = 5000) {
 }
 
 export class SkepNode {
-  static async start(config, { sets = [], env = {} } = {}) {
+  /// `config`: a file, or the text of one. `prefix`: a command to start it with.
+  static async start(config, { sets = [], env = {}, listen = "127.0.0.1:0", prefix = [] } = {}) {
     const node = new SkepNode();
     node.folder = fs.mkdtempSync(path.join(os.tmpdir(), "skep-test-"));
     let file = config;
@@ -30,14 +31,19 @@ export class SkepNode {
     const ready = path.join(node.folder, "ready");
     const all = [...(process.env.SKEP_SYSTEM_SET ?? "").split(";").filter(Boolean), ...sets].flatMap((set) => ["--set", set]);
     node.stderr = "";
-    node.child = spawn(binary, ["run", file, "--listen", "127.0.0.1:0", "--ready-file", ready, ...all],
-                       { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const [program, ...args] = [...prefix, binary, "run", file, "--listen", listen, "--ready-file", ready, ...all];
+    node.child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     node.child.stderr.on("data", (text) => (node.stderr += text));
     node.exited = new Promise((done) => node.child.on("exit", (code, signal) => done({ code, signal })));
-    await eventually("the node is ready", () => {
-      if (node.child.exitCode !== null) throw new Error("the node ended: " + node.stderr);
-      return fs.existsSync(ready);
-    }, 10000);
+    try {
+      await eventually("the node is ready", () => {
+        if (node.child.exitCode !== null) throw new Error("the node ended: " + node.stderr);
+        return fs.existsSync(ready);
+      }, 10000);
+    } catch (error) {
+      await node.kill();
+      throw error;
+    }
     node.address = fs.readFileSync(ready, "utf8").trim();
     node.url = `http://${node.address}`;
     return node;
@@ -49,6 +55,13 @@ export class SkepNode {
     const { code } = await this.exited;
     fs.rmSync(this.folder, { recursive: true, force: true });
     return code;
+  }
+
+  /// SIGKILL; returns when it is gone.
+  async kill() {
+    this.child.kill("SIGKILL");
+    await this.exited;
+    fs.rmSync(this.folder, { recursive: true, force: true });
   }
 
   chat(model, text, extra = {}, headers = {}) {

@@ -156,6 +156,7 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
   };
   status_.phase = rt::node_phase::ready;
   status_.name = "test";
+  cluster_ = rt::make_solo_cluster(sys_.env, "test");
   sys_.env.directory().add("agent/helper",
                            sys_.adopt(sys_.env.spawn<scripted_agent>(kind("helper"), helper)));
   options.listen = "127.0.0.1:0";
@@ -164,7 +165,7 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
   spec.name = "gateway/0";
   spec.guard.use_breaker = false;
   spec.start = [this, &gateways = kind("gateway"), shared] {
-    return sys_.env.spawn<gateway>(gateways, shared, status_);
+    return sys_.env.spawn<gateway>(gateways, shared, status_, std::ref(*cluster_));
   };
   rt::supervisor_config rules;
   rules.backoff_min = 1ms;

@@ -4,6 +4,7 @@
 #include "actors/gateway/gateway.hpp"
 #include "runtime/actor/supervisor.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
+#include "runtime/cluster/solo_cluster.hpp"
 #include "tests/support/real_system.hpp"
 #include "tests/unit/net/http_test_client.hpp"
 
@@ -94,6 +95,7 @@ public:
 private:
   // Actors may end as late as in the system's destructor, so what they use stands before it.
   rt::node_status status_;
+  std::unique_ptr<rt::cluster_port> cluster_;
   std::vector<std::unique_ptr<rt::actor_kind>> kinds_;
   test::real_system sys_;
   caf::actor guard_;

@@ -86,7 +86,7 @@ TEST_CASE("an open loop tells the truth about a server that stalls", "[cli][benc
   phase_config phase;
   phase.rate_per_s = 200;
   phase.duration = std::chrono::milliseconds{3000};
-  runner to{"http://" + (*server)->local_endpoint(), ""};
+  runner to{{"http://" + (*server)->local_endpoint()}, ""};
   const auto result = to.run(phase, 1, [](const progress&) {});
   CHECK(result.error_count() == 0);
   CHECK(result.ok == 600);
@@ -113,7 +113,7 @@ TEST_CASE("what the server answers is counted by kind", "[cli][bench]") {
   phase_config phase;
   phase.concurrency = 1;
   phase.requests_max = 8;
-  runner to{"http://" + (*server)->local_endpoint(), ""};
+  runner to{{"http://" + (*server)->local_endpoint()}, ""};
   const auto result = to.run(phase, 1, [](const progress&) {});
   CHECK(result.requests == 8);
   CHECK(result.ok == 2);

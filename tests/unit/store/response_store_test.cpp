@@ -1,6 +1,7 @@
 #include "runtime/store/response_store.hpp"
 #include "tests/support/catch.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <list>
 #include <map>
@@ -190,4 +191,43 @@ TEST_CASE("the store never lies and never exceeds its bounds", "[store]") {
   }
   CHECK(store.stats().hits > 1000);
   CHECK(store.stats().evicted > 100);
+}
+
+TEST_CASE("a value that comes from elsewhere keeps its age", "[store]") {
+  auto store = small_store(policy_kind::s3_fifo, 100);
+  CHECK(store.put(key(1), "one", 10s, start, 5s));
+  const auto found = store.get(key(1), start + 2s);
+  REQUIRE(found);
+  CHECK(found->age == 7s);
+  CHECK(found->left == 8s);
+  CHECK(!store.get(key(1), start + 2s, 6s));
+  CHECK(!store.get(key(1), start + 10s));
+}
+
+TEST_CASE("a peek finds what a get finds and leaves no trace", "[store]") {
+  auto store = small_store(policy_kind::lru, 2);
+  store.put(key(1), "one", 10s, start);
+  store.put(key(2), "two", 10s, start);
+  const auto found = store.peek(key(1), start + 4s);
+  REQUIRE(found);
+  CHECK(*found->value == "one");
+  CHECK(found->age == 4s);
+  CHECK(found->left == 6s);
+  CHECK(!store.peek(key(1), start + 10s));
+  CHECK(!store.peek(key(3), start));
+  CHECK(store.stats().hits == 0);
+  CHECK(store.stats().misses == 0);
+  store.put(key(3), "three", 10s, start); // The first is still the least recently used.
+  CHECK(!store.peek(key(1), start));
+}
+
+TEST_CASE("keys are chosen by what they are", "[store]") {
+  auto store = small_store(policy_kind::s3_fifo, 100);
+  for (std::uint64_t n = 0; n < 10; ++n)
+    store.put(key(n), "v", 10s, start);
+  auto even = store.keys([](const key128& k) { return k.low % 2 == 0; });
+  std::sort(even.begin(), even.end(), [](const auto& a, const auto& b) { return a.low < b.low; });
+  REQUIRE(even.size() == 5);
+  for (std::uint64_t n = 0; n < 5; ++n)
+    CHECK(even[n] == key(2 * n));
 }

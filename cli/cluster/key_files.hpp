@@ -1,0 +1,36 @@
+#pragma once
+
+#include "runtime/base/expected.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+// The files of `skep cluster keygen`: a secret per node, and the list of public keys for all.
+namespace skep::cli::cluster {
+
+/// Why a text cannot be a node's name in a file name and in "name=key"; empty when it can: letters,
+/// digits, '-', '_' and '.', not first, at most 64.
+std::string wrong_with_name(const std::string& name);
+
+/// Writes FOLDER/NAME.env with the secret key, readable by its owner only, on disk as a whole or
+/// not at all. errc::bad_config when it exists and `force` is not set, or cannot be written.
+expected<void> write_secret(const std::string& folder, const std::string& name,
+                            const std::string& secret_key, bool force);
+
+/// Name and public key.
+using public_keys = std::vector<std::pair<std::string, std::string>>;
+
+/// What FOLDER/public_keys.toml lists; empty when there is none.
+public_keys read_public_keys(const std::string& folder);
+
+/// `known` with `fresh` added or put in place of equal names, sorted by name.
+public_keys merged(public_keys known, const public_keys& fresh);
+
+/// The lines for the [cluster] section of every node.
+std::string public_keys_toml(const public_keys& keys);
+
+/// FOLDER/public_keys.toml. errc::bad_config when it cannot be written.
+expected<void> write_public_keys(const std::string& folder, const public_keys& keys);
+
+} // namespace skep::cli::cluster

@@ -1,0 +1,74 @@
+// The messages this peer speaks, in the order of messages/schema.json.
+import { flag, integer, list, message, octets, record, text, u64 } from "./codec.mjs";
+
+// -- core -----------------------------------------------------------------------------------------
+
+export const failureReply = message(0x0001, 1, { code: integer, detail: text, retryAfterMs: integer });
+
+/// The codes a foreign agent has a use for; messages/errc.hpp has them all.
+export const code = {
+  overloaded: 1,
+  unavailable: 2,
+  deadlineExceeded: 4,
+  actorFailed: 6,
+  nodeDown: 7,
+  notFound: 8,
+  badRequest: 10,
+  malformed: 13,
+  unexpectedMessage: 15,
+  shuttingDown: 25,
+};
+
+// -- conversations --------------------------------------------------------------------------------
+
+const chatMessage = record({ role: text, content: text, rest: text });
+const tokenUsage = record({ prompt: integer, completion: integer, cachedPrompt: integer, estimated: flag, rest: text });
+const answerOrigin = record({ provider: text, attempts: integer, cache: integer, cacheTtlS: integer });
+const chatChoice = record({
+  index: integer, role: text, content: text, contentNull: flag, finishReason: text, messageRest: text, rest: text,
+}, { role: "assistant" });
+
+export const chatRequest = message(0x0101, 1, {
+  model: text, messages: list(chatMessage), parameters: text, stream: flag, cache: integer, cacheMaxAgeS: integer,
+});
+export const chatReply = message(0x0102, 1, {
+  id: text, created: integer, model: text, choices: list(chatChoice), usage: tokenUsage, rest: text, origin: answerOrigin,
+});
+export const chatOpen = message(0x0103, 1, {
+  id: text, created: integer, model: text, rest: text, origin: answerOrigin,
+});
+export const chatChunk = message(0x0104, 1, {
+  index: integer, content: text, deltaRest: text, finishReason: text, rest: text,
+});
+export const chatEnd = message(0x0105, 1, { usage: tokenUsage, origin: answerOrigin });
+
+/// What a chunk takes from the stream's credit. It must be what skep counts, or the credit that comes
+/// back does not match what was spent: 4 bytes of index, and 32 for each text beside its own bytes.
+export function costOfChunk(chunk) {
+  const texts = [chunk.content, chunk.deltaRest, chunk.finishReason, chunk.rest];
+  return texts.reduce((sum, each) => sum + 32 + Buffer.byteLength(each ?? ""), 4);
+}
+
+// -- nodes among themselves -----------------------------------------------------------------------
+
+const spokenMessage = record({ tag: integer, version: integer });
+const member = record({ name: text, incarnation: u64, address: text, weight: integer, draining: flag }, { weight: 1 });
+const clusterView = record({ number: integer, proposer: text, members: list(member) });
+
+export const nodeHello = message(0x0401, 1, {
+  cluster: text, node: text, address: text, incarnation: u64, attempt: integer, token: u64, echo: u64,
+  configDigest: u64, schemaHash: u64, speaks: list(spokenMessage),
+});
+export const nodeRefusal = message(0x0402, 1, { node: text, reason: integer, text, incarnation: u64 });
+export const linkBeat = message(0x0403, 1, { pingUs: u64, echoUs: u64, heldUs: u64, state: octets },
+                                { state: "" });
+export const memberState = message(0x0404, 1, {
+  self: member, hears: list(text), installed: clusterView, vote: clusterView,
+});
+export const nodeAnnounce = message(0x0405, 1, { names: list(text) });
+export const nodeDrainRequest = message(0x0406, 1, {});
+
+/// What a hello lists.
+export const spoken = [
+  failureReply, chatRequest, chatReply, chatOpen, chatChunk, chatEnd, nodeAnnounce, nodeDrainRequest,
+].map(({ tag, version }) => ({ tag, version }));
