@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -280,6 +281,149 @@ def bench_process(binary, folder, seconds, settle):
         row(f"resident memory, {settle} s after load", "MB", [resident_mb(child)])
 
 
+def bench_wire(build):
+    say("wire: messages between two processes against CAF's BASP and raw ZeroMQ")
+    out = subprocess.run([str(build / "bench" / "skep_wire_bench")], capture_output=True, text=True,
+                         check=True).stdout
+    targets = {"64 bytes between processes, skep / BASP": "target >= 5",
+               "64 bytes between processes, skep / ZeroMQ": "target >= 0.4",
+               "16384 bytes between processes, skep / ZeroMQ": "target >= 0.7",
+               "round trip between processes, skep / BASP": "target <= 0.5",
+               "round trip, flooded / quiet": "target <= 2"}
+    for line in out.splitlines():
+        figure = json.loads(line)
+        spread = (figure["max"] - figure["min"]) / figure["median"] if figure["median"] else 0
+        rows.append({**figure, "spread": spread, "note": targets.get(figure["name"], "")})
+
+
+def member_config(name, port, seeds, folder, serves, extra=""):
+    agent = """
+[agent.bench]
+models = ["sim/small"]
+cache = CACHE
+[agent.bench.pool]
+size_max = 32
+""".replace("CACHE", "true" if "[cache]" in extra else "false")
+    return f"""
+[node]
+name = "{name}"
+[cluster]
+name = "bench"
+listen = "tcp://127.0.0.1:{port}"
+seeds = {json.dumps(seeds)}
+data_dir = "{folder}/votes"
+replicas = 1
+[provider.sim]
+kind = "simulated"
+[provider.sim.simulated]
+first_token_ms = 50
+tokens_per_s = 0
+{agent if serves else ""}
+{extra}
+"""
+
+
+def cluster_state(port):
+    with contextlib.suppress(OSError, ValueError):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", "/cluster")
+        return json.loads(connection.getresponse().read())
+    return {}
+
+
+@contextlib.contextmanager
+def cluster(binary, folder, serving, extra=""):
+    """One node per entry of `serving` (it has the agent, or not); gives children and ports."""
+    shutil.rmtree(folder / "votes", ignore_errors=True)
+    ports = [free_port() for _ in serving]
+    names = "abcdefgh"[:len(serving)]
+    seeds = [f"{name}=tcp://127.0.0.1:{port}" for name, port in zip(names, ports)]
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(skep(
+            binary, folder, member_config(name, port, seeds, folder, serves, extra), name))
+            for name, port, serves in zip(names, ports, serving)]
+        deadline = time.monotonic() + 15
+        for _, http_port in nodes:
+            while len(cluster_state(http_port).get("view", {}).get("members", [])) < len(serving):
+                if time.monotonic() > deadline:
+                    raise SystemExit("the cluster did not come up")
+                time.sleep(0.02)
+        yield nodes
+
+
+def bench_nodes(binary, folder, seconds):
+    say("nodes: requests/s through one door, pools of 32 agents on 1, 2 and 3 nodes, 50 ms each")
+    script = post_script(folder)
+    rates = {count: [] for count in (1, 2, 3)}
+    for _ in range(RUNS):
+        for count in rates:
+            with cluster(binary, folder, [True] * count) as nodes:
+                rates[count].append(wrk(nodes[0][1], 32 * count, seconds, script)[0])
+    for count, values in rates.items():
+        row(f"requests/s, {count} node{'s' if count > 1 else ''}", "1/s", values)
+    row("requests/s, 3 nodes / 1 node", "ratio", [c / a for a, c in zip(rates[1], rates[3])])
+
+
+def ask_until(port, stop, felt, failed):
+    """Asks again and again; notes how long each answer took and when it was asked for."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    while not stop.is_set():
+        begin = time.monotonic()
+        connection.request("POST", "/v1/chat/completions", REQUEST,
+                           {"content-type": "application/json", "cache-control": "no-store"})
+        answer = connection.getresponse()
+        answer.read()
+        felt.append((begin, time.monotonic() - begin))
+        if answer.status != 200:
+            failed.append(answer.status)
+
+
+def bench_failover(binary, folder):
+    say("failover: kill -9 of one of two nodes that serve, clients of a third")
+    longest, failures = [], []
+    for _ in range(RUNS):
+        with cluster(binary, folder, [False, True, True]) as nodes:
+            stop, felt, failed = threading.Event(), [], []
+            clients = [threading.Thread(target=ask_until, args=(nodes[0][1], stop, felt, failed))
+                       for _ in range(8)]
+            for each in clients:
+                each.start()
+            time.sleep(1)
+            nodes[1][0].kill()
+            time.sleep(5)
+            stop.set()
+            for each in clients:
+                each.join()
+            longest.append(max(took for _, took in felt) * 1e3)
+            failures.append(len(failed))
+    row("failover, the longest any request took", "ms", longest, "target <= 5000")
+    row("failover, failed requests", "", failures, "target 0")
+
+
+def hit_us(port, prompt, count=200):
+    body = json.dumps({"model": "bench", "messages": [{"role": "user", "content": prompt}]})
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    samples = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        connection.request("POST", "/v1/chat/completions", body,
+                           {"content-type": "application/json"})
+        connection.getresponse().read()
+        samples.append((time.perf_counter() - begin) * 1e6)
+    return statistics.median(samples)
+
+
+def bench_remote_cache(binary, folder):
+    say("cache: a hit at the node that owns it and from another node, near-cache off")
+    added = []
+    with cluster(binary, folder, [True, True], "[cache]\nnear_bytes = 0\n") as nodes:
+        for number in range(RUNS * 2):
+            prompt = f"question {number}"
+            both = [hit_us(port, prompt) for _, port in nodes]
+            added.append(max(both) - min(both))
+    row("cache hit from another node, added", "us", added)
+
+
 def print_table():
     width = max(len(each["name"]) for each in rows)
     print(f"\n{'figure':<{width}}  {'median':>12}  {'min':>12}  {'max':>12}  unit")
@@ -296,7 +440,8 @@ def main():
     parser.add_argument("--build", type=Path, default=Path("build/release"))
     parser.add_argument("--quick", action="store_true", help="shorter runs, for a first look")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
-    parser.add_argument("names", nargs="*", help="core, gateway, cache, first-token, process")
+    parser.add_argument("names", nargs="*", help="core, gateway, cache, first-token, process, "
+                        "wire, nodes, failover, remote-cache")
     options = parser.parse_args()
     for tool in ("wrk", "haproxy", "nginx"):
         if not shutil.which(tool) and not Path(f"/usr/sbin/{tool}").exists():
@@ -304,7 +449,9 @@ def main():
     os.environ["PATH"] += ":/usr/sbin"
     binary = str(options.build / "skep")
     seconds = 1 if options.quick else 3
-    wanted = set(options.names or ["core", "gateway", "cache", "first-token", "process"])
+    wanted = set(options.names
+                 or ["core", "gateway", "cache", "first-token", "process", "wire", "nodes",
+                     "failover", "remote-cache"])
     with tempfile.TemporaryDirectory(prefix="skep-bench-") as temp:
         folder = Path(temp)
         if "core" in wanted:
@@ -317,6 +464,14 @@ def main():
             bench_first_token(binary, folder)
         if "process" in wanted:
             bench_process(binary, folder, seconds, 5 if options.quick else 60)
+        if "wire" in wanted:
+            bench_wire(options.build)
+        if "nodes" in wanted:
+            bench_nodes(binary, folder, seconds)
+        if "failover" in wanted:
+            bench_failover(binary, folder)
+        if "remote-cache" in wanted:
+            bench_remote_cache(binary, folder)
     print_table()
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
