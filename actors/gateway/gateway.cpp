@@ -79,6 +79,8 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::metrics: return answer(c, metrics(request));
     case endpoint::cluster: return answer(c, cluster_view());
     case endpoint::cluster_drain: return answer(c, drain_node(request));
+    case endpoint::cache_stats: return answer(c, cache_stats());
+    case endpoint::cache_clear: return clear_cache(c, request);
     case endpoint::debug_kill: return answer(c, debug_kill(request));
     case endpoint::health: return answer(c, json_response(200, R"({"status":"alive"})"));
     case endpoint::root:

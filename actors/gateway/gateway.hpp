@@ -46,6 +46,8 @@ private:
   net::http_response metrics(const net::http_request& request);
   net::http_response cluster_view() const;
   net::http_response drain_node(const net::http_request& request);
+  net::http_response cache_stats();
+  void clear_cache(const rt::call& c, const net::http_request& request);
   net::http_response debug_kill(const net::http_request& request);
   bool authorised(const net::http_request& request, std::string& tenant) const;
   static void answer(const rt::call& c, net::http_response response);

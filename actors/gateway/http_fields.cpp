@@ -62,6 +62,10 @@ endpoint endpoint_of(std::string_view path) {
     return endpoint::cluster;
   if (path == "/cluster/drain")
     return endpoint::cluster_drain;
+  if (path == "/api/v1/cache/stats")
+    return endpoint::cache_stats;
+  if (path == "/api/v1/performance/cache/clear")
+    return endpoint::cache_clear;
   return path == "/" ? endpoint::root : endpoint::unknown;
 }
 
@@ -76,6 +80,8 @@ std::string_view label_of(endpoint what) {
     case endpoint::metrics: return "/metrics";
     case endpoint::cluster: return "/cluster";
     case endpoint::cluster_drain: return "/cluster/drain";
+    case endpoint::cache_stats: return "/api/v1/cache/stats";
+    case endpoint::cache_clear: return "/api/v1/performance/cache/clear";
     case endpoint::debug_kill: return "/debug/kill";
     case endpoint::unknown: break;
   }
@@ -83,8 +89,8 @@ std::string_view label_of(endpoint what) {
 }
 
 std::string_view methods_of(endpoint what) {
-  const bool acts
-    = what == endpoint::chat || what == endpoint::debug_kill || what == endpoint::cluster_drain;
+  const bool acts = what == endpoint::chat || what == endpoint::debug_kill
+                    || what == endpoint::cluster_drain || what == endpoint::cache_clear;
   return acts ? "POST" : "GET, HEAD";
 }
 
@@ -108,6 +114,8 @@ bool needs_key(endpoint what) {
     case endpoint::metrics:
     case endpoint::cluster:
     case endpoint::cluster_drain:
+    case endpoint::cache_stats:
+    case endpoint::cache_clear:
     case endpoint::debug_kill: return true;
   }
   return true;
@@ -115,7 +123,8 @@ bool needs_key(endpoint what) {
 
 bool is_operational(endpoint what) {
   return what == endpoint::health || what == endpoint::ready || what == endpoint::metrics
-         || what == endpoint::cluster || what == endpoint::cluster_drain;
+         || what == endpoint::cluster || what == endpoint::cluster_drain
+         || what == endpoint::cache_stats || what == endpoint::cache_clear;
 }
 
 std::string model_id_of(std::string_view path) {

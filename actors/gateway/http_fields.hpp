@@ -20,10 +20,12 @@ enum class endpoint : std::uint8_t {
   metrics,
   cluster,
   cluster_drain,
+  cache_stats,
+  cache_clear,
   debug_kill,
   unknown
 };
-inline constexpr std::size_t endpoint_count = 11;
+inline constexpr std::size_t endpoint_count = 13;
 
 /// The endpoint of a path without its query.
 endpoint endpoint_of(std::string_view path);

@@ -203,3 +203,23 @@ test("equal requests are answered from the cache, whole and streamed", async () 
   assert.match(past.response.headers.get("cache-status"), /fwd=bypass/);
   assert.equal(upstream.requests.length, before + 2);
 });
+
+test("the cache tells its figures and can be cleared", async () => {
+  await ask("helper", "forget me");
+  const stats = async () => (await fetch(`${node.url}/api/v1/cache/stats`)).json();
+  await eventually("the answer is kept", async () => (await stats()).cache_size > 0);
+  const before = await stats();
+  const again = await ask("helper", "forget me").withResponse();
+  assert.match(again.response.headers.get("cache-status"), /; hit/);
+  await eventually("the hit is counted", async () => (await stats()).hits === before.hits + 1);
+  const { hits, misses, hit_rate: rate } = await stats();
+  assert.equal(rate, hits / (hits + misses));
+  const clear = (body) => fetch(`${node.url}/api/v1/performance/cache/clear`, { method: "POST", body });
+  assert.equal((await clear('{"agent":"helper"}')).status, 400);
+  assert.equal((await stats()).cache_size, before.cache_size);
+  const cleared = await clear("");
+  assert.deepEqual([cleared.status, await cleared.json()], [200, { cleared: "all" }]);
+  assert.equal((await stats()).cache_size, 0);
+  const fresh = await ask("helper", "forget me").withResponse();
+  assert.match(fresh.response.headers.get("cache-status"), /fwd=miss/);
+});

@@ -194,6 +194,11 @@ clustered("an answer cached through one node is a hit through another, also afte
   // Stored just after they were answered.
   await eventually("all are hits through b", async () =>
     (await Promise.all(numbers.map((n) => ask("b", n)))).every(({ how }) => /; hit/.test(how)));
+  // Cleared through one node, forgotten by all, near-caches included.
+  assert.equal((await fetch(`${cluster.nodes.c.url}/api/v1/performance/cache/clear`, { method: "POST" })).status, 200);
+  for (const { how } of await Promise.all(numbers.map((n) => ask("b", n)))) assert.match(how, /fwd=miss/);
+  await eventually("all are hits through a", async () =>
+    (await Promise.all(numbers.map((n) => ask("a", n)))).every(({ how }) => /; hit/.test(how)));
   // With 40 keys each node owns some; what b and only b knew would be gone.
   await Promise.all([cluster.recovers("b", ["a", "c"]), cluster.kill("b")]);
   const after = await Promise.all(numbers.map((n) => ask("c", n)));

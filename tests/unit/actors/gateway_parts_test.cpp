@@ -99,6 +99,8 @@ TEST_CASE("a retry-after is at least a millisecond and at most a minute", "[acto
 TEST_CASE("paths lead to endpoints with their methods", "[actors][gateway]") {
   CHECK(endpoint_of("/v1/chat/completions") == endpoint::chat);
   CHECK(endpoint_of("/v1/models") == endpoint::models);
+  CHECK(endpoint_of("/api/v1/cache/stats") == endpoint::cache_stats);
+  CHECK(endpoint_of("/api/v1/performance/cache/clear") == endpoint::cache_clear);
   CHECK(endpoint_of("/v1/models/a") == endpoint::model);
   CHECK(endpoint_of("/v1/models/") == endpoint::unknown);
   CHECK(endpoint_of("/") == endpoint::root);
