@@ -33,6 +33,12 @@ struct agent_script {
   /// The last call; read it after its answer has come.
   skep::context context;
   msg::chat_request request;
+
+  /// The script with what the last call wrote: the counter is raised behind it.
+  const agent_script& seen() const {
+    [[maybe_unused]] const auto served = calls.load();
+    return *this;
+  }
 };
 
 /// An agent whose last message is its order:

@@ -48,11 +48,11 @@ TEST_CASE("an agent's answer comes as a chat completion with its headers", "[act
   CHECK(body["choices"][0]["message"]["content"] == "four");
   CHECK(body["usage"]["total_tokens"] == 10);
   CHECK(body["usage"]["prompt_tokens_details"]["cached_tokens"] == 0);
-  CHECK(gateway.helper.context.session == "s1");
-  CHECK(gateway.helper.context.trace.valid());
-  CHECK(gateway.helper.request.cache_max_age_s == 9);
-  CHECK(to_string(gateway.helper.context.id) == got.headers.at("x-request-id"));
-  CHECK(json::parse(gateway.helper.request.parameters) == json{{"temperature", 0}});
+  CHECK(gateway.helper.seen().context.session == "s1");
+  CHECK(gateway.helper.seen().context.trace.valid());
+  CHECK(gateway.helper.seen().request.cache_max_age_s == 9);
+  CHECK(to_string(gateway.helper.seen().context.id) == got.headers.at("x-request-id"));
+  CHECK(json::parse(gateway.helper.seen().request.parameters) == json{{"temperature", 0}});
 }
 
 TEST_CASE("a trace that a client began is continued", "[actors][gateway]") {
@@ -60,7 +60,7 @@ TEST_CASE("a trace that a client began is continued", "[actors][gateway]") {
   const std::string trace = "0af7651916cd43dd8448eb211c80319c";
   fetch(gateway,
         post_chat(order("say a"), "traceparent: 00-" + trace + "-b7ad6b7169203331-01\r\n"));
-  const auto sent = to_traceparent(gateway.helper.context.trace);
+  const auto sent = to_traceparent(gateway.helper.seen().context.trace);
   CHECK(sent.substr(3, 32) == trace);
   CHECK(sent.find("b7ad6b7169203331") == std::string::npos);
 }
@@ -142,13 +142,13 @@ TEST_CASE("keys are asked for when there are any, and carry the tenant", "[actor
   CHECK(fetch(gateway, post_chat(order("say a"))).status == 401);
   CHECK(gateway.helper.calls == 0);
   CHECK(fetch(gateway, post_chat(order("say a"), "authorization: Bearer sk-b\r\n")).status == 200);
-  CHECK(gateway.helper.context.tenant == "blue");
+  CHECK(gateway.helper.seen().context.tenant == "blue");
 }
 
 TEST_CASE("without keys the tenant is the default one", "[actors][gateway]") {
   open_gateway gateway;
   fetch(gateway, post_chat(order("say a"), "authorization: Bearer whatever\r\n"));
-  CHECK(gateway.helper.context.tenant == default_tenant);
+  CHECK(gateway.helper.seen().context.tenant == default_tenant);
 }
 
 TEST_CASE("models are the agents and what the providers say", "[actors][gateway]") {
