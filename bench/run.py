@@ -424,6 +424,19 @@ def bench_remote_cache(binary, folder):
     row("cache hit from another node, added", "us", added)
 
 
+def bench_replay(build):
+    if "SKEP_DATA" not in os.environ:
+        say("replay: SKIPPED, SKEP_DATA is not set (bench/cache_replay.cpp says what it must hold)")
+        return
+    say("replay: hit ratios on real traces; fails when they are off the published ones")
+    out = subprocess.run([str(build / "bench" / "skep_cache_replay")], capture_output=True,
+                         text=True, check=True).stdout
+    for line in out.splitlines()[1:]:
+        trace, entries, lru, s3_fifo = line.split()
+        row(f"hits on {trace}, {entries} entries, LRU", "%", [float(lru)])
+        row(f"hits on {trace}, {entries} entries, S3-FIFO", "%", [float(s3_fifo)])
+
+
 def print_table():
     width = max(len(each["name"]) for each in rows)
     print(f"\n{'figure':<{width}}  {'median':>12}  {'min':>12}  {'max':>12}  unit")
@@ -441,7 +454,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="shorter runs, for a first look")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("names", nargs="*", help="core, gateway, cache, first-token, process, "
-                        "wire, nodes, failover, remote-cache")
+                        "wire, nodes, failover, remote-cache, replay")
     options = parser.parse_args()
     for tool in ("wrk", "haproxy", "nginx"):
         if not shutil.which(tool) and not Path(f"/usr/sbin/{tool}").exists():
@@ -451,7 +464,7 @@ def main():
     seconds = 1 if options.quick else 3
     wanted = set(options.names
                  or ["core", "gateway", "cache", "first-token", "process", "wire", "nodes",
-                     "failover", "remote-cache"])
+                     "failover", "remote-cache", "replay"])
     with tempfile.TemporaryDirectory(prefix="skep-bench-") as temp:
         folder = Path(temp)
         if "core" in wanted:
@@ -472,6 +485,8 @@ def main():
             bench_failover(binary, folder)
         if "remote-cache" in wanted:
             bench_remote_cache(binary, folder)
+        if "replay" in wanted:
+            bench_replay(options.build)
     print_table()
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
