@@ -3,9 +3,9 @@
 #include "messages/core.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/base/assert.hpp"
+#include "runtime/flow/thread_rng.hpp"
 
 #include <algorithm>
-#include <random>
 
 namespace skep::actors {
 
@@ -14,22 +14,11 @@ namespace {
 // Picks that may fall on members whose guards would refuse before all members are looked at.
 constexpr int picks_max = 2;
 
-flow::rng& thread_rng() {
-  thread_local flow::rng random{std::random_device{}()};
-  return random;
-}
-
 flow::picker_config slots_for(std::size_t members) {
   flow::picker_config config;
   config.slots_max = static_cast<std::uint32_t>(std::max<std::size_t>(1, members));
   config.scan_max = config.slots_max;
   return config;
-}
-
-bool ready(const caf::actor& member) {
-  const auto* guarded
-    = dynamic_cast<const rt::guard*>(caf::actor_cast<caf::abstract_actor*>(member));
-  return guarded == nullptr || guarded->would_admit();
 }
 
 } // namespace
@@ -56,10 +45,10 @@ caf::behavior balancer::make_behavior() {
 }
 
 std::optional<flow::picker::slot_index> balancer::pick() noexcept {
-  auto& random = thread_rng();
+  auto& random = flow::thread_rng();
   for (int tries = 0; tries < picks_max; ++tries) {
     const auto slot = picker_.take(random);
-    if (!slot || ready(members_[*slot].handle))
+    if (!slot || rt::would_admit(members_[*slot].handle))
       return slot;
     picker_.release(*slot);
   }
@@ -68,7 +57,7 @@ std::optional<flow::picker::slot_index> balancer::pick() noexcept {
   const auto start = random.below(count);
   for (std::uint32_t n = 0; n < count; ++n) {
     const auto slot = (start + n) % count;
-    if (ready(members_[slot].handle) && picker_.take_slot(slot))
+    if (rt::would_admit(members_[slot].handle) && picker_.take_slot(slot))
       return slot;
   }
   return picker_.take(random); // All refuse: this one says why.

@@ -231,4 +231,9 @@ void guard::settled(const outcome& how, std::uint64_t token) noexcept {
   show_state(now);
 }
 
+bool would_admit(const caf::actor& who) {
+  const auto* guarded = dynamic_cast<const guard*>(caf::actor_cast<caf::abstract_actor*>(who));
+  return guarded == nullptr || guarded->would_admit();
+}
+
 } // namespace skep::rt

@@ -96,4 +96,8 @@ private:
   bool retired_ = false;
 };
 
+/// The actor behind the handle would take a call right now, as far as its guard knows; true without
+/// a guard. A hint for those who choose among several. From any thread.
+bool would_admit(const caf::actor& who);
+
 } // namespace skep::rt

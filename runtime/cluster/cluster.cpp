@@ -27,15 +27,6 @@ flow::slot_map slots_of(const msg::cluster_view& view, std::uint32_t copies) {
   return {owners, std::min(copies, flow::slot_map::copies_max)};
 }
 
-const msg::member* find_member(const view_ptr& view, std::string_view name) {
-  if (!view)
-    return nullptr;
-  for (const auto& each : view->members)
-    if (each.name == name)
-      return &each;
-  return nullptr;
-}
-
 } // namespace
 
 cluster::cluster(environment& env, const wire_types& types, cluster_rules rules)
@@ -109,8 +100,13 @@ void cluster::greet_early_peers(time_point now) {
       early.push_back(each.info.hello);
   }
   for (const auto& hello : early)
-    if (hello.config_digest != 0)
-      members_->peer_up({hello.node, hello.incarnation, hello.address, 1, false}, now);
+    introduce(hello, now);
+}
+
+/// Tells the membership of a node; foreign peers, which have no configuration, are no members.
+void cluster::introduce(const msg::node_hello& hello, time_point now) {
+  if (members_ && hello.config_digest != 0)
+    members_->peer_up({hello.node, hello.incarnation, hello.address, 1, false}, now);
 }
 
 void cluster::leave_membership() {
@@ -146,8 +142,7 @@ void cluster::peer_up(const net::link_peer_info& info) {
   }
   detector_.watch(hello.node, now);
   log::info("cluster: {} is up at {}", hello.node, hello.address);
-  if (members_ && hello.config_digest != 0)
-    members_->peer_up({hello.node, hello.incarnation, hello.address, 1, false}, now);
+  introduce(hello, now);
   port_->tell_node(*session, msg::node_announce{env_.directory().names("")});
 }
 
@@ -326,14 +321,15 @@ void cluster::close_lost(time_point now) {
 
 void cluster::show_owning(time_point now) {
   const bool owning = members_->has_quorum(now);
+  auto standing = members_->standing(now);
   if (state()->owning != owning) {
-    log::info("cluster: {}", members_->standing(now));
+    log::info("cluster: {}", standing);
     auto next = *state();
     next.owning = owning;
     publish(std::move(next));
   }
   std::unique_lock guard{mutex_};
-  standing_ = members_->standing(now);
+  standing_ = std::move(standing);
 }
 
 void cluster::refresh_links(time_point now) {
@@ -469,7 +465,7 @@ void cluster::leave() {
 
 bool cluster::has_left() const {
   const auto now = state();
-  const auto* mine = find_member(now->view, self());
+  const auto* mine = now->member_of(node_id(self()));
   const bool alone = now->view && now->view->members.size() == 1;
   return !now->owning || mine == nullptr || mine->draining || alone;
 }

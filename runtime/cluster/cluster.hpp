@@ -126,6 +126,7 @@ private:
   void close_lost(time_point now);
   void refresh_links(time_point now);
   void greet_early_peers(time_point now);
+  void introduce(const msg::node_hello& hello, time_point now);
   void set_names(const std::string& node, std::vector<std::string> names);
   void fill_route(const std::string& name, const caf::actor& handle);
   wire_session_ptr session_of(const std::string& node) const;

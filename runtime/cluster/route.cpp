@@ -1,13 +1,13 @@
 #include "runtime/cluster/route.hpp"
 
 #include "runtime/cluster/cluster_port.hpp"
+#include "runtime/flow/thread_rng.hpp"
 #include "runtime/telemetry/registry.hpp"
 
 #include <caf/make_actor.hpp>
 
 #include <algorithm>
 #include <mutex>
-#include <random>
 
 namespace skep::rt {
 
@@ -15,11 +15,6 @@ namespace {
 
 // Picks that may fall on members already tried before all members are looked at.
 constexpr int picks_max = 3;
-
-flow::rng& thread_rng() {
-  thread_local flow::rng random{std::random_device{}()};
-  return random;
-}
 
 flow::picker_config slots_for(const route_config& rules) {
   flow::picker_config config;
@@ -30,11 +25,6 @@ flow::picker_config slots_for(const route_config& rules) {
 
 bool has(const std::vector<std::uint32_t>& tried, std::uint32_t slot) {
   return std::find(tried.begin(), tried.end(), slot) != tried.end();
-}
-
-bool would_admit(const caf::actor& who) {
-  const auto* guarded = dynamic_cast<const guard*>(caf::actor_cast<caf::abstract_actor*>(who));
-  return guarded == nullptr || guarded->would_admit();
 }
 
 telemetry::counter& picks(environment& env, const std::string& name, const char* where) {
@@ -129,10 +119,6 @@ void route::enable(const std::string& node, bool on) {
       picker_.enable(*slot, on);
 }
 
-bool route::is_served() const {
-  return picker_.enabled_count() > 0;
-}
-
 // -- choosing, on the sender's thread -------------------------------------------------------------
 
 bool route::usable(slot_index slot, const std::vector<std::uint32_t>& tried) const {
@@ -163,7 +149,7 @@ std::optional<route::slot_index> route::choose(const call& c,
 }
 
 std::optional<route::slot_index> route::choose_any(const std::vector<std::uint32_t>& tried) {
-  auto& random = thread_rng();
+  auto& random = flow::thread_rng();
   for (int n = 0; n < picks_max; ++n) {
     const auto slot = picker_.take(random);
     if (!slot || usable(*slot, tried))

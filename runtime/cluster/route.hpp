@@ -47,7 +47,6 @@ public:
   void remove(const std::string& node);
   /// A node that drains gets no more calls.
   void enable(const std::string& node, bool on);
-  bool is_served() const;
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void kill_proxy(caf::execution_unit* unit, caf::error reason) override;

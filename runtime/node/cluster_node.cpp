@@ -1,6 +1,7 @@
 #include "runtime/node/cluster_node.hpp"
 
 #include "messages/schema.hpp"
+#include "runtime/base/fnv.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/cluster/ballot_file.hpp"
 #include "runtime/cluster/etcd_membership.hpp"
@@ -26,10 +27,7 @@ std::uint64_t fresh_incarnation() {
 }
 
 std::uint64_t schema_hash() {
-  std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
-  for (const char each : schema_json(built_in_schema()))
-    hash = (hash ^ static_cast<unsigned char>(each)) * 0x0000'0100'0000'01b3;
-  return hash | 1;
+  return fnv1a(schema_json(built_in_schema())) | 1;
 }
 
 std::vector<msg::spoken_message> spoken() {

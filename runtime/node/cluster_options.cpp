@@ -1,5 +1,7 @@
 #include "runtime/node/cluster_options.hpp"
 
+#include "runtime/base/fnv.hpp"
+
 #include <algorithm>
 #include <optional>
 
@@ -112,10 +114,9 @@ const config::table<c>& cluster_table() {
   return rows;
 }
 
+/// One text more, told apart from the next by a byte no UTF-8 has.
 std::uint64_t fold(std::uint64_t hash, std::string_view text) {
-  for (const char each : text)
-    hash = (hash ^ static_cast<unsigned char>(each)) * 0x0000'0100'0000'01b3;
-  return (hash ^ 0xff) * 0x0000'0100'0000'01b3; // Where one text ends and the next begins.
+  return fnv1a("\xff", fnv1a(text, hash));
 }
 
 } // namespace
@@ -135,7 +136,7 @@ std::uint64_t digest_of(const cluster_options& options) {
   for (const auto& each : options.seeds)
     seeds.push_back(split_entry(each).first);
   std::sort(seeds.begin(), seeds.end());
-  auto hash = fold(0xcbf2'9ce4'8422'2325, options.name);
+  auto hash = fold(fnv1a({}), options.name);
   hash = fold(hash, options.membership == membership_kind::etcd ? "etcd" : "static");
   hash = fold(hash, std::to_string(options.replicas));
   hash = fold(hash, std::to_string(options.lease.count()));
