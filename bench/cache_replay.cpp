@@ -1,95 +1,133 @@
-// Replays traces of real requests through the store of a cache shard and prints the hit ratios of
-// its policies. SKEP_DATA names a folder with traces/web07.trace.xz and traces/web12.trace.xz, of
-// the cache2k benchmark (CC BY 4.0): xz, four-byte big-endian keys. They are not part of this
-// repository.
-#include "runtime/flow/rendezvous.hpp"
-#include "runtime/store/response_store.hpp"
+// Replays recorded requests against the eviction policies: skep_cache_replay [--json].
+
+#include "bench/measure.hpp"
+#include "bench/replay.hpp"
+#include "bench/replay_policies.hpp"
 
 #include <array>
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
 
 using namespace skep;
-using store::policy_kind;
+using namespace skep::bench;
 
-/// What is published for web12 at 1,000 entries, in percent (S3-FIFO: SOSP 2023's code on it).
-constexpr double lru_published = 64.7;
-constexpr double s3_fifo_published = 68.8;
-constexpr double tolerance = 0.5;
+constexpr std::size_t columns = 5;
+constexpr std::array<const char*, columns> column_names{"LRU", "S3-FIFO", "SIEVE", "W-TinyLFU",
+                                                        "OPT"};
+// The published ratios are of the last one.
+constexpr std::array<std::string_view, 2> traces{"web07", "web12"};
+constexpr std::array<std::size_t, 3> sizes{1000, 2000, 4000};
 
-std::vector<std::uint32_t> read_trace(const std::filesystem::path& file) {
-  std::vector<std::uint32_t> keys;
-  auto* xz = popen(("xz -dc '" + file.string() + "'").c_str(), "r");
-  if (xz == nullptr)
-    return keys;
-  std::array<unsigned char, 4> bytes{};
-  while (std::fread(bytes.data(), 1, bytes.size(), xz) == bytes.size()) {
-    std::uint32_t key = 0;
-    for (const auto each : bytes)
-      key = key << 8 | each;
-    keys.push_back(key);
-  }
-  pclose(xz);
-  return keys;
-}
+struct named_policy {
+  const char* name;
+  store::policy_kind kind;
+};
+constexpr named_policy priced_policies[] = {{"LRU", store::policy_kind::lru},
+                                            {"S3-FIFO", store::policy_kind::s3_fifo},
+                                            {"cost-aware", store::policy_kind::cost_aware}};
 
-/// Share of requests that were found, in percent, when every miss is stored.
-double hit_ratio(const std::vector<std::uint32_t>& keys, policy_kind policy, std::size_t entries) {
-  store::store_config bounds;
-  bounds.entries_max = entries;
-  bounds.bytes_max = std::size_t{1} << 40;
-  bounds.policy = policy;
-  const time_point now{};
-  store::response_store shard{bounds, now};
+template <class Policy>
+double hit_percent(std::span<const std::uint32_t> keys, std::size_t entries_max) {
+  Policy policy{entries_max};
   std::size_t hits = 0;
-  for (const auto each : keys) {
-    const store::key128 key{flow::mix(each, 1), flow::mix(each, 2)};
-    if (shard.get(key, now))
-      ++hits;
-    else
-      shard.put(key, "v", std::chrono::hours{24}, now);
-  }
+  for (const auto key : keys)
+    hits += policy.ask(key) ? 1 : 0;
   return 100.0 * static_cast<double>(hits) / static_cast<double>(keys.size());
 }
 
-bool off(double measured, double published, const char* what) {
-  if (std::abs(measured - published) <= tolerance)
-    return false;
-  std::fprintf(stderr, "web12 at 1000 entries: %s hits %.2f %%, published are %.1f %%\n", what,
-               measured, published);
-  return true;
+std::array<double, columns> measure(std::span<const std::uint32_t> keys, std::size_t entries) {
+  return {store_hit_percent(keys, store::policy_kind::lru, entries),
+          store_hit_percent(keys, store::policy_kind::s3_fifo, entries),
+          hit_percent<sieve>(keys, entries), hit_percent<w_tiny_lfu>(keys, entries),
+          100.0 * static_cast<double>(optimal_hits(keys, entries))
+            / static_cast<double>(keys.size())};
+}
+
+void show(std::string_view trace_name, std::size_t entries,
+          const std::array<double, columns>& percent, bool json) {
+  const std::string name{trace_name};
+  if (!json)
+    std::printf("%-6s %8zu", name.c_str(), entries);
+  for (std::size_t n = 0; n < columns; ++n)
+    if (json)
+      print("hits, " + name + ", " + std::to_string(entries) + " entries, " + column_names[n], "%",
+            {percent[n]});
+    else
+      std::printf(" %10.2f", percent[n]);
+  if (!json)
+    std::printf("\n");
+}
+
+void show_savings(std::string_view trace_name, std::span<const std::uint32_t> keys, bool json) {
+  const std::string name{trace_name};
+  for (const std::size_t mib : {1u, 4u}) {
+    for (const auto& [label, policy] : priced_policies) {
+      const auto got = store_savings(keys, policy, mib << 20);
+      if (json) {
+        const auto what = ", " + name + ", " + std::to_string(mib) + " MiB, " + label;
+        print("cost saved" + what, "%", {got.cost_percent});
+        print("hits with costs" + what, "%", {got.hits_percent});
+      } else {
+        std::printf("%-6s %5zu MiB  %-10s %10.2f %10.2f\n", name.c_str(), mib, label,
+                    got.hits_percent, got.cost_percent);
+      }
+    }
+  }
+}
+
+/// Says which of the node's policies is off its published ratio; true when none is.
+bool all_as_published(const trace& web12) {
+  bool good = true;
+  for (const auto& reference : published) {
+    const auto percent = store_hit_percent(web12, reference.policy, 1000);
+    if (as_published(reference, percent))
+      continue;
+    good = false;
+    std::fprintf(stderr, "OFF: %.*s has %.2f %% on web12 with 1000 entries, published %.1f-%.1f\n",
+                 static_cast<int>(reference.name.size()), reference.name.data(), percent,
+                 reference.least, reference.most);
+  }
+  return good;
 }
 
 } // namespace
 
-int main() {
-  const char* data = std::getenv("SKEP_DATA");
-  if (data == nullptr) {
-    std::puts("SKIPPED: SKEP_DATA is not set to a folder with the traces (see this file's head)");
+int main(int argc, char** argv) {
+  const bool json = argc > 1 && std::string_view{argv[1]} == "--json";
+  const auto data = data_folder();
+  if (data.empty()) {
+    const auto how = how_to_get_data();
+    std::printf("SKIPPED: SKEP_DATA is not set. NOTHING WAS MEASURED.\n%.*s\n",
+                static_cast<int>(how.size()), how.data());
     return 0;
   }
-  bool wrong = false;
-  std::puts("trace   entries     LRU %  S3-FIFO %");
-  for (const char* trace : {"web07", "web12"}) {
-    const auto file = std::filesystem::path{data} / "traces" / (std::string{trace} + ".trace.xz");
-    const auto keys = read_trace(file);
-    if (keys.empty()) {
-      std::fprintf(stderr, "%s is missing or no trace\n", file.c_str());
+  if (!json) {
+    std::printf("hits in percent\n%-6s %8s", "trace", "entries");
+    for (const auto* name : column_names)
+      std::printf(" %10s", name);
+    std::printf("\n");
+  }
+  std::vector<trace> all;
+  for (const auto name : traces) {
+    const auto keys = read_trace(data, name);
+    if (!keys) {
+      std::fprintf(stderr, "%s\n", keys.error().detail.c_str());
       return 1;
     }
-    for (const std::size_t entries : {1000u, 2000u, 4000u}) {
-      const auto lru = hit_ratio(keys, policy_kind::lru, entries);
-      const auto s3_fifo = hit_ratio(keys, policy_kind::s3_fifo, entries);
-      std::printf("%-7s %7zu %9.2f %10.2f\n", trace, entries, lru, s3_fifo);
-      if (std::string{trace} == "web12" && entries == 1000)
-        wrong = off(lru, lru_published, "LRU") | off(s3_fifo, s3_fifo_published, "S3-FIFO");
-    }
+    for (const auto entries : sizes)
+      show(name, entries, measure(*keys, entries), json);
+    all.push_back(*keys);
   }
-  return wrong ? 1 : 0;
+  if (!json)
+    std::printf("\nwith sizes and costs drawn (bench/replay.hpp), in percent\n%-6s %9s  %-10s %10s "
+                "%10s\n",
+                "trace", "bytes", "policy", "hits", "cost saved");
+  for (std::size_t n = 0; n < traces.size(); ++n)
+    show_savings(traces[n], all[n], json);
+  return all_as_published(all.back()) ? 0 : 1;
 }

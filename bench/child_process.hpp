@@ -29,7 +29,7 @@ inline child start(const std::vector<std::string>& arguments) {
     dup2(from[1], STDOUT_FILENO);
     close(to[1]);
     close(from[0]);
-    std::vector<char*> argv{const_cast<char*>("skep_wire_bench")};
+    std::vector<char*> argv{const_cast<char*>("skep_bench")};
     for (const auto& each : arguments)
       argv.push_back(const_cast<char*>(each.c_str()));
     argv.push_back(nullptr);

@@ -389,7 +389,7 @@ void bench_cache() {
     store::response_store store{config, at};
     auto start = bench_clock::now();
     for (std::uint64_t n = 0; n < keys; ++n)
-      store.put({n * 0x9e37'79b9'7f4a'7c15ull, n}, value, 1h, at);
+      store.put({n * 0x9e37'79b9'7f4a'7c15ull, n}, value, {1h}, at);
     puts.push_back(ns_since(start) / keys);
     flow::rng random{7};
     start = bench_clock::now();

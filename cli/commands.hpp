@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -80,5 +81,40 @@ struct cluster_keygen_options {
   bool force = false;
 };
 int cluster_keygen(const cluster_keygen_options& options);
+
+/// `skep cache stats`; "http://" may be left out.
+int cache_stats(const std::string& target);
+
+/// `skep cache clear`: everything, or what one of the two names.
+struct cache_clear_options {
+  std::string target = "http://127.0.0.1:8080";
+  std::string agent;
+  /// As x-skep-cache-key has it.
+  std::string key;
+};
+int cache_clear(const cache_clear_options& options);
+
+/// `skep cache warm`.
+struct cache_warm_options {
+  /// One prompt a line: JSON lines or plain text.
+  std::string file;
+  std::string target = "http://127.0.0.1:8080";
+  /// For prompts that name none.
+  std::string model;
+  std::uint32_t concurrency = 8;
+  /// Requests a second; 0: as fast as answers come.
+  double rate_per_s = 0;
+};
+/// Fails when one of the prompts got no answer.
+int cache_warm(const cache_warm_options& options);
+
+/// `skep cache train`.
+struct cache_train_options {
+  /// Files and folders of answers.
+  std::vector<std::string> samples;
+  std::string out;
+  std::uint64_t bytes = 65'536;
+};
+int cache_train(const cache_train_options& options);
 
 } // namespace skep::cli

@@ -58,9 +58,12 @@ net::fetch_request command_request(std::string method, std::string url) {
 }
 
 net::fetch_result ask(net::http_client& client, std::string method, std::string url) {
+  return ask(client, command_request(std::move(method), std::move(url)));
+}
+
+net::fetch_result ask(net::http_client& client, net::fetch_request request) {
   auto handler = std::make_shared<waiter>();
   auto result = handler->result();
-  auto request = command_request(std::move(method), std::move(url));
   if (auto started = client.start(std::move(request), handler); !started) {
     net::fetch_result refused;
     refused.error = net::fetch_error::invalid_request;

@@ -19,6 +19,8 @@ net::fetch_request command_request(std::string method, std::string url);
 
 /// Sends one request and waits for its whole answer, for at most five seconds.
 net::fetch_result ask(net::http_client& client, std::string method, std::string url);
+/// The same with a request of one's own and its time-outs.
+net::fetch_result ask(net::http_client& client, net::fetch_request request);
 
 /// Why an answer is none, for people: the transport's failure, or the status with the message of
 /// the API's error object when there is one.

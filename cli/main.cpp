@@ -100,6 +100,62 @@ void add_cluster(CLI::App& app, std::function<int()>& chosen) {
   add_cluster_keygen(*cluster, chosen);
 }
 
+void add_target(CLI::App& command, std::string& target) {
+  command.add_option("--target", target, "A running node; SKEP_API_KEY is its key")
+    ->capture_default_str();
+}
+
+void add_cache_clear(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("clear", "Forget answers on all nodes of a cluster");
+  auto options = std::make_shared<cache_clear_options>();
+  add_target(*command, options->target);
+  auto* agent = command->add_option("--agent", options->agent,
+                                    "Only those of an agent, or of a provider asked directly");
+  command->add_option("--key", options->key, "Only one, by its x-skep-cache-key")->excludes(agent);
+  command->callback([options, &chosen] { chosen = [options] { return cache_clear(*options); }; });
+}
+
+void add_cache_warm(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("warm", "Ask a file of prompts, so that answers are there");
+  auto options = std::make_shared<cache_warm_options>();
+  command->add_option("file", options->file, "A prompt a line: JSON lines, or plain text")
+    ->required();
+  add_target(*command, options->target);
+  command->add_option("--model", options->model, "For prompts that name none");
+  command->add_option("--concurrency", options->concurrency, "Requests at once")
+    ->check(CLI::Range(1u, 10'000u))
+    ->capture_default_str();
+  command->add_option("--rate", options->rate_per_s, "Requests a second at most; 0: no limit")
+    ->check(CLI::NonNegativeNumber);
+  command->callback([options, &chosen] { chosen = [options] { return cache_warm(*options); }; });
+}
+
+void add_cache_train(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("train", "Train a dictionary to compress answers with");
+  auto options = std::make_shared<cache_train_options>();
+  command
+    ->add_option("samples", options->samples,
+                 "Files or folders of chat.completion JSON, one a file or one a line")
+    ->required();
+  command->add_option("--out", options->out, "Where the dictionary goes")->required();
+  command->add_option("--bytes", options->bytes, "Its size at most")
+    ->check(CLI::Range(std::uint64_t{1024}, std::uint64_t{16} << 20))
+    ->capture_default_str();
+  command->callback([options, &chosen] { chosen = [options] { return cache_train(*options); }; });
+}
+
+void add_cache(CLI::App& app, std::function<int()>& chosen) {
+  auto* cache = app.add_subcommand("cache", "Look at, clear, fill and tune the response cache");
+  cache->require_subcommand(1);
+  auto* stats = cache->add_subcommand("stats", "Show what the cache of a node did and holds");
+  auto target = std::make_shared<std::string>("http://127.0.0.1:8080");
+  add_target(*stats, *target);
+  stats->callback([target, &chosen] { chosen = [target] { return cache_stats(*target); }; });
+  add_cache_clear(*cache, chosen);
+  add_cache_warm(*cache, chosen);
+  add_cache_train(*cache, chosen);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -111,6 +167,7 @@ int main(int argc, char** argv) {
   add_bench(app, chosen);
   add_status(app, chosen);
   add_cluster(app, chosen);
+  add_cache(app, chosen);
   app.add_subcommand("version", "Print the version")->callback([&chosen] {
     chosen = [] {
       fmt::print("skep {}\n", SKEP_VERSION);

@@ -34,4 +34,6 @@ install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/FindCAF.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindZeroMQ.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindxxHash.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/FindZstd.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/FindHiredis.cmake
   DESTINATION ${skep_package_dir})

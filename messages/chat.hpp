@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, one protocol of which agents and providers must see the whole
+
 #include "messages/message.hpp"
 
 #include <cstdint>
@@ -87,11 +89,27 @@ struct answer_origin {
   std::uint8_t cache = 0;
   /// Seconds the cached answer stays fresh.
   std::uint32_t cache_ttl_s = 0;
-  SKEP_RECORD(provider, attempts, cache, cache_ttl_s)
+  /// The cache's key of the request, 32 hexadecimal digits; of a semantic hit the key of the entry
+  /// that was served. Empty when the cache had no part in it.
+  std::string cache_key{};
+  /// Of a semantic hit: the cosine of the two texts in thousandths.
+  std::uint32_t similarity = 0;
+  SKEP_RECORD(provider, attempts, cache, cache_ttl_s, cache_key, similarity)
 };
 
 /// What the response cache did for a call.
-enum class cache_status : std::uint8_t { none = 0, hit = 1, miss = 2, bypass = 3 };
+enum class cache_status : std::uint8_t {
+  none = 0,
+  hit = 1,
+  miss = 2,
+  bypass = 3,
+  /// Answered by a call for the same that was in flight already.
+  shared = 4,
+  /// Served although no longer fresh, while a new answer is fetched.
+  stale = 5,
+  /// The answer to another text that means the same.
+  semantic = 6,
+};
 
 /// A whole answer.
 struct chat_reply {
@@ -106,7 +124,7 @@ struct chat_reply {
   /// JSON object of further members of the body (system_fingerprint, service_tier); or empty.
   std::string rest;
   answer_origin origin;
-  SKEP_MESSAGE(0x0102, 1, id, created, model, choices, usage, rest, origin)
+  SKEP_MESSAGE(0x0102, 2, id, created, model, choices, usage, rest, origin)
 };
 
 /// An answer begins to stream.
@@ -116,7 +134,7 @@ struct chat_open {
   std::string model;
   std::string rest;
   answer_origin origin;
-  SKEP_MESSAGE(0x0103, 1, id, created, model, rest, origin)
+  SKEP_MESSAGE(0x0103, 2, id, created, model, rest, origin)
 };
 
 /// A piece of a streamed answer: for one choice, any of text, other delta members, finish reason.
@@ -136,7 +154,7 @@ struct chat_chunk {
 struct chat_end {
   token_usage usage;
   answer_origin origin;
-  SKEP_MESSAGE(0x0105, 1, usage, origin)
+  SKEP_MESSAGE(0x0105, 2, usage, origin)
 };
 
 } // namespace skep::msg

@@ -1,3 +1,4 @@
+#include "messages/cache_record.hpp"
 #include "messages/codec_impl.hpp"
 #include "messages/families.hpp"
 
@@ -38,5 +39,15 @@ SKEP_CODEC(msg::link_beat)
 SKEP_CODEC(msg::member_state)
 SKEP_CODEC(msg::node_announce)
 SKEP_CODEC(msg::node_drain_request)
+SKEP_CODEC(msg::cache_release_request)
+SKEP_CODEC(msg::embed_request)
+SKEP_CODEC(msg::embed_reply)
+SKEP_CODEC(msg::flight_request)
+SKEP_CODEC(msg::flight_join_request)
+SKEP_CODEC(msg::semantic_find_request)
+SKEP_CODEC(msg::semantic_find_reply)
+SKEP_CODEC(msg::semantic_learn_request)
+SKEP_CODEC(msg::semantic_revoke_request)
+SKEP_CODEC(msg::cache_record)
 
 } // namespace skep

@@ -4,7 +4,9 @@
 #include "messages/chat.hpp"
 #include "messages/cluster.hpp"
 #include "messages/core.hpp"
+#include "messages/flight.hpp"
 #include "messages/provider.hpp"
+#include "messages/semantic.hpp"
 
 namespace skep {
 
@@ -17,9 +19,13 @@ using chat_messages
   = type_list<msg::chat_request, msg::chat_reply, msg::chat_open, msg::chat_chunk, msg::chat_end>;
 using cache_messages
   = type_list<msg::cache_get_request, msg::cache_get_reply, msg::cache_put_request,
-              msg::cache_clear_request, msg::cache_fill_request>;
-using provider_messages = type_list<msg::models_request, msg::models_reply>;
+              msg::cache_clear_request, msg::cache_fill_request, msg::cache_release_request>;
+using provider_messages
+  = type_list<msg::models_request, msg::models_reply, msg::embed_request, msg::embed_reply>;
 using cluster_messages = type_list<msg::node_hello, msg::node_refusal, msg::link_beat,
                                    msg::member_state, msg::node_announce, msg::node_drain_request>;
+using flight_messages = type_list<msg::flight_request, msg::flight_join_request>;
+using semantic_messages = type_list<msg::semantic_find_request, msg::semantic_find_reply,
+                                    msg::semantic_learn_request, msg::semantic_revoke_request>;
 
 } // namespace skep

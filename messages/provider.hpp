@@ -28,4 +28,30 @@ struct models_reply {
   SKEP_MESSAGE(0x0302, 1, models)
 };
 
+/// Asks for the vectors of texts. Answered by embed_reply, in the order of the texts. Errors: as
+/// chat_request's.
+struct embed_request {
+  /// The model's name at the provider.
+  std::string model;
+  std::vector<std::string> texts;
+  /// Instead of texts, for the provider as they are: a JSON list of tokens, or of such lists.
+  std::string tokens;
+  /// JSON object of every other member of the request body (dimensions, user); or empty.
+  std::string parameters;
+  SKEP_MESSAGE(0x0303, 1, model, texts, tokens, parameters)
+};
+
+/// One text's vector; `values` are little-endian 32-bit floats, one after the other.
+struct embedding {
+  std::string values;
+  SKEP_RECORD(values)
+};
+
+struct embed_reply {
+  std::string model;
+  std::vector<embedding> embeddings;
+  std::uint64_t prompt_tokens = 0;
+  SKEP_MESSAGE(0x0304, 1, model, embeddings, prompt_tokens)
+};
+
 } // namespace skep::msg

@@ -89,6 +89,7 @@ LIBRARIES = [
     Library("curl", re.compile(r"curl/"), {"runtime/net"}, {"runtime/net"}),
     Library("Boost", re.compile(r"boost/"), {"runtime/net"}, {"runtime/net"}),
     Library("toml++", re.compile(r"toml\+\+/|toml\.hpp"), {"runtime/config"}, {"runtime/config"}),
+    Library("hiredis", re.compile(r"hiredis/"), {"runtime/io"}),
     Library("CLI11", re.compile(r"CLI/"), {"cli"}, {"cli"}),
     Library("nlohmann/json", re.compile(r"nlohmann/"),
             {"messages", "runtime/base", "runtime/config", "runtime/telemetry", "runtime/net",

@@ -1,7 +1,6 @@
 #pragma once
 
-#include "messages/cache.hpp"
-#include "messages/chat.hpp"
+#include "messages/flight.hpp"
 #include "runtime/base/clock.hpp"
 
 #include <caf/actor.hpp>
@@ -10,16 +9,11 @@
 #include <string>
 #include <vector>
 
-namespace skep::actors {
+namespace skep::telemetry {
+class counter;
+} // namespace skep::telemetry
 
-/// One way to get an answer: a provider and the model to ask there.
-struct agent_route {
-  /// The provider's name in the configuration.
-  std::string provider;
-  /// Empty: the model the request names (pass-through agents).
-  std::string model;
-  caf::actor handle;
-};
+namespace skep::actors {
 
 /// What all instances of one agent share; never changes while the node runs.
 struct agent_definition {
@@ -27,20 +21,25 @@ struct agent_definition {
   /// Put in front of every conversation as a system message; may be empty.
   std::string instructions;
   /// Tried in this order until one begins to answer.
-  std::vector<agent_route> routes;
+  std::vector<msg::flight_route> routes;
   /// Canonical JSON object of default parameters; the request's own win. Empty for none.
   std::string parameters;
   /// The longest a call may take; the caller's own deadline may be shorter.
   duration deadline = 120s;
 
-  /// The response cache; null when the agent does not use it.
-  caf::actor cache;
+  /// Where answers come from.
+  caf::actor flight;
+  /// Whether the response cache has a part in it.
+  bool cache = true;
   /// How long an answer stays fresh; zero: as the cache's config says.
   std::chrono::milliseconds cache_ttl{0};
-  /// A cache that does not answer by then is passed over.
-  duration cache_deadline = 250ms;
   /// Larger answers are not collected for the cache.
   std::size_t cache_value_max = 256 * 1024;
+  /// The policy of the semantic cache to use; empty: none.
+  std::string semantic;
+  /// Requests whose parameters were assembled before, and those that were not; may be null.
+  telemetry::counter* contexts_reused = nullptr;
+  telemetry::counter* contexts_assembled = nullptr;
 };
 
 using agent_definition_ptr = std::shared_ptr<const agent_definition>;

@@ -1,36 +1,15 @@
 #include "actors/agent/prompt.hpp"
 
-#include <nlohmann/json.hpp>
+#include "actors/common/cache_group.hpp"
+
 #include <xxhash.h>
 
-#include <algorithm>
+#include <cstring>
 #include <memory>
 
 namespace skep::actors {
 
 namespace {
-
-using nlohmann::json;
-
-// Members that do not change what a model answers.
-constexpr const char* irrelevant_parameters[]
-  = {"user",           "metadata",          "store",           "service_tier",
-     "stream_options", "safety_identifier", "prompt_cache_key"};
-
-json parse_object(const std::string& text) {
-  auto parsed = json::parse(text, nullptr, false);
-  return parsed.is_object() ? parsed : json::object();
-}
-
-std::string merged(const std::string& defaults, const std::string& own) {
-  if (defaults.empty())
-    return own;
-  if (own.empty())
-    return defaults;
-  auto both = parse_object(defaults);
-  both.update(parse_object(own));
-  return both.dump();
-}
 
 /// Feeds length and bytes, so that no two different lists of fields look alike.
 class key_hasher {
@@ -38,10 +17,18 @@ public:
   key_hasher() : state_(XXH3_createState(), &XXH3_freeState) {
     XXH3_128bits_reset(state_.get());
   }
+  key_hasher(const key_hasher& other) : state_(XXH3_createState(), &XXH3_freeState) {
+    XXH3_copyState(state_.get(), other.state_.get());
+  }
+  key_hasher& operator=(const key_hasher&) = delete;
   void add(std::string_view field) {
     const std::uint64_t size = field.size();
     XXH3_128bits_update(state_.get(), &size, sizeof(size));
     XXH3_128bits_update(state_.get(), field.data(), field.size());
+  }
+  void add(const msg::cache_key& part) {
+    XXH3_128bits_update(state_.get(), &part.high, sizeof(part.high));
+    XXH3_128bits_update(state_.get(), &part.low, sizeof(part.low));
   }
   msg::cache_key done() const {
     const auto hash = XXH3_128bits_digest(state_.get());
@@ -52,88 +39,90 @@ private:
   std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
 };
 
-std::string relevant(const std::string& parameters) {
-  if (parameters.empty())
-    return {};
-  auto object = parse_object(parameters);
-  for (const auto* name : irrelevant_parameters)
-    object.erase(name);
-  return object.empty() ? std::string{} : object.dump();
-}
+/// Makes the two keys of a request; what is the same for both is hashed once.
+class request_keys {
+public:
+  request_keys(const std::string& tenant, const msg::flight_request& wanted,
+               const msg::cache_key& parameters, context_cache& contexts, time_point now)
+    : wanted_(wanted), contexts_(contexts), now_(now) {
+    key_.add(tenant);
+    key_.add(wanted.agent);
+    const auto& first = wanted.routes.front(); // Its answer is what is wanted.
+    key_.add(first.provider);
+    key_.add(first.model.empty() ? wanted.model : first.model);
+    key_.add(parameters);
+    for (std::size_t n = 0; n + 1 < wanted.messages.size(); ++n)
+      add(wanted.messages[n]);
+  }
 
-std::string canonical(const std::string& object) {
-  return object.empty() ? std::string{} : parse_object(object).dump();
-}
+  /// Of the whole request.
+  msg::cache_key whole() {
+    auto key = key_;
+    if (!wanted_.messages.empty())
+      add(key, wanted_.messages.back());
+    return key.done();
+  }
+  /// Of all but the last message's text.
+  msg::cache_key partition() {
+    auto key = key_;
+    key.add(wanted_.messages.back().role);
+    key.add(contexts_.identity_of(wanted_.messages.back().rest, now_));
+    return key.done();
+  }
+
+private:
+  void add(const msg::chat_message& message) {
+    add(key_, message);
+  }
+  void add(key_hasher& key, const msg::chat_message& message) {
+    key.add(message.role);
+    key.add(message.content);
+    key.add(contexts_.identity_of(message.rest, now_));
+  }
+
+  const msg::flight_request& wanted_;
+  context_cache& contexts_;
+  const time_point now_;
+  key_hasher key_;
+};
 
 } // namespace
 
-msg::chat_request prompt_for(const agent_definition& agent, const agent_route& route,
-                             const msg::chat_request& request) {
-  msg::chat_request prompt = request;
-  if (!route.model.empty())
-    prompt.model = route.model;
+msg::flight_request flight_for(const agent_definition& agent, const msg::chat_request& request,
+                               const context& caller, context_cache& contexts, time_point now) {
+  msg::flight_request wanted;
+  wanted.agent = agent.name;
+  wanted.routes = agent.routes;
+  wanted.model = request.model;
+  wanted.messages.reserve(request.messages.size() + 1);
   if (!agent.instructions.empty())
-    prompt.messages.insert(prompt.messages.begin(), {"system", agent.instructions, {}});
-  prompt.parameters = merged(agent.parameters, request.parameters);
-  return prompt;
-}
-
-msg::cache_key cache_key_of(std::string_view tenant, const std::string& agent,
-                            const agent_route& route, const msg::chat_request& prompt) {
-  key_hasher key;
-  key.add(tenant);
-  key.add(agent);
-  key.add(route.provider);
-  key.add(prompt.model);
-  key.add(relevant(prompt.parameters));
-  for (const auto& message : prompt.messages) {
-    key.add(message.role);
-    key.add(message.content);
-    key.add(canonical(message.rest));
+    wanted.messages.push_back({"system", agent.instructions, {}});
+  wanted.messages.insert(wanted.messages.end(), request.messages.begin(), request.messages.end());
+  const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
+  wanted.parameters = assembled.parameters;
+  const auto parameters = assembled.identity; // The reference ends with the next call.
+  wanted.stream = request.stream;
+  wanted.deadline_ms = static_cast<std::uint32_t>(
+    std::chrono::duration_cast<std::chrono::milliseconds>(agent.deadline).count());
+  wanted.cache = request.cache;
+  wanted.cached = agent.cache && !agent.routes.empty();
+  if (!wanted.cached || static_cast<msg::cache_mode>(request.cache) == msg::cache_mode::off) {
+    // No key: only spread over the flights.
+    std::memcpy(&wanted.key.low, caller.id.bytes.data() + 8, sizeof(wanted.key.low));
+    return wanted;
   }
-  return key.done();
-}
-
-bool may_store(const msg::chat_reply& reply) {
-  const auto storable = [](const msg::chat_choice& choice) {
-    return choice.finish_reason == "stop" && !choice.content_null
-           && choice.message_rest.find("\"tool_calls\"") == std::string::npos
-           && choice.message_rest.find("\"function_call\"") == std::string::npos;
-  };
-  return !reply.choices.empty()
-         && std::all_of(reply.choices.begin(), reply.choices.end(), storable);
-}
-
-bool another_may_answer(const failure& why) {
-  switch (why.code) {
-    case errc::overloaded:
-    case errc::circuit_open:
-    case errc::unavailable:
-    case errc::deadline_exceeded:
-    case errc::actor_failed:
-    case errc::node_down:
-    case errc::transport_failed:
-    case errc::provider_failed:
-    case errc::rate_limited:
-    case errc::quota_exhausted:
-    case errc::provider_auth_failed:
-    case errc::context_overflow:
-    case errc::stream_cut:
-    case errc::not_found: return true;
-    case errc::none:
-    case errc::cancelled:
-    case errc::cache_miss:
-    case errc::bad_request:
-    case errc::unauthenticated:
-    case errc::forbidden:
-    case errc::malformed:
-    case errc::too_large:
-    case errc::unexpected_message:
-    case errc::content_filtered:
-    case errc::bad_config:
-    case errc::shutting_down: return false;
-  }
-  return false;
+  request_keys keys{caller.tenant, wanted, parameters, contexts, now};
+  wanted.key = keys.whole();
+  wanted.cache_max_age_s = request.cache_max_age_s;
+  wanted.ttl_ms = static_cast<std::uint32_t>(agent.cache_ttl.count());
+  wanted.value_max = agent.cache_value_max;
+  wanted.group = group_of(agent.name);
+  // A conversation that ends with a plain text of the user may be answered like one that means the
+  // same.
+  const auto* last = wanted.messages.empty() ? nullptr : &wanted.messages.back();
+  if (!agent.semantic.empty() && last != nullptr && last->role == "user" && !last->content.empty())
+    wanted.semantic = {agent.semantic, keys.partition(), last->content};
+  return wanted;
 }
 
 } // namespace skep::actors

@@ -2,6 +2,7 @@
 
 #include "actors/agent/agent.hpp"
 #include "actors/pool/pool.hpp"
+#include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/cluster/cluster_port.hpp"
@@ -11,6 +12,7 @@
 #include <caf/send.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <optional>
 
 namespace skep::actors {
@@ -32,6 +34,7 @@ struct agent_config {
   bool cache = true;
   milliseconds cache_ttl{0};
   std::uint64_t cache_value_max = 256 * 1024;
+  std::string semantic_cache;
   pool_config pool;
 };
 
@@ -84,6 +87,9 @@ const config::table<agent_config>& agent_table() {
           .alias_env("AGENT_CACHE_TTL", 1000),
         option{"cache_value_bytes", &agent_config::cache_value_max, std::uint64_t{0},
                std::uint64_t{1} << 30, "Larger answers are not kept."},
+        option{"semantic_cache", &agent_config::semantic_cache,
+               "The [semantic.NAME] policy by which answers to similar texts may be served; empty: "
+               "never."},
         option{"pool", &agent_config::pool, pool_table(), "The instances of the agent."},
       }
         .check([](const agent_config& c) -> std::optional<config::violation> {
@@ -109,17 +115,12 @@ std::string default_parameters(const agent_config& from) {
   return object.empty() ? std::string{} : object.dump();
 }
 
-expected<agent_route> route_to(rt::role_context& node, const std::string& agent,
-                               const std::string& model) {
+expected<msg::flight_route> route_to(rt::role_context& node, const std::string& agent,
+                                     const std::string& model) {
   const auto slash = model.find('/');
-  agent_route route;
-  route.provider = model.substr(0, slash);
-  route.model = model.substr(slash + 1);
-  route.handle = node.env().find("provider/" + route.provider);
-  // In a cluster another node may have it, now or later.
-  if (!route.handle && node.cluster().clustered())
-    route.handle = node.cluster().route("provider/" + route.provider);
-  if (route.handle)
+  msg::flight_route route{model.substr(0, slash), model.substr(slash + 1)};
+  // In a cluster another node may have the provider, now or later.
+  if (node.cluster().clustered() || node.env().find("provider/" + route.provider))
     return route;
   const auto text = "agent " + agent + " asks provider \"" + route.provider
                     + "\", which no [provider." + route.provider + "] defines";
@@ -128,9 +129,39 @@ expected<agent_route> route_to(rt::role_context& node, const std::string& agent,
               place != nullptr ? to_string(config::diagnostic{*place, text}) : text);
 }
 
+/// The policy an agent names must be there; and without the cache nothing similar can be served.
+expected<void> check_semantic(rt::role_context& node, const std::string& agent,
+                              const agent_config& from) {
+  if (from.semantic_cache.empty())
+    return {};
+  const auto& policies = node.config().all<semantic_config>("semantic");
+  const bool known = std::any_of(policies.begin(), policies.end(), [&](const auto& policy) {
+    return policy.first == from.semantic_cache;
+  });
+  std::string text;
+  if (!known)
+    text = "agent " + agent + " uses the semantic cache \"" + from.semantic_cache
+           + "\", which no [semantic." + from.semantic_cache + "] defines";
+  else if (!from.cache)
+    text = "agent " + agent + " uses the semantic cache, but its response cache is off";
+  else
+    return {};
+  const auto* place
+    = node.config().place_of("agent." + config::key_text(agent) + ".semantic_cache");
+  return fail(errc::bad_config,
+              place != nullptr ? to_string(config::diagnostic{*place, text}) : text);
+}
+
 void start_pool(rt::role_context& node, const std::string& published, agent_definition definition,
                 const pool_config& bounds) {
   auto& env = node.env();
+  const auto contexts = [&](const char* result) {
+    return &env.metrics().counter("skep_agent_contexts_total",
+                                  "Requests by whether all of their context had been read before.",
+                                  {{"agent", definition.name}, {"result", result}});
+  };
+  definition.contexts_reused = contexts("reused");
+  definition.contexts_assembled = contexts("assembled");
   auto shared = std::make_shared<const agent_definition>(std::move(definition));
   const auto& agents = node.kind("agent", {});
   const auto& pools = node.kind("pool", {});
@@ -148,7 +179,9 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
 }
 
 expected<void> build_named(rt::role_context& node, const std::string& name,
-                           const agent_config& from, const caf::actor& cache) {
+                           const agent_config& from) {
+  if (auto checked = check_semantic(node, name, from); !checked)
+    return checked;
   agent_definition definition;
   definition.name = name;
   definition.instructions = from.instructions;
@@ -156,8 +189,9 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   definition.deadline = from.deadline;
   definition.cache_ttl = from.cache_ttl;
   definition.cache_value_max = from.cache_value_max;
-  if (from.cache)
-    definition.cache = cache;
+  definition.cache = from.cache && static_cast<bool>(node.env().find("cache"));
+  definition.flight = node.env().find("flight");
+  definition.semantic = from.semantic_cache;
   for (const auto& model : from.models) {
     auto route = route_to(node, name, model);
     if (!route)
@@ -179,16 +213,16 @@ std::vector<std::string> provider_names(rt::role_context& node) {
 }
 
 expected<void> build(rt::role_context& node) {
-  const auto cache = node.env().find("cache");
   for (const auto& [name, from] : node.config().all<agent_config>("agent"))
-    if (auto done = build_named(node, name, from, cache); !done)
+    if (auto done = build_named(node, name, from); !done)
       return done;
   for (const auto& provider : provider_names(node)) {
     agent_definition definition;
     definition.name = "model/" + provider;
-    definition.routes.push_back({provider, {}, node.env().find("provider/" + provider)});
+    definition.routes.push_back({provider, {}});
     definition.deadline = agent_config{}.deadline;
-    definition.cache = cache;
+    definition.cache = static_cast<bool>(node.env().find("cache"));
+    definition.flight = node.env().find("flight");
     start_pool(node, definition.name, definition, agent_config{}.pool);
   }
   return {};

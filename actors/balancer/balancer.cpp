@@ -1,8 +1,11 @@
 #include "actors/balancer/balancer.hpp"
 
+#include "actors/balancer/affinity_key.hpp"
+#include "messages/chat.hpp"
 #include "messages/core.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/base/assert.hpp"
+#include "runtime/base/fnv.hpp"
 #include "runtime/flow/thread_rng.hpp"
 
 #include <algorithm>
@@ -24,18 +27,30 @@ flow::picker_config slots_for(std::size_t members) {
 } // namespace
 
 balancer::balancer(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
-                   std::string name, std::vector<balancer_member> members)
+                   std::string name, std::vector<balancer_member> members, affinity_rules rules)
   : bounded_actor(config, env, kind), name_(std::move(name)), members_(std::move(members)),
-    picker_(slots_for(members_.size())),
+    rules_(rules), picker_(slots_for(members_.size())), affinity_(picker_, {rules.load_factor}),
     refused_(env.metrics().counter("skep_balancer_refused_total", "Calls no member had room for.",
                                    {{"name", name_}})),
     picks_(env.metrics().counter("skep_balancer_picks_total", "Calls given to a member.",
                                  {{"name", name_}})) {
+  if (rules_.kind != affinity_kind::none) {
+    kept_ = &affine_picks("kept");
+    spilled_ = &affine_picks("spilled");
+  }
   for (const auto& member : members_) {
     const auto slot = picker_.add(member.weight, member.in_flight_max);
     SKEP_ASSERT(slot && members_[*slot].handle == member.handle);
+    affinity_.set_id(*slot, member.id != 0 ? member.id : *slot + 1);
     picker_.enable(*slot, true);
   }
+}
+
+telemetry::counter& balancer::affine_picks(std::string_view result) {
+  return env().metrics().counter(
+    "skep_balancer_affinity_total",
+    "Calls that belong to others: kept with them, or spilled over because their member was hot.",
+    {{"name", name_}, {"result", std::string{result}}});
 }
 
 caf::behavior balancer::make_behavior() {
@@ -44,7 +59,37 @@ caf::behavior balancer::make_behavior() {
   }};
 }
 
-std::optional<flow::picker::slot_index> balancer::pick() noexcept {
+std::optional<std::uint64_t>
+balancer::affinity_key(const caf::mailbox_element& what) const noexcept {
+  const auto& content = what.content();
+  switch (rules_.kind) {
+    case affinity_kind::none: break;
+    case affinity_kind::session:
+      if (const auto& session = rt::call_of(content)->context.session; !session.empty())
+        return fnv1a(session);
+      break;
+    case affinity_kind::prefix:
+      if (content.match_element<msg::chat_request>(1))
+        return prefix_key(content.get_as<msg::chat_request>(1), rules_.prefix_bytes);
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<balancer::slot_index> balancer::pick_for(const caf::mailbox_element& what) noexcept {
+  const auto key = affinity_key(what);
+  if (!key)
+    return pick();
+  const auto usable = [this](slot_index slot) { return rt::would_admit(members_[slot].handle); };
+  const auto affine = affinity_.take_usable(*key, usable);
+  if (affine && affine->first)
+    kept_->inc();
+  else
+    spilled_->inc();
+  return affine ? affine->slot : pick();
+}
+
+std::optional<balancer::slot_index> balancer::pick() noexcept {
   auto& random = flow::thread_rng();
   for (int tries = 0; tries < picks_max; ++tries) {
     const auto slot = picker_.take(random);
@@ -69,7 +114,7 @@ void balancer::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit)
     return;
   }
   const auto token = rt::ensure_lease(*what);
-  const auto slot = pick();
+  const auto slot = pick_for(*what);
   if (!slot) {
     refused_.inc();
     if (token)
@@ -88,11 +133,11 @@ void balancer::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit)
 }
 
 void balancer::settled(const rt::outcome&, std::uint64_t token) noexcept {
-  picker_.release(static_cast<flow::picker::slot_index>(token));
+  picker_.release(static_cast<slot_index>(token));
 }
 
 std::uint32_t balancer::in_flight(std::size_t member) const {
-  return picker_.slot(static_cast<flow::picker::slot_index>(member)).inflight.load();
+  return picker_.slot(static_cast<slot_index>(member)).inflight.load();
 }
 
 } // namespace skep::actors

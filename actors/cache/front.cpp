@@ -77,6 +77,7 @@ caf::behavior cache_front::make_behavior() {
   return {
     [this](const rt::call& c, const msg::cache_get_request& request) { get(c, request); },
     [this](const rt::call& c, const msg::cache_put_request& request) { put(c, request); },
+    [this](const rt::call& c, const msg::cache_release_request& request) { release(c, request); },
     [this](const rt::call& c, const msg::cache_clear_request& request) { clear(c, request, true); },
     [this](const rt::call& c, const local_clear& request) { clear(c, request.what, false); },
     [this](const cluster_changed& change) { changed(change.state); },
@@ -97,6 +98,9 @@ void cache_front::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* un
     if (const auto* get = payload_of<msg::cache_get_request>(*what); get && pass(*get, what, unit))
       return;
     if (const auto* put = payload_of<msg::cache_put_request>(*what); put && pass(*put, what, unit))
+      return;
+    if (const auto* release = payload_of<msg::cache_release_request>(*what);
+        release && pass(*release, what, unit))
       return;
   }
   bounded_actor::enqueue(std::move(what), unit);
@@ -129,11 +133,32 @@ bool cache_front::pass(const msg::cache_put_request& put, caf::mailbox_element_p
     return true;
   }
   const auto slot = slot_of(put.key);
-  const auto owners = state->slots.owners(slot);
-  if (owners.size() != 1 || owners.front() != self_)
+  if (!alone(slot, *state))
+    return false;
+  if (rules_.second_level) {
+    const auto* c = rt::call_of(what->content());
+    rules_.second_level->enqueue(
+      caf::make_mailbox_element(nullptr, caf::make_message_id(), {},
+                                rt::call{c->context, nullptr, bytes_of(put)}, put),
+      nullptr);
+  }
+  shards_.of(slot)->enqueue(std::move(what), unit);
+  return true;
+}
+
+bool cache_front::pass(const msg::cache_release_request& release, caf::mailbox_element_ptr& what,
+                       caf::execution_unit* unit) {
+  const auto slot = slot_of(release.key);
+  if (!alone(slot, *cluster_.state()))
     return false;
   shards_.of(slot)->enqueue(std::move(what), unit);
   return true;
+}
+
+/// This node is the slot's one owner.
+bool cache_front::alone(std::uint32_t slot, const rt::cluster_state& state) const {
+  const auto owners = state.slots.owners(slot);
+  return owners.size() == 1 && owners.front() == self_;
 }
 
 /// A shard of ours may lack what a previous owner has; also while the front has not yet seen the
@@ -143,171 +168,65 @@ bool cache_front::in_transition(std::uint32_t slot, const rt::cluster_state& sta
          || (moving_[slot / 64].load(std::memory_order_relaxed) >> slot % 64 & 1) != 0;
 }
 
-// -- looking up -----------------------------------------------------------------------------------
-
-void cache_front::get(const rt::call& c, const msg::cache_get_request& request) {
-  const auto state = newest();
-  const auto slot = slot_of(request.key);
-  const auto owners = state->slots.owners(slot);
-  const bool owner = std::find(owners.begin(), owners.end(), self_) != owners.end();
-  if (!owner) {
-    if (auto near = near_.get(request, now())) {
-      meters_.found[static_cast<std::size_t>(place::near)]->inc();
-      reply(c, std::move(*near));
-      return;
-    }
-  }
-  if (lookups_.size() >= rules_.lookups_max) {
-    meters_.refused.inc();
-    refuse(c, failure{errc::overloaded, "too many lookups wait for other nodes"});
-    return;
-  }
-  const auto which = ++last_id_;
-  auto& l = lookups_[which];
-  l.out = take(c);
-  l.out.on_cancel([this, which] {
-    const auto entry = lookups_.extract(which);
-    if (!entry.empty())
-      give_up(entry.mapped().pending);
-  });
-  l.context = c.context;
-  l.request = request;
-  l.sources = sources_of(slot, *state);
-  l.owner = owner;
-  l.change = changes_[slot];
-  show();
-  ask_next(which);
-}
-
-/// Our own copy first, if we keep one; then the owners from the first on; then previous ones.
-std::vector<cache_front::source> cache_front::sources_of(std::uint32_t slot,
-                                                         const rt::cluster_state& state) const {
-  const auto owners = state.slots.owners(slot);
-  std::vector<source> sources;
-  for (const auto node : owners)
-    if (node == self_)
-      sources.push_back({place::local, node, node == owners.front()});
-  for (const auto node : owners)
-    if (node != self_)
-      sources.push_back({node == owners.front() ? place::remote : place::replica, node, true});
-  for (const auto node : history_.previous(slot))
-    if (std::none_of(sources.begin(), sources.end(), [node](const source& known) {
-          return known.node == node && known.where != place::replica;
-        }))
-      sources.push_back({place::previous, node, true});
-  return sources;
-}
-
-void cache_front::ask_next(id which) {
-  auto& l = lookups_[which];
-  if (l.at >= l.sources.size()) {
-    meters_.missed.inc();
-    auto out = std::move(l.out);
-    lookups_.erase(which);
-    show();
-    out.fail(failure{errc::cache_miss});
-    return;
-  }
-  const auto node = l.sources[l.at].node;
-  auto context = l.context;
-  context.deadline = std::min(context.deadline, now() + rules_.remote_timeout);
-  const auto to = node == self_ ? shards_.of(slot_of(l.request.key)) : store_of(node);
-  const auto pending = ask(to, std::move(context), l.request,
-                           [this, which](const rt::answer& got) { answered(which, got); });
-  // A request that failed at once has been handled already, and the lookup may be gone.
-  if (const auto entry = lookups_.find(which); pending != 0 && entry != lookups_.end())
-    entry->second.pending = pending;
-}
-
-void cache_front::answered(id which, const rt::answer& got) {
-  const auto entry = lookups_.find(which);
-  if (entry == lookups_.end())
-    return;
-  auto& l = entry->second;
-  if (const auto* reply = got.get<msg::cache_get_reply>()) {
-    found(which, *reply);
-    return;
-  }
-  const auto asked = l.sources[l.at++];
-  if (got.why.code != errc::cache_miss)
-    meters_.failed.inc();
-  else if (asked.decides)
-    while (l.at < l.sources.size() && l.sources[l.at].where != place::previous)
-      ++l.at;
-  ask_next(which);
-}
-
-void cache_front::found(id which, const msg::cache_get_reply& reply) {
-  auto entry = lookups_.extract(which);
-  auto& l = entry.mapped();
-  meters_.found[static_cast<std::size_t>(l.sources[l.at].where)]->inc();
-  if (!l.owner && l.change == changes_[slot_of(l.request.key)])
-    near_.put(l.request.key, reply, now());
-  show();
-  l.out.reply(reply);
-}
-
-void cache_front::put(const rt::call& c, const msg::cache_put_request& request) {
-  const auto state = newest();
-  const auto slot = slot_of(request.key);
-  bool owner = false;
-  auto copy = request;
-  copy.view = state->view ? state->view->number : 0;
-  for (const auto node : state->slots.owners(slot)) {
-    owner = owner || node == self_;
-    if (const auto to = node == self_ ? shards_.of(slot) : store_of(node))
-      tell(to, c.context, copy);
-  }
-  if (owner)
-    return;
-  // An older answer must not outlive this one, whether this one is kept here or not.
-  forget_near(request.key);
-  const auto ttl = request.ttl_ms > 0 ? std::chrono::milliseconds{request.ttl_ms} : rules_.ttl;
-  const auto fresh = std::chrono::duration_cast<std::chrono::seconds>(ttl).count();
-  near_.put(request.key, {request.value, 0, static_cast<std::uint32_t>(fresh)}, now());
-  show();
-}
-
 // -- clearing -------------------------------------------------------------------------------------
 
+/// The second level first: what a shard that has been cleared is asked for must not come back from
+/// there.
 void cache_front::clear(const rt::call& c, const msg::cache_clear_request& request,
                         bool everywhere) {
-  if (request.all)
-    forget_near();
+  const auto which = ++last_id_;
+  auto& mine = clearings_[which];
+  mine.out = take(c);
+  mine.context = c.context;
+  mine.request = request;
+  mine.everywhere = everywhere;
+  if (everywhere && rules_.second_level)
+    ask_to_clear(mine, rules_.second_level, [this, which] { clear_owners(which); });
   else
-    forget_near(request.key);
+    clear_owners(which);
+}
+
+void cache_front::clear_owners(id which) {
+  auto& mine = clearings_[which];
+  const auto& request = mine.request;
+  cleared_.add(request, now());
+  forget_near(request);
   std::vector<caf::actor> everyone;
-  if (request.all)
+  if (request.all || request.group != 0)
     everyone = shards_.calls;
   else
     everyone.push_back(shards_.of(slot_of(request.key)));
   const auto state = cluster_.state();
-  if (everywhere && state->view)
+  if (mine.everywhere && state->view)
     for (const auto& each : state->view->members)
       if (each.name != cluster_.self())
         everyone.push_back(cluster_.remote(each.name, "cache/store"));
-  const auto which = ++last_id_;
-  auto& mine = clearings_[which];
-  mine.out = take(c);
-  mine.waiting = everyone.size();
-  auto context = c.context;
-  context.deadline = std::min(context.deadline, now() + clear_deadline);
-  for (const auto& each : everyone)
-    clear_at(which, each, context, request);
-}
-
-void cache_front::clear_at(id which, const caf::actor& where, const skep::context& context,
-                           const msg::cache_clear_request& request) {
-  ask(where, context, request, [this, which](const rt::answer& got) {
-    if (got.what == rt::answer::kind::failed)
-      meters_.failed.inc();
+  // Nobody may be the last before everybody was asked.
+  mine.waiting = everyone.size() + 1;
+  const auto cleared = [this, which] {
     const auto entry = clearings_.find(which);
     if (entry == clearings_.end() || --entry->second.waiting > 0)
       return;
     auto out = std::move(entry->second.out);
     clearings_.erase(entry);
     out.reply(msg::ack{});
-  });
+  };
+  for (const auto& each : everyone)
+    ask_to_clear(mine, each, cleared);
+  cleared();
+}
+
+/// One that fails is not waited for any longer.
+void cache_front::ask_to_clear(const clearing& what, const caf::actor& where,
+                               std::function<void()> then) {
+  auto context = what.context;
+  context.deadline = std::min(context.deadline, now() + clear_deadline);
+  ask(where, std::move(context), what.request,
+      [this, then = std::move(then)](const rt::answer& got) {
+        if (got.what == rt::answer::kind::failed)
+          meters_.failed.inc();
+        then();
+      });
 }
 
 // -- watching the cluster -------------------------------------------------------------------------
@@ -394,6 +313,13 @@ void cache_front::forget_near(const msg::cache_key& key) {
   near_.erase(key);
   ++changes_[slot_of(key)];
   show();
+}
+
+void cache_front::forget_near(const msg::cache_clear_request& what) {
+  if (what.all || what.group != 0)
+    forget_near();
+  else
+    forget_near(what.key);
 }
 
 void cache_front::show() {

@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, one actor whose lookups, clears and watching share its state
+
 #include "actors/cache/near_cache.hpp"
 #include "actors/cache/slot_history.hpp"
 #include "actors/cache/store.hpp"
@@ -16,6 +18,10 @@ struct cache_front_config {
   duration handover_keep = 30s;
   /// As the shards have it, for answers that name none.
   duration ttl = 1h;
+  /// As the stores have it: which answers a caller that could renew them is sent to the owner for.
+  double refresh_ahead = 0;
+  /// Told of puts and clears; null: there is none.
+  caf::actor second_level;
   /// Lookups that wait for shards or other nodes; further ones are refused as overload.
   std::size_t lookups_max = 4096;
 };
@@ -27,11 +33,14 @@ struct cluster_changed {
 
 /// "cache": the cluster's cache as the agents of this node see it. What this node's shards answer
 /// alone goes to them on the sender's thread; the rest waits in the front's mailbox: near-cache,
-/// the slot's owners in turn, and, for a while after the owners changed, the previous ones. Puts go
-/// to every owner. Without quorum every get is a miss and puts are dropped. Watches the cluster and
-/// tells the shards what to hand over. Spawned by its supervisor, which must send it an ack for it
-/// to begin; a restart costs the near-cache and what was being looked up. Serves cache_get_request,
-/// cache_put_request and cache_clear_request (messages/cache.hpp), the last for all nodes.
+/// the slot's owners in turn, and, for a while after the owners changed, the previous ones. Leases
+/// are granted by the first owner that can be reached; one won is held until the previous owners
+/// have said that they have no value either. Puts go to every owner, and to the second level.
+/// Without quorum every get is a miss and puts are dropped. Watches the cluster and tells the
+/// shards what to hand over. Spawned by its supervisor, which must send it an ack for it to begin;
+/// a restart costs the near-cache and what was being looked up. Serves cache_get_request,
+/// cache_put_request, cache_release_request and cache_clear_request (messages/cache.hpp), the last
+/// for all nodes.
 class cache_front : public rt::bounded_actor {
 public:
   cache_front(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -62,10 +71,11 @@ private:
     telemetry::gauge& near_entries;
     telemetry::gauge& near_bytes;
   };
-  /// Whom to ask, and whether that one's miss is the owners' last word.
+  /// Whom to ask.
   struct source {
     place where = place::remote;
     std::uint64_t node = 0;
+    /// Its miss is the owners' last word, and it may grant a lease.
     bool decides = true;
   };
   struct lookup {
@@ -77,9 +87,15 @@ private:
     rt::request_key pending = 0;
     bool owner = false; // We own a copy, so the near-cache has no part in it.
     std::uint32_t change = 0;
+    /// A lease without a value, while previous owners are asked for one.
+    std::optional<msg::cache_get_reply> won;
+    std::uint64_t winner = 0; // The node that granted it.
   };
   struct clearing {
     rt::responder out;
+    skep::context context;
+    msg::cache_clear_request request;
+    bool everywhere = false;
     std::size_t waiting = 0;
   };
   using id = std::uint64_t;
@@ -89,20 +105,30 @@ private:
             caf::execution_unit* unit);
   bool pass(const msg::cache_put_request& put, caf::mailbox_element_ptr& what,
             caf::execution_unit* unit);
+  bool pass(const msg::cache_release_request& release, caf::mailbox_element_ptr& what,
+            caf::execution_unit* unit);
+  bool alone(std::uint32_t slot, const rt::cluster_state& state) const;
   bool in_transition(std::uint32_t slot, const rt::cluster_state& state) const;
 
-  // Looking up.
+  // Looking up and writing (front_lookup.cpp).
   void get(const rt::call& c, const msg::cache_get_request& request);
   std::vector<source> sources_of(std::uint32_t slot, const rt::cluster_state& state) const;
   void ask_next(id which);
   void answered(id which, const rt::answer& got);
-  void found(id which, const msg::cache_get_reply& reply);
+  bool serves(const lookup& l, const source& from, const msg::cache_get_reply& reply) const;
+  bool due(const msg::cache_get_reply& reply) const;
+  void found(id which, const source& from, msg::cache_get_reply reply);
+  void put_back(const lookup& l, const msg::cache_get_reply& reply);
+  void release(const lookup& l);
+  skep::context outliving(skep::context context) const;
+  void keep_near(const msg::cache_key& key, const msg::cache_get_reply& reply);
   void put(const rt::call& c, const msg::cache_put_request& request);
+  void release(const rt::call& c, const msg::cache_release_request& request);
 
   // Clearing.
   void clear(const rt::call& c, const msg::cache_clear_request& request, bool everywhere);
-  void clear_at(id which, const caf::actor& where, const skep::context& context,
-                const msg::cache_clear_request& request);
+  void clear_owners(id which);
+  void ask_to_clear(const clearing& what, const caf::actor& where, std::function<void()> then);
 
   // Watching the cluster.
   void changed(const rt::cluster_state_ptr& state);
@@ -112,6 +138,7 @@ private:
   caf::actor store_of(std::uint64_t node);
   void forget_near();
   void forget_near(const msg::cache_key& key);
+  void forget_near(const msg::cache_clear_request& what);
   void schedule_expiry();
   void show();
 
@@ -133,6 +160,8 @@ private:
   id last_id_ = 0;
   /// Counts puts and clears by slot: an answer asked for before one must not enter the near-cache.
   std::array<std::uint32_t, flow::slot_map::slot_count> changes_{};
+  /// While a clear is under way, a node it has not reached may still answer.
+  recent_clears cleared_;
 };
 
 } // namespace skep::actors

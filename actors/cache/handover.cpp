@@ -55,7 +55,8 @@ std::vector<msg::cache_entry> handover_stream::batch(const store::response_store
     const auto found = from.peek(key, now);
     if (!found || found->left < 1ms)
       continue; // Gone meanwhile.
-    msg::cache_entry entry{{key.high, key.low}, {}, in_ms(found->age), in_ms(found->left)};
+    msg::cache_entry entry{{key.high, key.low}, {},          in_ms(found->age), in_ms(found->left),
+                           found->group,        found->kind, found->cost};
     bytes += bytes_of(entry) + found->value->size();
     if (!entries.empty()
         && (bytes > batch_bytes_max || slot_of(key) != slot_of(entries.front().key)))
@@ -69,29 +70,44 @@ std::vector<msg::cache_entry> handover_stream::batch(const store::response_store
 // -- recent_clears --------------------------------------------------------------------------------
 
 void recent_clears::forget(time_point now) {
-  if (now - newest_ > keep)
+  if (now - newest_ > keep) {
     keys_.clear();
+    groups_.clear();
+  }
 }
 
-void recent_clears::add(const store::key128& key, time_point now) {
+void recent_clears::add(const msg::cache_clear_request& request, time_point now) {
   forget(now);
   newest_ = now;
-  if (keys_.size() >= keys_max)
+  const auto note = [&](auto& into, const auto& what) {
+    if (into.size() >= keys_max)
+      add_all(now);
+    into[what] = now;
+  };
+  if (request.all)
     add_all(now);
-  keys_[key] = now;
+  else if (request.group != 0)
+    note(groups_, request.group);
+  else
+    note(keys_, key_of(request.key));
 }
 
 void recent_clears::add_all(time_point now) {
   all_ = now;
   keys_.clear();
+  groups_.clear();
 }
 
-bool recent_clears::cover(const store::key128& key, duration age, time_point now) {
+bool recent_clears::cover(const store::key128& key, std::uint64_t group, duration age,
+                          time_point now) {
   forget(now);
   const auto stored = now - age - transit_max;
-  const auto known = keys_.find(key);
-  return (all_ != time_point{} && now - all_ <= keep && stored <= all_)
-         || (known != keys_.end() && stored <= known->second);
+  const auto covers = [&](const auto& in, const auto& what) {
+    const auto known = in.find(what);
+    return known != in.end() && stored <= known->second;
+  };
+  return (all_ != time_point{} && now - all_ <= keep && stored <= all_) || covers(keys_, key)
+         || (group != 0 && covers(groups_, group));
 }
 
 } // namespace skep::actors

@@ -21,6 +21,9 @@ inline std::uint32_t slot_of(const msg::cache_key& key) {
 inline std::uint32_t slot_of(const store::key128& key) {
   return flow::slot_map::slot_of(key.high);
 }
+inline store::key128 key_of(const msg::cache_key& key) {
+  return {key.high, key.low};
+}
 
 /// How far a node's hand-overs are; shared by its front, its shards and its drain. Thread-safe.
 struct handover_status {
@@ -87,25 +90,27 @@ private:
   std::size_t end_ = 0;
 };
 
-/// Keys that were cleared moments ago: a batch on its way must not bring them back. Pure. Not
+/// What was cleared moments ago: a batch or an answer on its way must not bring it back. Pure. Not
 /// thread-safe.
 class recent_clears {
 public:
   /// A batch is never longer on its way.
   static constexpr duration keep = 10s;
-  /// Beyond this many keys, everything counts as cleared.
+  /// Beyond this many keys, or groups, everything counts as cleared.
   static constexpr std::size_t keys_max = 4096;
 
-  void add(const store::key128& key, time_point now);
-  void add_all(time_point now);
+  /// What the request clears.
+  void add(const msg::cache_clear_request& request, time_point now);
   /// An entry of this age would have been cleared, or may have been: an entry handed over is older
-  /// than it was when it was sent.
-  bool cover(const store::key128& key, duration age, time_point now);
+  /// than it was when it was sent. `group` as in cache_put_request.
+  bool cover(const store::key128& key, std::uint64_t group, duration age, time_point now);
 
 private:
   void forget(time_point now);
+  void add_all(time_point now);
 
   std::unordered_map<store::key128, time_point, store::key128_hash> keys_;
+  std::unordered_map<std::uint64_t, time_point> groups_;
   time_point newest_{};
   time_point all_{};
 };

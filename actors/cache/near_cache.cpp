@@ -33,6 +33,9 @@ near_cache::near_cache(near_cache_config config, time_point now)
 
 void near_cache::put(const msg::cache_key& key, const msg::cache_get_reply& answer,
                      time_point now) {
+  if (!answer.found || answer.stale
+      || answer.turn != static_cast<std::uint8_t>(msg::cache_turn::none))
+    return;
   const auto own = now + seconds{answer.ttl_s};
   const auto keep = std::min<duration>(config_.ttl, own - now);
   if (config_.bytes_max == 0 || keep <= duration::zero())
@@ -41,7 +44,8 @@ void near_cache::put(const msg::cache_key& key, const msg::cache_get_reply& answ
   const ticks end = own.time_since_epoch().count();
   std::memcpy(held.data(), &end, head_bytes);
   answer.value.copy(held.data() + head_bytes, answer.value.size());
-  store_.put({key.high, key.low}, std::move(held), keep, now, seconds{answer.age_s});
+  store_.put({key.high, key.low}, std::move(held),
+             {keep, seconds{answer.age_s}, answer.group, answer.kind, answer.cost}, now);
 }
 
 std::optional<msg::cache_get_reply> near_cache::get(const msg::cache_get_request& request,
@@ -60,6 +64,9 @@ std::optional<msg::cache_get_reply> near_cache::get(const msg::cache_get_request
   answer.value.assign(*found->value, head_bytes, std::string::npos);
   answer.age_s = in_seconds(found->age);
   answer.ttl_s = in_seconds(time_point{duration{end}} - now);
+  answer.kind = found->kind;
+  answer.group = found->group;
+  answer.cost = found->cost;
   return answer;
 }
 

@@ -23,7 +23,8 @@ public:
   near_cache(near_cache_config config, time_point now);
 
   /// Keeps what an owner answered, or what was just written there. Seconds are all an answer
-  /// tells, so one whose freshness ends within a second is not kept.
+  /// tells, so one whose freshness ends within a second is not kept; nor is one that says more than
+  /// "here is a fresh value", for that was said to one caller.
   void put(const msg::cache_key& key, const msg::cache_get_reply& answer, time_point now);
   /// `age_max_s` as in cache_get_request; an entry that may be older by a fraction is no hit.
   std::optional<msg::cache_get_reply> get(const msg::cache_get_request& request, time_point now);

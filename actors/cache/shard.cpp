@@ -3,32 +3,55 @@
 #include "messages/core.hpp"
 
 #include <algorithm>
+#include <random>
 
 namespace skep::actors {
 
 namespace {
 
+using std::chrono::milliseconds;
+
 // How often a quiet shard frees what is no longer fresh.
 constexpr duration expiry_pause = 1s;
-
-store::key128 key_of(const msg::cache_key& key) {
-  return {key.high, key.low};
-}
 
 std::uint32_t in_seconds(duration d) {
   return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count());
 }
 
-// A batch that is not acknowledged by then is sent again.
-constexpr duration batch_deadline = 2s;
-// A target is given up when this many batches in a row were lost, or refused for not being ready.
-constexpr std::uint32_t failures_max = 3;
-constexpr std::uint32_t refusals_max = 40;
-constexpr duration batch_pause = 250ms;
+// Ids of leases must differ between shards, nodes and restarts.
+std::uint64_t random_seed() {
+  std::random_device system;
+  return std::uint64_t{system()} << 32 | system();
+}
+
+msg::cache_get_reply reply_of(const store::response_store::found& found) {
+  msg::cache_get_reply made;
+  made.value = *found.value;
+  made.age_s = in_seconds(found.age);
+  made.ttl_s = in_seconds(found.left);
+  made.kind = found.kind;
+  made.stale = found.stale;
+  made.group = found.group;
+  made.cost = found.cost;
+  return made;
+}
+
+void tell_turn(msg::cache_get_reply& made, msg::cache_turn turn, const cache_lease& lease) {
+  made.turn = static_cast<std::uint8_t>(turn);
+  made.lease = lease.id;
+  made.leader = lease.leader;
+}
 
 telemetry::counter& count(telemetry::registry& metrics, const std::string& shard, const char* name,
                           const char* help) {
   return metrics.counter(name, help, {{"shard", shard}});
+}
+
+telemetry::counter& second_level(telemetry::registry& metrics, const std::string& shard,
+                                 const char* result) {
+  return metrics.counter("skep_cache_second_level_total",
+                         "What asking the second level brought; \"refused\": too many waited.",
+                         {{"shard", shard}, {"result", result}});
 }
 
 } // namespace
@@ -47,6 +70,24 @@ cache_shard::meters::meters(telemetry::registry& metrics, const std::string& sha
                    "New owners that could not be given everything.")),
     filled(count(metrics, shard, "skep_cache_filled_total",
                  "Answers taken over from the previous owners of their slots.")),
+    leases_granted(count(metrics, shard, "skep_cache_leases_granted_total",
+                         "Callers that won the right to produce an answer.")),
+    leases_waited(count(metrics, shard, "skep_cache_leases_waited_total",
+                        "Callers told that another one produces the answer.")),
+    leases_lost(count(metrics, shard, "skep_cache_leases_lost_total",
+                      "Leases whose holder a caller found gone.")),
+    leases_expired(
+      count(metrics, shard, "skep_cache_leases_expired_total", "Leases that ended by themselves.")),
+    leases_refused(count(metrics, shard, "skep_cache_leases_refused_total",
+                         "Callers that got no lease because there were too many.")),
+    second_hits(second_level(metrics, shard, "hit")),
+    second_misses(second_level(metrics, shard, "miss")),
+    second_failures(second_level(metrics, shard, "failed")),
+    second_refused(second_level(metrics, shard, "refused")),
+    second_waits(metrics.gauge("skep_cache_second_level_waits",
+                               "Lookups that wait for the second level.", {{"shard", shard}})),
+    leases(metrics.gauge("skep_cache_leases", "Answers being produced under a lease.",
+                         {{"shard", shard}})),
     entries(metrics.gauge("skep_cache_entries", "Answers held.", {{"shard", shard}})),
     bytes(metrics.gauge("skep_cache_bytes", "Bytes held, overhead included.", {{"shard", shard}})) {
 }
@@ -54,14 +95,18 @@ cache_shard::meters::meters(telemetry::registry& metrics, const std::string& sha
 cache_shard::cache_shard(caf::actor_config& config, rt::environment& env,
                          const rt::actor_kind& kind, std::string shard_name,
                          cache_shard_config bounds)
-  : bounded_actor(config, env, kind), bounds_(bounds), store_(bounds.store, now()),
-    meters_(env.metrics(), shard_name) {}
+  : bounded_actor(config, env, kind), bounds_(std::move(bounds)), store_(bounds_.store, now()),
+    leases_(bounds_.leases_max, random_seed(), now()), meters_(env.metrics(), shard_name) {}
 
 caf::behavior cache_shard::make_behavior() {
   schedule_expiry();
   return {
     [this](const rt::call& c, const msg::cache_get_request& request) { get(c, request); },
     [this](const rt::call&, const msg::cache_put_request& request) { put(request); },
+    [this](const rt::call&, const msg::cache_release_request& request) {
+      leases_.release(key_of(request.key), request.lease);
+      show();
+    },
     [this](const rt::call& c, const msg::cache_clear_request& request) { clear(c, request); },
     [this](const rt::call& c, const msg::cache_fill_request& request) { fill(c, request); },
     [this](const handover_order& order) { begin_handover(order); },
@@ -71,136 +116,73 @@ caf::behavior cache_shard::make_behavior() {
 void cache_shard::get(const rt::call& c, const msg::cache_get_request& request) {
   const auto found
     = store_.get(key_of(request.key), now(), std::chrono::seconds{request.age_max_s});
+  if (found)
+    reply(c, serve(request, *found));
+  else if (!ask_second_level(c, request))
+    reply(c, without_value(request));
   show();
-  if (!found) {
-    refuse(c, failure{errc::cache_miss});
-    return;
-  }
-  reply(c, msg::cache_get_reply{*found->value, in_seconds(found->age), in_seconds(found->left)});
+}
+
+/// The value; whoever could renew one that is due wins the lease with it, unless somebody has it.
+msg::cache_get_reply cache_shard::serve(const msg::cache_get_request& request,
+                                        const store::response_store::found& found) {
+  auto made = reply_of(found);
+  if (request.lease_ms == 0 || !found.due)
+    return made;
+  const auto key = key_of(request.key);
+  const auto* present = leases_.find(key, now());
+  if (present != nullptr && present->id != request.lost_lease)
+    return made;
+  const auto got
+    = leases_.acquire(key, request.node, milliseconds{request.lease_ms}, request.lost_lease, now());
+  if (got.won)
+    tell_turn(made, msg::cache_turn::won, *got.lease);
+  return made;
+}
+
+/// A miss, or, for a caller that could produce the value, its turn.
+expected<msg::cache_get_reply> cache_shard::without_value(const msg::cache_get_request& request) {
+  if (request.lease_ms == 0)
+    return fail(errc::cache_miss);
+  const auto got = leases_.acquire(key_of(request.key), request.node,
+                                   milliseconds{request.lease_ms}, request.lost_lease, now());
+  if (got.lease == nullptr)
+    return fail(errc::cache_miss);
+  msg::cache_get_reply made;
+  made.found = false;
+  tell_turn(made, got.won ? msg::cache_turn::won : msg::cache_turn::wait, *got.lease);
+  return made;
 }
 
 void cache_shard::put(const msg::cache_put_request& request) {
-  const std::chrono::milliseconds asked{request.ttl_ms};
-  store_.put(key_of(request.key), request.value, asked.count() > 0 ? asked : bounds_.ttl, now());
+  const auto key = key_of(request.key);
+  const milliseconds asked{request.ttl_ms};
+  const auto ttl = asked.count() > 0 ? asked : bounds_.ttl;
+  // A value that is refused still ends the one before it.
+  if (!store_.put(key, request.value, {ttl, {}, request.group, request.kind, request.cost}, now()))
+    store_.erase(key);
+  leases_.end(key);
   for (auto& each : givings_)
-    each.entries.add(key_of(request.key));
+    each.entries.add(key);
   show();
 }
 
 void cache_shard::clear(const rt::call& c, const msg::cache_clear_request& request) {
-  if (request.all) {
+  if (request.all)
     store_.clear();
-    cleared_.add_all(now());
-  } else {
+  else if (request.group != 0)
+    store_.erase_group(request.group);
+  else
     store_.erase(key_of(request.key));
-    cleared_.add(key_of(request.key), now());
-  }
+  cleared_.add(request, now());
   show();
   reply(c, msg::ack{});
-}
-
-// -- hand-over ------------------------------------------------------------------------------------
-
-void cache_shard::fill(const rt::call& c, const msg::cache_fill_request& request) {
-  using std::chrono::milliseconds;
-  for (const auto& each : request.entries) {
-    const auto key = key_of(each.key);
-    const milliseconds age{each.age_ms};
-    if (each.left_ms == 0 || store_.peek(key, now()) || cleared_.cover(key, age, now()))
-      continue;
-    if (store_.put(key, each.value, milliseconds{each.left_ms}, now(), age))
-      meters_.filled.inc();
-    for (auto& other : givings_)
-      other.entries.add(key);
-  }
-  show();
-  reply(c, msg::ack{});
-}
-
-void cache_shard::begin_handover(const handover_order& order) {
-  ++handover_;
-  cancel_timer(std::exchange(drop_timer_, 0));
-  givings_.clear();
-  plan_ = order.plan;
-  if (plan_->outdated)
-    store_.clear();
-  for (const auto& target : plan_->targets)
-    givings_.push_back({target.store, handover_stream{store_, target.slots}});
-  show();
-  if (givings_.empty())
-    end_handover();
-  for (std::size_t to = 0; to < givings_.size(); ++to)
-    send_batch(to);
-}
-
-void cache_shard::send_batch(std::size_t to) {
-  auto& target = givings_[to];
-  msg::cache_fill_request batch;
-  batch.view = plan_->view;
-  batch.entries = target.entries.batch(store_, now());
-  const auto count = batch.entries.size();
-  if (count == 0) {
-    end_giving(to);
-    return;
-  }
-  skep::context context;
-  context.id = make_request_id();
-  context.deadline = now() + batch_deadline;
-  context.priority = priority::background;
-  ask(target.to, std::move(context), std::move(batch),
-      [this, to, count, which = handover_](const rt::answer& got) {
-        if (which == handover_)
-          batch_answered(to, count, got);
-      });
-}
-
-void cache_shard::batch_answered(std::size_t to, std::size_t entries, const rt::answer& got) {
-  auto& target = givings_[to];
-  if (got.what == rt::answer::kind::reply) {
-    meters_.handed_over.add(entries);
-    target.failures = target.refusals = 0;
-    target.entries.advance();
-    send_batch(to);
-    return;
-  }
-  // A node the view has just come to refuses until its view is in force.
-  const bool later = got.why.code == errc::unavailable || got.why.code == errc::overloaded;
-  if (later ? ++target.refusals >= refusals_max : ++target.failures >= failures_max) {
-    meters_.given_up.inc();
-    end_giving(to);
-    return;
-  }
-  after(std::max<duration>(batch_pause, got.why.retry_after), [this, to, which = handover_] {
-    if (which == handover_)
-      send_batch(to);
-  });
-}
-
-void cache_shard::end_giving(std::size_t to) {
-  givings_[to].done = true;
-  if (std::all_of(givings_.begin(), givings_.end(), [](const giving& each) { return each.done; }))
-    end_handover();
-}
-
-/// Others may still ask here for what was handed over, so it stays for a while.
-void cache_shard::end_handover() {
-  ++handover_;
-  givings_.clear();
-  const auto ended = std::exchange(plan_, nullptr);
-  if (!ended->owned.all())
-    drop_timer_ = after(ended->keep, [this, owned = ended->owned] { drop_foreign(owned); });
-}
-
-void cache_shard::drop_foreign(const slot_set& owned) {
-  drop_timer_ = 0;
-  for (const auto& key : store_.keys([&](const auto& each) { return !owned[slot_of(each)]; }))
-    store_.erase(key);
-  show();
 }
 
 void cache_shard::schedule_expiry() {
   after(expiry_pause, [this] {
     store_.expire(now());
+    leases_.expire(now());
     show();
     schedule_expiry();
   });
@@ -217,6 +199,15 @@ void cache_shard::show() {
   meters_.entries.set(static_cast<std::int64_t>(is.entries));
   meters_.bytes.set(static_cast<std::int64_t>(is.bytes));
   shown_ = is;
+  const auto& leases = leases_.stats();
+  meters_.leases_granted.add(leases.granted - leases_shown_.granted);
+  meters_.leases_waited.add(leases.waited - leases_shown_.waited);
+  meters_.leases_lost.add(leases.lost - leases_shown_.lost);
+  meters_.leases_expired.add(leases.expired - leases_shown_.expired);
+  meters_.leases_refused.add(leases.refused - leases_shown_.refused);
+  meters_.leases.set(static_cast<std::int64_t>(leases_.size()));
+  meters_.second_waits.set(static_cast<std::int64_t>(waits_));
+  leases_shown_ = leases;
 }
 
 } // namespace skep::actors

@@ -1,5 +1,7 @@
 #include "actors/common/openai_json.hpp"
 
+#include "actors/common/json_members.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -79,7 +81,19 @@ tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
 
 constexpr std::array roles = {"system", "developer", "user", "assistant", "tool", "function"};
 
-tl::expected<msg::chat_message, api_error> read_message(json& from, std::size_t index) {
+/// What `raw` has besides role and text, as it came; a missing content means the same as null.
+std::string message_rest(std::string_view raw, bool content_is_text, bool content_is_missing) {
+  auto members = members_of(raw).value_or(std::vector<json_member>{});
+  std::erase_if(members, [&](const json_member& each) {
+    return each.name == "role" || (content_is_text && each.name == "content");
+  });
+  if (content_is_missing)
+    members.push_back({"content", "null"});
+  return object_of(members);
+}
+
+tl::expected<msg::chat_message, api_error> read_message(json& from, std::string_view raw,
+                                                        std::size_t index) {
   const auto where = "messages[" + std::to_string(index) + "]";
   if (!from.is_object())
     return wrong(where + " must be an object", "messages");
@@ -89,15 +103,13 @@ tl::expected<msg::chat_message, api_error> read_message(json& from, std::size_t 
     return wrong(where + ".role must be one of system, developer, user, assistant, tool, function",
                  where + ".role");
   const auto content = from.find("content");
-  if (content == from.end()) {
-    from["content"] = nullptr; // Kept among the rest: missing means the same as null.
-  } else if (content->is_string()) {
-    message.content = content->get<std::string>();
-    from.erase(content);
-  } else if (!content->is_array() && !content->is_null()) {
+  const bool missing = content == from.end();
+  const bool is_text = !missing && content->is_string();
+  if (is_text)
+    message.content = std::move(content->get_ref<std::string&>());
+  else if (!missing && !content->is_array() && !content->is_null())
     return wrong(where + ".content must be a string, a list of parts or null", where + ".content");
-  }
-  message.rest = rest_of(std::move(from), {"role"});
+  message.rest = message_rest(raw, is_text, missing);
   return message;
 }
 
@@ -119,7 +131,8 @@ tl::expected<void, api_error> read_stream(json& body, chat_body& into) {
   return {};
 }
 
-tl::expected<chat_body, api_error> read_chat_object(json& body) {
+/// `text` is what `body` was parsed from: what is passed on keeps its bytes and its order.
+tl::expected<chat_body, api_error> read_chat_object(json& body, std::string_view text) {
   if (!body.is_object())
     return wrong("the body must be a JSON object");
   chat_body read;
@@ -129,17 +142,26 @@ tl::expected<chat_body, api_error> read_chat_object(json& body) {
   const auto messages = body.find("messages");
   if (messages == body.end() || !messages->is_array() || messages->empty())
     return wrong("messages is required: a list with at least one message", "messages");
+  auto members = members_of(text).value_or(std::vector<json_member>{});
+  const auto raw_list = std::find_if(members.begin(), members.end(),
+                                     [](const auto& each) { return each.name == "messages"; });
+  const auto raw = raw_list != members.end() ? elements_of(raw_list->value) : std::nullopt;
+  if (!raw || raw->size() != messages->size())
+    return wrong("messages is no list we can read", "messages");
   read.request.messages.reserve(messages->size());
   for (std::size_t index = 0; index < messages->size(); ++index) {
-    auto message = read_message((*messages)[index], index);
+    auto message = read_message((*messages)[index], (*raw)[index], index);
     if (!message)
       return tl::make_unexpected(message.error());
     read.request.messages.push_back(std::move(*message));
   }
   if (auto done = read_stream(body, read); !done)
     return tl::make_unexpected(done.error());
-  read.request.parameters
-    = rest_of(std::move(body), {"model", "messages", "stream", "stream_options"});
+  std::erase_if(members, [](const json_member& each) {
+    return each.name == "model" || each.name == "messages" || each.name == "stream"
+           || each.name == "stream_options";
+  });
+  read.request.parameters = object_of(members);
   return read;
 }
 
@@ -264,11 +286,24 @@ std::string json_text(std::string_view text) {
 tl::expected<chat_body, api_error> read_chat_body(std::string_view text) {
   try {
     auto body = parse_bounded(text);
-    return read_chat_object(body);
+    return read_chat_object(body, text);
   } catch (const std::exception& e) {
     return wrong(std::string{"the body is no JSON we can read: "} + e.what());
   }
 }
+
+namespace {
+
+/// The content stands among the rest when it is a list of parts, or null.
+bool has_content(const std::string& rest) {
+  if (rest.find("\"content\"") == std::string::npos)
+    return false;
+  const auto members = members_of(rest).value_or(std::vector<json_member>{});
+  return std::any_of(members.begin(), members.end(),
+                     [](const json_member& each) { return each.name == "content"; });
+}
+
+} // namespace
 
 std::string write_chat_request(const msg::chat_request& request) {
   std::string out = "{";
@@ -279,8 +314,7 @@ std::string write_chat_request(const msg::chat_request& request) {
       out += ',';
     out += '{';
     member(out, "role", message.role);
-    if (message.rest.find("\"content\"") == std::string::npos
-        || !json::parse(message.rest, nullptr, false).contains("content")) {
+    if (!has_content(message.rest)) {
       out += ',';
       member(out, "content", message.content);
     }

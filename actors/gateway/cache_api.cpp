@@ -1,8 +1,11 @@
 // The gateway's answers about the response cache.
+#include "actors/common/cache_group.hpp"
+#include "actors/gateway/cache_request.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "messages/cache.hpp"
 #include "messages/core.hpp"
+#include "messages/semantic.hpp"
 #include "runtime/telemetry/registry.hpp"
 
 #include <nlohmann/json.hpp>
@@ -37,54 +40,105 @@ double sum_of(const std::vector<telemetry::family_snapshot>& all, std::string_vi
   return sum;
 }
 
+/// Under which agent's name the answers for a model name are kept: the agent's own, or for a
+/// provider, with a model behind it or not, that of its pass-through agent. Empty when there is
+/// neither.
+std::string cached_as(model_router& router, const std::string& name) {
+  constexpr std::string_view pass_through = "model/";
+  if (router.has_agent(name))
+    return name;
+  auto provider = name.starts_with(pass_through) ? name.substr(pass_through.size()) : name;
+  if (router.provider(provider))
+    return std::string{pass_through} + provider;
+  provider = name.substr(0, name.find('/'));
+  return router.provider(provider) ? std::string{pass_through} + provider : std::string{};
+}
+
 } // namespace
 
 /// Of this node: what its clients' requests found, and what its shards hold.
 net::http_response gateway::cache_stats() {
   const auto all = env().metrics().collect();
-  const auto hits = sum_of(all, "skep_gateway_cache_total", "hit");
-  const auto misses = sum_of(all, "skep_gateway_cache_total", "miss");
+  const auto answered
+    = [&](const char* how) { return std::llround(sum_of(all, "skep_gateway_cache_total", how)); };
   const auto count = [&](const char* name) { return std::llround(sum_of(all, name)); };
+  const auto misses = answered("miss");
+  // Everything that needed no call of its own to a provider.
+  const auto hits = answered("hit") + answered("shared") + answered("stale") + answered("semantic");
+  const auto share = [](long long part, long long whole) {
+    return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+  };
+  const auto plain_bytes = count("skep_cache_plain_bytes");
+  const auto packed_bytes = count("skep_cache_packed_bytes");
   const nlohmann::json body{
     {"node", status_.name},
     {"enabled", static_cast<bool>(env().directory().find("cache"))},
-    {"hits", std::llround(hits)},
-    {"misses", std::llround(misses)},
-    {"hit_rate", hits + misses > 0 ? hits / (hits + misses) : 0.0},
+    {"hits", answered("hit")},
+    {"shared", answered("shared")},
+    {"stale", answered("stale")},
+    {"semantic", answered("semantic")},
+    {"misses", misses},
+    {"bypassed", answered("bypass")},
+    {"hit_rate", share(hits, hits + misses)},
     {"cache_size", count("skep_cache_entries")},
     {"cache_bytes", count("skep_cache_bytes")},
     {"stored", count("skep_cache_stored_total")},
     {"evicted", count("skep_cache_evicted_total")},
     {"expired", count("skep_cache_expired_total")},
     {"refused", count("skep_cache_refused_total")},
+    {"refusals", count("skep_cache_refusals")},
+    {"leases", count("skep_cache_leases")},
+    {"compression_ratio", packed_bytes > 0 ? share(plain_bytes, packed_bytes) : 1.0},
+    {"second_level",
+     {{"enabled", static_cast<bool>(env().directory().find("cache/redis"))},
+      {"hits", count("skep_redis_hits_total")},
+      {"misses", count("skep_redis_misses_total")},
+      {"stored", count("skep_redis_stored_total")},
+      {"failed", count("skep_redis_failed_total")}}},
   };
   return json_response(200, body.dump());
 }
 
-/// Forgets every cached answer, on all nodes of a cluster; answers when that is done.
+/// Forgets answers on all nodes of a cluster: every one, those of an agent, or one; answers when
+/// that is done.
 void gateway::clear_cache(const rt::call& c, const net::http_request& request) {
-  const auto body = nlohmann::json::parse(request.body, nullptr, false);
-  const bool nothing_said = request.body.empty() || (body.is_object() && body.empty());
-  if (!nothing_said)
-    return refuse(
-      c, failure{errc::bad_request, "the whole cache is cleared: the body must be empty or {}"});
+  const auto wish = read_cache_clear(request.body);
+  if (!wish)
+    return refuse(c, wish.error());
   const auto cache = env().find("cache");
   if (!cache)
     return answer(c, refusal(404, "this node has no cache: [cache] shards is 0", "not_found"));
   msg::cache_clear_request clear;
-  clear.all = true;
+  nlohmann::json report{{"cleared", "all"}};
+  if (!wish->agent.empty()) {
+    const auto agent = cached_as(router_, wish->agent);
+    if (agent.empty())
+      return answer(c, refusal(404, "no agent or provider is called \"" + wish->agent + "\"",
+                               "not_found", "agent"));
+    clear.group = group_of(agent);
+    report = {{"cleared", "agent"}, {"agent", agent}};
+  } else if (wish->key) {
+    clear.key = *wish->key;
+    report = {{"cleared", "key"}, {"key", key_text(*wish->key)}};
+  } else {
+    clear.all = true;
+  }
   auto context = c.context;
   context.deadline = std::min(context.deadline, now() + clear_deadline);
+  // An answer that must go must not be served for other texts either; that nobody waits for.
+  if (const auto semantic = wish->key ? env().find("semantic") : nullptr)
+    tell(semantic, context, msg::semantic_revoke_request{*wish->key});
   // A gateway that ends fails the call through the responder.
   auto open_call = std::make_shared<rt::responder>(take(c));
-  ask(cache, std::move(context), clear, [open_call, token = c.lease](const rt::answer& got) {
-    if (!token)
-      return;
-    if (got.get<msg::ack>() != nullptr)
-      token->reply(http_answer{json_response(200, R"({"cleared":"all"})")});
-    else
-      token->fail(got.why);
-  });
+  ask(cache, std::move(context), clear,
+      [open_call, token = c.lease, body = report.dump()](const rt::answer& got) {
+        if (!token)
+          return;
+        if (got.get<msg::ack>() != nullptr)
+          token->reply(http_answer{json_response(200, body)});
+        else
+          token->fail(got.why);
+      });
 }
 
 } // namespace skep::actors

@@ -73,6 +73,7 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
       c, failure{errc::unauthenticated, "a valid API key is needed: Authorization: Bearer KEY"});
   switch (what) {
     case endpoint::chat: return chat(c, arrival, std::move(tenant));
+    case endpoint::embeddings: return embeddings(c, arrival, std::move(tenant));
     case endpoint::models: return all_models(c);
     case endpoint::model: return one_model(c, arrival);
     case endpoint::ready: return answer(c, ready());

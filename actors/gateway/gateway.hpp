@@ -40,6 +40,7 @@ protected:
 private:
   void arrived(const rt::call& c, const http_arrival& arrival);
   void chat(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void embeddings(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void all_models(const rt::call& c);
   void one_model(const rt::call& c, const http_arrival& arrival);
   net::http_response ready();

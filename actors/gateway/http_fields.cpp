@@ -46,6 +46,8 @@ std::uint32_t seconds_of(std::string_view number) {
 endpoint endpoint_of(std::string_view path) {
   if (path == "/v1/chat/completions")
     return endpoint::chat;
+  if (path == "/v1/embeddings")
+    return endpoint::embeddings;
   if (path == "/v1/models")
     return endpoint::models;
   if (path.size() > models_prefix.size() && path.starts_with(models_prefix))
@@ -73,6 +75,7 @@ std::string_view label_of(endpoint what) {
   switch (what) {
     case endpoint::root: return "/";
     case endpoint::chat: return "/v1/chat/completions";
+    case endpoint::embeddings: return "/v1/embeddings";
     case endpoint::models: return "/v1/models";
     case endpoint::model: return "/v1/models/{id}";
     case endpoint::health: return "/health";
@@ -89,8 +92,9 @@ std::string_view label_of(endpoint what) {
 }
 
 std::string_view methods_of(endpoint what) {
-  const bool acts = what == endpoint::chat || what == endpoint::debug_kill
-                    || what == endpoint::cluster_drain || what == endpoint::cache_clear;
+  const bool acts = what == endpoint::chat || what == endpoint::embeddings
+                    || what == endpoint::debug_kill || what == endpoint::cluster_drain
+                    || what == endpoint::cache_clear;
   return acts ? "POST" : "GET, HEAD";
 }
 
@@ -109,6 +113,7 @@ bool needs_key(endpoint what) {
     case endpoint::ready:
     case endpoint::unknown: return false;
     case endpoint::chat:
+    case endpoint::embeddings:
     case endpoint::models:
     case endpoint::model:
     case endpoint::metrics:

@@ -13,6 +13,7 @@ namespace skep::actors {
 enum class endpoint : std::uint8_t {
   root,
   chat,
+  embeddings,
   models,
   model,
   health,
@@ -25,7 +26,7 @@ enum class endpoint : std::uint8_t {
   debug_kill,
   unknown
 };
-inline constexpr std::size_t endpoint_count = 13;
+inline constexpr std::size_t endpoint_count = 14;
 
 /// The endpoint of a path without its query.
 endpoint endpoint_of(std::string_view path);

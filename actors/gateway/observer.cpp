@@ -27,6 +27,9 @@ std::string_view cache_word(std::uint8_t status) {
     case msg::cache_status::hit: return "hit";
     case msg::cache_status::miss: return "miss";
     case msg::cache_status::bypass: return "bypass";
+    case msg::cache_status::shared: return "shared";
+    case msg::cache_status::stale: return "stale";
+    case msg::cache_status::semantic: return "semantic";
     case msg::cache_status::none: break;
   }
   return "none";

@@ -43,7 +43,7 @@ private:
 
   telemetry::registry& metrics_;
   telemetry::histogram& overhead_;
-  std::array<telemetry::counter*, 4> cache_results_; // By cache_status.
+  std::array<telemetry::counter*, 7> cache_results_; // By cache_status.
   std::array<std::array<std::atomic<telemetry::counter*>, statuses>, endpoint_count> requests_{};
   spinlock lock_; // Guards models_; its values stay where they are.
   std::unordered_map<std::string, std::unique_ptr<model_meters>> models_;

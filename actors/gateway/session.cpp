@@ -17,6 +17,13 @@ namespace {
 
 constexpr std::string_view api_version = "2020-10-01";
 
+/// Thousandths as a decimal fraction: 971 is 0.971.
+std::string similarity_text(std::uint32_t thousandths) {
+  auto digits = std::to_string(thousandths % 1000);
+  digits.insert(0, 3 - digits.size(), '0');
+  return std::to_string(thousandths / 1000) + "." + digits;
+}
+
 /// Cache-Status (RFC 9211), the plain header beside it, and where the answer came from.
 void add_origin_headers(net::http_headers& headers, const msg::answer_origin& origin) {
   switch (static_cast<msg::cache_status>(origin.cache)) {
@@ -32,8 +39,23 @@ void add_origin_headers(net::http_headers& headers, const msg::answer_origin& or
       headers.add("cache-status", "skep; fwd=bypass");
       headers.add("x-skep-cache", "BYPASS");
       break;
+    case msg::cache_status::shared:
+      headers.add("cache-status", "skep; fwd=miss; collapsed");
+      headers.add("x-skep-cache", "SHARED");
+      break;
+    case msg::cache_status::stale:
+      headers.add("cache-status", "skep; hit; ttl=0");
+      headers.add("x-skep-cache", "STALE");
+      break;
+    case msg::cache_status::semantic:
+      headers.add("cache-status", "skep; hit; detail=semantic");
+      headers.add("x-skep-cache", "SEMANTIC");
+      headers.add("x-skep-cache-similarity", similarity_text(origin.similarity));
+      break;
     case msg::cache_status::none: break;
   }
+  if (!origin.cache_key.empty())
+    headers.add("x-skep-cache-key", origin.cache_key);
   if (!origin.provider.empty())
     headers.add("x-skep-provider", origin.provider);
   headers.add("x-skep-attempts", std::to_string(origin.attempts));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/actor/guard.hpp"
+#include "actors/common/breaker_options.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
 
@@ -11,6 +11,8 @@
 namespace skep::actors {
 
 enum class provider_kind : std::uint8_t { openai, simulated };
+/// Which calls go to the same of several base URLs.
+enum class provider_affinity : std::uint8_t { none, prefix, session };
 enum class latency_shape : std::uint8_t { constant, uniform, lognormal };
 
 /// `[provider.NAME.simulated]`.
@@ -31,16 +33,6 @@ struct simulated_config {
   std::chrono::milliseconds retry_after{1'000};
 };
 
-/// `[provider.NAME.breaker]`.
-struct provider_breaker_config {
-  std::uint32_t failures_max = 5;
-  double failure_rate_max = 0.5;
-  std::uint32_t rate_samples_min = 20;
-  std::chrono::milliseconds rate_window{10'000};
-  std::chrono::milliseconds open_min{1'000};
-  std::chrono::milliseconds open_max{60'000};
-};
-
 /// `[provider.NAME]`.
 struct provider_config {
   provider_kind kind = provider_kind::openai;
@@ -49,6 +41,11 @@ struct provider_config {
   std::vector<std::string> base_urls;
   /// One per base URL, or empty for equal shares.
   std::vector<std::uint32_t> weights;
+  /// With several base URLs: what keeps calls at the same one.
+  provider_affinity affinity = provider_affinity::none;
+  /// About 256 tokens of English.
+  std::uint32_t affinity_prefix = 1024;
+  double affinity_load = 1.25;
   config::secret api_key;
   std::string organization;
   std::string project;
@@ -69,7 +66,7 @@ struct provider_config {
   std::uint64_t answer_max = 16u << 20;
   /// Bytes of a stream read ahead of its caller, whatever window the caller offers.
   std::uint64_t window_max = 256u << 10;
-  provider_breaker_config breaker;
+  breaker_options breaker;
   simulated_config simulated;
 };
 

@@ -66,6 +66,7 @@ openai_connector::openai_connector(caf::actor_config& config, rt::environment& e
 caf::behavior openai_connector::make_behavior() {
   return {
     [this](const rt::call& c, const msg::chat_request& request) { begin(c, request); },
+    [this](const rt::call& c, const msg::embed_request& request) { embed(c, request); },
     [this](const rt::call& c, const msg::models_request&) { list_models(c); },
     [this](const fetch_event& event) { fetched(event); },
   };
@@ -103,12 +104,13 @@ bool openai_connector::admit(const rt::call& c) {
   return true;
 }
 
-void openai_connector::begin(const rt::call& c, const msg::chat_request& request) {
+/// Takes the call on and enters it in the books; 0 when it was refused or nobody waits any more.
+openai_connector::job_id openai_connector::open_job(const rt::call& c) {
   if (!admit(c))
-    return;
+    return 0;
   auto out = take(c);
   if (!out)
-    return; // Nobody waits for the answer any more.
+    return 0;
   const auto id = ++last_job_;
   out.on_cancel([this, id] { cancelled(id); });
   out.on_credit([this, id](std::uint64_t) {
@@ -118,13 +120,21 @@ void openai_connector::begin(const rt::call& c, const msg::chat_request& request
   auto& j = jobs_[id];
   j.out = std::move(out);
   j.context = c.context;
-  j.stream = request.stream;
-  j.body = write_chat_request(request);
-  j.prompt_bytes = prompt_bytes_of(request);
   j.began = now();
   j.backoff = flow::backoff{backoff_of(*options_)};
   meters_.in_flight.inc();
   budget_.on_request(j.began);
+  return id;
+}
+
+void openai_connector::begin(const rt::call& c, const msg::chat_request& request) {
+  const auto id = open_job(c);
+  if (id == 0)
+    return;
+  auto& j = jobs_.at(id);
+  j.stream = request.stream;
+  j.body = write_chat_request(request);
+  j.prompt_bytes = prompt_bytes_of(request);
   start_attempt(id);
 }
 
@@ -145,7 +155,7 @@ net::fetch_request openai_connector::fetch_request_for(const job& j) const {
   const auto at = now();
   net::fetch_request request;
   request.method = "POST";
-  request.url = base_url_ + "/chat/completions";
+  request.url = base_url_ + (j.vectors > 0 ? "/embeddings" : "/chat/completions");
   request.headers = headers_for(j.context);
   request.headers.emplace_back("Content-Type", "application/json");
   request.headers.emplace_back("Accept", j.stream ? "text/event-stream" : "application/json");
@@ -327,6 +337,8 @@ void openai_connector::transfer_ended(job_id id, const fetch_event& event) {
     else
       j.answer->fail(failure_of_transfer(result));
     deliver(id);
+  } else if (result.ok() && j.vectors > 0) {
+    vectors_came(id, result.body);
   } else if (result.ok()) {
     answer_whole(id, result.body);
   } else {

@@ -43,6 +43,8 @@ private:
     rt::responder out;
     skep::context context;
     bool stream = false;
+    // Above 0: the call asks for that many vectors instead of a chat.
+    std::size_t vectors = 0;
     std::string body;
     std::size_t prompt_bytes = 0;
     time_point began{};
@@ -68,6 +70,7 @@ private:
 
   bool admit(const rt::call& c);
   void begin(const rt::call& c, const msg::chat_request& request);
+  job_id open_job(const rt::call& c);
   void start_attempt(job_id id);
   net::fetch_headers headers_for(const skep::context& context) const;
   net::fetch_request fetch_request_for(const job& j) const;
@@ -81,6 +84,9 @@ private:
   void read_tail(job_id id, net::fetch_id fetch, std::int64_t owed);
   void transfer_ended(job_id id, const fetch_event& event);
   void answer_whole(job_id id, const std::string& body);
+
+  void embed(const rt::call& c, const msg::embed_request& request);
+  void vectors_came(job_id id, const std::string& body);
 
   void list_models(const rt::call& c);
   void fetch_models(const skep::context& context);

@@ -4,6 +4,10 @@
 #include "actors/provider/config.hpp"
 #include "actors/provider/openai_connector.hpp"
 #include "actors/provider/simulated_connector.hpp"
+#include "runtime/base/fnv.hpp"
+#include "runtime/flow/rendezvous.hpp"
+
+#include <algorithm>
 
 namespace skep::actors {
 
@@ -49,27 +53,6 @@ const config::table<simulated_config>& simulated_table() {
   return rows;
 }
 
-const config::table<provider_breaker_config>& breaker_table() {
-  using c = provider_breaker_config;
-  static const config::table<c> rows = config::table<c>{
-    option{"failures_max", &c::failures_max, 1u, 1'000'000u,
-           "Failures in a row that open the circuit."},
-    option{"failure_rate_max", &c::failure_rate_max, 0.01, 1.0,
-           "A share of failures at or above this opens it, too."},
-    option{"rate_samples_min", &c::rate_samples_min, 1u, 1'000'000u,
-           "Below this many calls in the window the share says nothing."},
-    option{"rate_window_ms", &c::rate_window, milliseconds{100}, day, "The window of the share."},
-    option{"open_min_ms", &c::open_min, one, day,
-           "How long it stays open at first; doubles each time."},
-    option{"open_max_ms", &c::open_max, one, day, "The doubling ends here."},
-  }.check([](const c& from) -> std::optional<config::violation> {
-    if (from.open_min <= from.open_max)
-      return std::nullopt;
-    return config::violation{"open_min_ms", "must not be above open_max_ms"};
-  });
-  return rows;
-}
-
 bool is_http(const std::string& url) {
   return url.starts_with("http://") || url.starts_with("https://");
 }
@@ -84,18 +67,9 @@ std::optional<config::violation> check_provider(const provider_config& c) {
     return config::violation{"retry_backoff_min_ms", "must not be above retry_backoff_max_ms"};
   if (!c.weights.empty() && c.weights.size() != c.base_urls.size())
     return config::violation{"weights", "must have one entry per entry of base_urls, or none"};
+  if (c.affinity != provider_affinity::none && c.base_urls.size() < 2)
+    return config::violation{"affinity", "needs at least two base_urls to choose from"};
   return std::nullopt;
-}
-
-rt::guard_config guard_of(const provider_config& from) {
-  rt::guard_config guard;
-  guard.breaker.failures_max = from.breaker.failures_max;
-  guard.breaker.failure_rate_max = from.breaker.failure_rate_max;
-  guard.breaker.rate_samples_min = from.breaker.rate_samples_min;
-  guard.breaker.rate_window = from.breaker.rate_window;
-  guard.breaker.open_min = from.breaker.open_min;
-  guard.breaker.open_max = from.breaker.open_max;
-  return guard;
 }
 
 std::string without_slash(std::string url) {
@@ -117,7 +91,7 @@ caf::actor start_connector(rt::role_context& node, const std::string& published,
   auto& fetch = node.fetch();
   rt::child_spec spec;
   spec.name = published;
-  spec.guard = guard_of(*options);
+  spec.guard = guard_of(options->breaker);
   if (options->kind == provider_kind::simulated)
     spec.start = [&env, &kind, provider, options] {
       return env.spawn<simulated_connector>(kind, provider, options);
@@ -127,6 +101,26 @@ caf::actor start_connector(rt::role_context& node, const std::string& published,
       return env.spawn<openai_connector>(kind, provider, without_slash(url), options, fetch);
     };
   return node.supervise(std::move(spec));
+}
+
+affinity_rules affinity_of(const provider_config& from) {
+  affinity_rules rules;
+  switch (from.affinity) {
+    case provider_affinity::none: rules.kind = affinity_kind::none; break;
+    case provider_affinity::prefix: rules.kind = affinity_kind::prefix; break;
+    case provider_affinity::session: rules.kind = affinity_kind::session; break;
+  }
+  rules.prefix_bytes = from.affinity_prefix;
+  rules.load_factor = from.affinity_load;
+  return rules;
+}
+
+/// By its address, so that every node sends a conversation to the same server, and one that is
+/// taken out of the list moves no other's conversations. The same address again is another worker.
+std::uint64_t id_of(const std::vector<std::string>& urls, std::size_t n) {
+  const auto end = urls.begin() + static_cast<std::ptrdiff_t>(n);
+  const auto before = std::count(urls.begin(), end, urls[n]);
+  return flow::mix(fnv1a(without_slash(urls[n])), static_cast<std::uint64_t>(before)) | 1;
 }
 
 void build_one(rt::role_context& node, const std::string& name, const provider_config& from) {
@@ -141,16 +135,17 @@ void build_one(rt::role_context& node, const std::string& name, const provider_c
   for (std::size_t n = 0; n < from.base_urls.size(); ++n) {
     const auto member = published + "/" + std::to_string(n);
     start_connector(node, member, name, from.base_urls[n], options);
-    members.push_back(
-      {node.env().find(member), from.weights.empty() ? 1 : from.weights[n], from.in_flight_max});
+    members.push_back({node.env().find(member), from.weights.empty() ? 1 : from.weights[n],
+                       from.in_flight_max, id_of(from.base_urls, n)});
   }
   const auto& kind = node.kind("balancer", {});
   auto& env = node.env();
   rt::child_spec spec;
   spec.name = published;
   spec.guard.use_breaker = false; // Its members have one each.
-  spec.start
-    = [&env, &kind, published, members] { return env.spawn<balancer>(kind, published, members); };
+  spec.start = [&env, &kind, published, members, rules = affinity_of(from)] {
+    return env.spawn<balancer>(kind, published, members, rules);
+  };
   node.supervise(std::move(spec));
 }
 
@@ -174,6 +169,19 @@ const config::table<provider_config>& provider_table() {
                "Several addresses of one API, instead of base_url; calls are balanced."},
         option{"weights", &c::weights, 1u, 1'000'000u,
                "The share of each base URL, in their order; empty: equal shares."},
+        option{"affinity", &c::affinity,
+               {{"none", provider_affinity::none},
+                {"prefix", provider_affinity::prefix},
+                {"session", provider_affinity::session}},
+               "Several base URLs: conversations that begin alike (prefix), or calls with the same "
+               "x-session-id (session), stay at one, whose prompt cache knows them; none: wherever "
+               "there is least to do."},
+        option{"affinity_prefix_bytes", &c::affinity_prefix, 16u, 1'048'576u,
+               "How much of a conversation's beginning counts, up to its first user message; "
+               "longer than the instructions that all conversations share."},
+        option{"affinity_load", &c::affinity_load, 1.0, 100.0,
+               "A base URL is passed over when it would have more than this many times the mean of "
+               "the calls in flight."},
         option{"api_key", &c::api_key, "env.NAME of the variable that holds the key."},
         option{"organization", &c::organization, "Sent as OpenAI-Organization."},
         option{"project", &c::project, "Sent as OpenAI-Project."},

@@ -1,6 +1,8 @@
 #include "actors/provider/simulated_connector.hpp"
 
+#include "actors/common/embeddings_json.hpp"
 #include "actors/provider/answer_stream.hpp"
+#include "runtime/store/lexical_embedder.hpp"
 
 #include <nlohmann/json.hpp>
 #include <xxhash.h>
@@ -83,6 +85,24 @@ simulated_answer simulate(const simulated_config& config, const msg::chat_reques
   return answer;
 }
 
+msg::embed_reply simulate(const msg::embed_request& request) {
+  auto texts = request.texts;
+  if (!request.tokens.empty()) {
+    // Lists of tokens are as good as any text to one that understands neither.
+    const auto input = nlohmann::json::parse(request.tokens, nullptr, false);
+    const bool several = input.is_array() && !input.empty() && input.front().is_array();
+    for (const auto& each : several ? input : nlohmann::json::array({input}))
+      texts.push_back(each.dump());
+  }
+  msg::embed_reply reply;
+  reply.model = "[simulated] " + request.model;
+  for (const auto& text : texts) {
+    reply.embeddings.push_back({bytes_of_floats(store::lexical_embedder::embed(text))});
+    reply.prompt_tokens += estimated_usage(text.size(), 0).prompt;
+  }
+  return reply;
+}
+
 simulated_connector::simulated_connector(caf::actor_config& config, rt::environment& env,
                                          const rt::actor_kind& kind, std::string provider,
                                          std::shared_ptr<const provider_config> options)
@@ -92,6 +112,7 @@ simulated_connector::simulated_connector(caf::actor_config& config, rt::environm
 caf::behavior simulated_connector::make_behavior() {
   return {
     [this](const rt::call& c, const msg::chat_request& request) { begin(c, request); },
+    [this](const rt::call& c, const msg::embed_request& request) { embed(c, request); },
     [this](const rt::call& c, const msg::models_request&) { list_models(c); },
   };
 }
@@ -132,22 +153,23 @@ duration simulated_connector::token_time(std::size_t tokens) const {
     std::chrono::duration<double>{static_cast<double>(tokens) / rate});
 }
 
-void simulated_connector::begin(const rt::call& c, const msg::chat_request& request) {
+/// Takes the call on; null when it is refused or nobody waits for the answer any more.
+simulated_connector::job* simulated_connector::open_job(const rt::call& c) {
   if (jobs_.size() >= options_->in_flight_max) {
     meters_.refused.inc();
     refuse(c,
            failure{errc::overloaded, "provider " + provider_ + " has in_flight_max calls at work",
                    kind().bounds.retry_after});
-    return;
+    return nullptr;
   }
   if (const auto why = misfortune()) {
     meters_.ended(why->code, {});
     refuse(c, *why);
-    return;
+    return nullptr;
   }
   auto out = take(c);
   if (!out)
-    return; // Nobody waits for the answer any more.
+    return nullptr;
   const auto id = ++last_job_;
   out.on_cancel([this, id] {
     cancel_timer(jobs_.at(id).timer);
@@ -156,23 +178,46 @@ void simulated_connector::begin(const rt::call& c, const msg::chat_request& requ
   auto& j = jobs_[id];
   j.id = id;
   j.out = std::move(out);
-  j.model = request.model;
-  j.answer = simulate(options_->simulated, request);
   j.began = now();
   j.first_due = j.began + first_token_delay();
-  if (random_.uniform() < options_->simulated.cut_rate)
-    j.cut_after = 1 + random_.below(static_cast<std::uint32_t>(j.answer.tokens.size()));
   meters_.in_flight.inc();
+  return &j;
+}
+
+void simulated_connector::begin(const rt::call& c, const msg::chat_request& request) {
+  auto* j = open_job(c);
+  if (j == nullptr)
+    return;
+  j->model = request.model;
+  j->answer = simulate(options_->simulated, request);
+  if (random_.uniform() < options_->simulated.cut_rate)
+    j->cut_after = 1 + random_.below(static_cast<std::uint32_t>(j->answer.tokens.size()));
+  const auto id = j->id;
   if (request.stream) {
-    j.out.on_credit([this, id](std::uint64_t) { stream(id); });
+    j->out.on_credit([this, id](std::uint64_t) { stream(id); });
     stream(id);
     return;
   }
-  const auto whole = j.first_due - j.began + token_time(j.answer.tokens.size());
+  const auto whole = j->first_due - j->began + token_time(j->answer.tokens.size());
   if (whole <= duration::zero())
     answer_whole(id);
   else
-    j.timer = after(whole, [this, id] { answer_whole(id); });
+    j->timer = after(whole, [this, id] { answer_whole(id); });
+}
+
+void simulated_connector::embed(const rt::call& c, const msg::embed_request& request) {
+  auto vectors = simulate(request);
+  if (vectors.embeddings.empty())
+    return refuse(c, failure{errc::bad_request, "there is no text to embed"});
+  auto* j = open_job(c);
+  if (j == nullptr)
+    return;
+  j->vectors = std::move(vectors);
+  const auto id = j->id;
+  if (j->first_due <= j->began)
+    answer_whole(id);
+  else
+    j->timer = after(j->first_due - j->began, [this, id] { answer_whole(id); });
 }
 
 msg::token_usage simulated_connector::usage_of(const job& j) const {
@@ -192,6 +237,14 @@ void simulated_connector::answer_whole(job_id id) {
   auto& j = jobs_.at(id);
   if (j.cut_after != 0) {
     cut(id);
+    return;
+  }
+  if (j.vectors) {
+    msg::token_usage usage;
+    usage.prompt = j.vectors->prompt_tokens;
+    meters_.tokens(usage);
+    j.out.reply(std::move(*j.vectors));
+    finish(id, errc::none);
     return;
   }
   auto reply = whole_reply(j);

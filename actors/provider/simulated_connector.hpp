@@ -23,6 +23,10 @@ struct simulated_answer {
 };
 simulated_answer simulate(const simulated_config& config, const msg::chat_request& request);
 
+/// The vectors a simulated model gives: those of the built-in lexical embedder, and a model's name
+/// that says so. Pure.
+msg::embed_reply simulate(const msg::embed_request& request);
+
 /// Stands in for a provider where there is none: answers by itself with a configured latency, token
 /// rate and rates of failure, and says in every answer that it is simulated. Behaves like a real
 /// one towards credit, cancel and deadlines.
@@ -43,6 +47,8 @@ private:
     rt::responder out;
     std::string model;
     simulated_answer answer;
+    // Of a request for vectors: the answer instead.
+    std::optional<msg::embed_reply> vectors;
     time_point began{};
     time_point first_due{};
     std::size_t sent = 0;
@@ -52,7 +58,9 @@ private:
     bool opened = false;
   };
 
+  job* open_job(const rt::call& c);
   void begin(const rt::call& c, const msg::chat_request& request);
+  void embed(const rt::call& c, const msg::embed_request& request);
   std::optional<failure> misfortune();
   duration first_token_delay();
   duration token_time(std::size_t tokens) const;

@@ -1,5 +1,6 @@
 #include "cli/bench/child_node.hpp"
 #include "cli/bench/expectation.hpp"
+#include "cli/bench/node_metrics.hpp"
 #include "cli/bench/report.hpp"
 #include "cli/bench/runner.hpp"
 #include "cli/commands.hpp"
@@ -8,6 +9,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
@@ -73,13 +75,30 @@ bool meets(const std::vector<std::string>& expectations, const phase_result& res
   return all;
 }
 
-std::vector<phase_result> run_phases(runner& to, const workload& load, double scale) {
+/// Whether a workload expects something of the nodes' own metrics.
+bool asks_nodes(const workload& load) {
+  const auto names_metric
+    = [](const std::string& text) { return text.find("metric:") != std::string::npos; };
+  const auto any = [&](const std::vector<std::string>& all) {
+    return std::any_of(all.begin(), all.end(), names_metric);
+  };
+  return any(load.head.expect)
+         || std::any_of(load.phases.begin(), load.phases.end(),
+                        [&](const phase_config& phase) { return any(phase.expect); });
+}
+
+std::vector<phase_result> run_phases(runner& to, const workload& load, double scale,
+                                     const std::vector<std::string>& targets) {
   std::vector<phase_result> results;
+  net::http_client client{net::fetch_config{}};
+  const auto nodes = asks_nodes(load) ? targets : std::vector<std::string>{};
   const action_thread actions{to, load.actions, scale};
   std::uint64_t seed = load.head.seed;
   for (const auto& phase : load.phases) {
+    const auto before = read_metrics(client, nodes);
     results.push_back(
       to.run(scaled(phase, scale), seed++, [&](const progress& at) { show(phase.name, at); }));
+    results.back().node_metrics = read_metrics(client, nodes).since(before);
     show(phase.name, {1, results.back().requests, results.back().error_count()});
   }
   if (isatty(STDERR_FILENO) != 0)
@@ -136,8 +155,8 @@ int run_bench(const bench_options& options) {
     targets.push_back(node->url());
   std::vector<phase_result> results;
   {
-    runner to{std::move(targets), key_from_environment()};
-    results = run_phases(to, *load, options.scale);
+    runner to{targets, key_from_environment()};
+    results = run_phases(to, *load, options.scale, targets);
   }
   bool fine = judge(*load, results);
   if (node && !node->stop()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <optional>
 
 namespace skep::cli::bench {
@@ -26,10 +27,34 @@ double share(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+/// The words of x-skep-cache.
+constexpr std::string_view cache_words[] = {"hit", "miss", "shared", "stale", "semantic", "bypass"};
+
 template <class Key>
 std::uint64_t count_of(const std::map<Key, std::uint64_t>& counts, const Key& key) {
   const auto found = counts.find(key);
   return found != counts.end() ? found->second : 0;
+}
+
+/// "cache_shared", "cache_shared_share", "metric:NAME".
+std::optional<double> cache_figure(const phase_result& r, std::string_view name) {
+  constexpr std::string_view by_metric = "metric:";
+  constexpr std::string_view by_word = "cache_";
+  constexpr std::string_view as_share = "_share";
+  if (name.size() > by_metric.size() && name.starts_with(by_metric)) {
+    const auto found = r.node_metrics.find(std::string{name.substr(by_metric.size())});
+    return found != r.node_metrics.end() ? found->second : 0;
+  }
+  if (!name.starts_with(by_word))
+    return std::nullopt;
+  auto word = name.substr(by_word.size());
+  const bool of_all = word.ends_with(as_share);
+  if (of_all)
+    word.remove_suffix(as_share.size());
+  if (std::find(std::begin(cache_words), std::end(cache_words), word) == std::end(cache_words))
+    return std::nullopt;
+  const auto count = count_of(r.cache_words, std::string{word});
+  return of_all ? share(count, r.ok) : static_cast<double>(count);
 }
 
 } // namespace
@@ -59,6 +84,10 @@ void phase_result::merge(const phase_result& other) {
   moved += other.moved;
   broken_streams += other.broken_streams;
   cache_hits += other.cache_hits;
+  for (const auto& [word, count] : other.cache_words)
+    cache_words[word] += count;
+  for (const auto& [metric, value] : other.node_metrics)
+    node_metrics[metric] += value;
   chunks += other.chunks;
   bytes += other.bytes;
   latency.merge(other.latency);
@@ -100,7 +129,7 @@ std::optional<double> figure_of(const phase_result& r, const std::string& name) 
       && std::from_chars(name.data() + by_status.size(), name.data() + name.size(), status).ec
            == std::errc{})
     return static_cast<double>(count_of(r.statuses, status));
-  return std::nullopt;
+  return cache_figure(r, name);
 }
 
 expected<expectation> read_expectation(const std::string& text) {

@@ -22,7 +22,10 @@ struct expectation {
 /// Figure, one of < <= = >= >, number. Figures: requests, ok, errors, cut, broken_streams,
 /// errors_unbegun (errors but broken_streams), moved, unanswered, refused,
 /// refused_without_retry_after, status_NNN, error_rate, throughput, cache_hit_rate, p50_ms, p90_ms,
-/// p95_ms, p99_ms, max_ms, ttft_p50_ms, ttft_p99_ms, chunks.
+/// p95_ms, p99_ms, max_ms, ttft_p50_ms, ttft_p99_ms, chunks; by the word of x-skep-cache
+/// cache_hit, cache_miss, cache_shared, cache_stale, cache_semantic, cache_bypass and, of the
+/// answers that went well, cache_hit_share and so on; metric:NAME, how far a counter of the nodes
+/// rose meanwhile (a gauge: what it is at the end), 0 when no node has it.
 expected<expectation> read_expectation(const std::string& text);
 
 /// A figure of a result by its name; nothing when there is none of this name.

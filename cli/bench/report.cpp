@@ -44,6 +44,8 @@ std::string json_of(const std::vector<phase_result>& phases) {
                        {"seconds", std::chrono::duration<double>{phase.took}.count()}};
     for (const auto* column : columns)
       one[column] = *figure_of(phase, column);
+    for (const auto& [word, count] : phase.cache_words)
+      one["cache"][word] = count;
     for (const auto& [status, count] : phase.statuses)
       one["statuses"][std::to_string(status)] = count;
     all.push_back(std::move(one));

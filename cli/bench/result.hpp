@@ -25,6 +25,11 @@ struct phase_result {
   /// Of the errors, those of streams of which something had come before.
   std::uint64_t broken_streams = 0;
   std::uint64_t cache_hits = 0;
+  /// Of those that went well, by what the cache did: the word of x-skep-cache in lower case.
+  std::map<std::string, std::uint64_t> cache_words;
+  /// How far the node's counters rose meanwhile, by their names, over all their series; of gauges
+  /// what they were at the end. Empty when the node was not asked.
+  std::map<std::string, double> node_metrics;
   std::uint64_t chunks = 0;
   std::uint64_t bytes = 0;
   telemetry::local_histogram latency;

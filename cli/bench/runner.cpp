@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cctype>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -41,6 +43,7 @@ struct sample {
   bool done_seen = false;
   bool error_seen = false;
   bool cache_hit = false;
+  std::string cache_word;
   bool retry_after = false;
 };
 
@@ -82,6 +85,7 @@ public:
   void on_headers(int, const net::fetch_headers& headers) noexcept override {
     const auto cache = net::find_header(headers, "cache-status");
     sample_.cache_hit = cache && cache->find("; hit") != std::string_view::npos;
+    sample_.cache_word = net::find_header(headers, "x-skep-cache").value_or("");
     sample_.retry_after = net::find_header(headers, "retry-after").has_value();
   }
   void on_data(std::string_view bytes) noexcept override {
@@ -137,6 +141,12 @@ bool nobody_answered(const sample& s) {
          || error == fetch_error::reset;
 }
 
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char each) { return static_cast<char>(std::tolower(each)); });
+  return text;
+}
+
 void count(const sample& s, phase_result& into) {
   into.bytes += s.result.body_bytes;
   into.chunks += s.chunks;
@@ -151,6 +161,8 @@ void count(const sample& s, phase_result& into) {
   }
   ++into.ok;
   into.cache_hits += s.cache_hit ? 1 : 0;
+  if (!s.cache_word.empty())
+    ++into.cache_words[lower_case(s.cache_word)];
   into.latency.record(s.ended - s.asked.intended);
   const auto first = s.first_token == time_point{} ? s.ended : s.first_token;
   into.first_token.record(first - s.asked.intended);

@@ -76,6 +76,11 @@ public:
     return size_;
   }
 
+  /// Makes place for so many timers at once, in one allocation.
+  void reserve(std::size_t timers) {
+    nodes_.reserve(timers);
+  }
+
 private:
   static constexpr unsigned level_bits = 6;
   static constexpr unsigned levels = 4;
@@ -95,6 +100,11 @@ private:
     bool armed = false;
   };
 
+public:
+  /// Memory of a timer that place was made for.
+  static constexpr std::size_t bytes_per_timer = sizeof(node);
+
+private:
   std::uint64_t ticks_until(time_point deadline) const {
     if (deadline <= start_)
       return 0;

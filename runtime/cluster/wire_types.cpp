@@ -19,6 +19,8 @@ wire_types::wire_types() {
   add_all(*this, cache_messages{});
   add_all(*this, provider_messages{});
   add_all(*this, cluster_messages{});
+  add_all(*this, flight_messages{});
+  add_all(*this, semantic_messages{});
 }
 
 const wire_type* wire_types::find(std::uint32_t tag) const {

@@ -55,5 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pick(choice, bytes, cache_messages{});
   pick(choice, bytes, provider_messages{});
   pick(choice, bytes, cluster_messages{});
+  pick(choice, bytes, flight_messages{});
+  pick(choice, bytes, semantic_messages{});
   return 0;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, a whole cluster of caches for tests
+
 // Nodes with nothing but their share of the cache, above a fake cluster.
 #include "actors/cache/front.hpp"
 #include "actors/cache/shard.hpp"
@@ -31,13 +33,25 @@ struct cache_cluster {
   std::uint64_t view = 0;
   std::uint32_t copies = 2;
   actors::cache_front_config rules;
+  actors::cache_shard_config shard;
 
-  cache_cluster() {
+  /// Everything all nodes' shards ask on a miss; null unless with_second_level() was called.
+  caf::actor second_level;
+
+  explicit cache_cluster(rt::test_system::hops how = rt::test_system::hops::native) : sys(how) {
     net.use(sys.env());
   }
   ~cache_cluster() {
     nodes.clear();
     net.clear();
+  }
+
+  /// Nodes added from now on have a second level: a shard of its own, behind the network, on the
+  /// node "redis".
+  void with_second_level() {
+    second_level = sys.spawn<actors::cache_shard>(sys.kind("cache"), "second level",
+                                                  actors::cache_shard_config{});
+    net.publish("redis", "cache/redis", second_level);
   }
 
   node& add(const std::string& name, std::size_t shards = 2) {
@@ -52,20 +66,24 @@ struct cache_cluster {
   void start(node& n, std::size_t shards = 2) {
     if (n.front)
       sys.kill(n.front);
-    for (const auto& shard : n.shards.orders)
-      sys.kill(shard);
+    for (const auto& each : n.shards.orders)
+      sys.kill(each);
     n.shards = {};
+    if (second_level)
+      shard.second_level = rules.second_level = n.port->remote("redis", "cache/redis");
+    auto& env = sys.env();
     for (std::size_t s = 0; s < shards; ++s) {
-      auto shard = sys.spawn<actors::cache_shard>(sys.kind("cache"), std::to_string(s),
-                                                  actors::cache_shard_config{});
-      n.shards.calls.push_back(shard);
-      n.shards.orders.push_back(shard);
+      auto made = env.spawn<actors::cache_shard>(sys.kind("cache"), std::to_string(s), shard);
+      n.shards.calls.push_back(sys.adopt(made));
+      n.shards.orders.push_back(std::move(made));
     }
     n.status = std::make_shared<actors::handover_status>();
     n.front_kind = &sys.kind("front " + n.name, 100'000, std::size_t{1} << 30);
-    n.front = sys.spawn<actors::cache_front>(*n.front_kind, *n.port, n.shards, rules, n.status);
-    caf::anon_send(n.front, msg::ack{});
-    n.store = actors::cache_store::make(sys.env(), *n.port, n.shards, n.front);
+    const auto front
+      = env.spawn<actors::cache_front>(*n.front_kind, *n.port, n.shards, rules, n.status);
+    n.front = sys.adopt(front);
+    caf::anon_send(front, msg::ack{});
+    n.store = actors::cache_store::make(env, *n.port, n.shards, front, n.status);
     net.publish(n.name, "cache/store", n.store);
     sys.run();
   }
@@ -90,18 +108,41 @@ struct cache_cluster {
     return {high ^ (high >> 29), n};
   }
   void put(const std::string& at, std::uint64_t n, const std::string& value,
-           std::uint32_t ttl_ms = 0) {
-    sys.tell(nodes.at(at).front, msg::cache_put_request{key(n), value, ttl_ms, 0});
+           std::uint32_t ttl_ms = 0, std::uint64_t group = 0) {
+    sys.tell(nodes.at(at).front, msg::cache_put_request{key(n), value, ttl_ms, 0, group});
   }
   /// What a get at that node finds; "-" for a miss, else the error's name.
   std::string get(const std::string& at, std::uint64_t n) {
     return text(
       sys.ask_for<msg::cache_get_reply>(nodes.at(at).front, msg::cache_get_request{key(n), 0}));
   }
+  /// Asks as one who can produce the value. A miss without a lease is turn none, not found.
+  msg::cache_get_reply get_lease(const std::string& at, std::uint64_t n, std::uint64_t lost = 0,
+                                 std::uint32_t lease_ms = 10'000) {
+    const auto got = ask_lease(at, n, lost, lease_ms);
+    if (const auto* reply = got->last<msg::cache_get_reply>())
+      return *reply;
+    msg::cache_get_reply none;
+    none.found = false;
+    return none;
+  }
+  std::shared_ptr<rt::answers> ask_lease(const std::string& at, std::uint64_t n,
+                                         std::uint64_t lost = 0, std::uint32_t lease_ms = 10'000) {
+    msg::cache_get_request request;
+    request.key = key(n);
+    request.lease_ms = lease_ms;
+    request.node = at;
+    request.lost_lease = lost;
+    return sys.ask(nodes.at(at).front, std::move(request));
+  }
+  /// Clears what the request says, from that node; true when it was acknowledged.
+  bool clear(const std::string& at, const msg::cache_clear_request& what) {
+    return sys.ask(nodes.at(at).front, what)->last<msg::ack>() != nullptr;
+  }
   /// What the node itself holds.
   std::string holds(const std::string& at, std::uint64_t n) {
-    const auto& shard = nodes.at(at).shards.of(actors::slot_of(key(n)));
-    return text(sys.ask_for<msg::cache_get_reply>(shard, msg::cache_get_request{key(n), 0}));
+    const auto& held_by = nodes.at(at).shards.of(actors::slot_of(key(n)));
+    return text(sys.ask_for<msg::cache_get_reply>(held_by, msg::cache_get_request{key(n), 0}));
   }
   static std::string text(const expected<msg::cache_get_reply>& got) {
     if (got)

@@ -10,7 +10,7 @@
 namespace skep::test {
 
 inline auto sample_messages() {
-  const msg::answer_origin origin{"openai", 2, 1, 3600};
+  const msg::answer_origin origin{"openai", 2, 1, 3600, "0123456789abcdeffedcba9876543210", 971};
   const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
   const msg::chat_choice choice{
     1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})"};
@@ -24,13 +24,14 @@ inline auto sample_messages() {
     msg::chat_open{"chatcmpl-1", -1, "gpt", R"({"x":1})", origin},
     msg::chat_chunk{1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})"},
     msg::chat_end{usage, origin},
-    msg::cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5},
-    msg::cache_get_reply{std::string("\0\xff", 2), 7, 9},
-    msg::cache_put_request{{1, 2}, "value", 1000, 12},
-    msg::cache_clear_request{true, {3, 4}},
+    msg::cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5, 30'000, "a", 6, 7},
+    msg::cache_get_reply{std::string("\0\xff", 2), 7, 9, 1, false, true, 2, 11, "b"},
+    msg::cache_put_request{{1, 2}, "value", 1000, 12, 13, 1, 14},
+    msg::cache_release_request{{1, 2}, 3},
+    msg::cache_clear_request{true, {3, 4}, 5},
     msg::models_request{},
     msg::models_reply{{{"gpt", 1'700'000'000, "openai"}}},
-    msg::cache_fill_request{12, {{{5, 6}, "value", 100, 900}}},
+    msg::cache_fill_request{12, {{{5, 6}, "value", 100, 900, 7, 1, 8}}},
     msg::node_hello{
       "hive", "a", "tcp://node-a", 11, 2, 0x0102'0304'0506'0708, 13, 14, 15, {{0x0101, 1}}},
     msg::node_refusal{"b", 4, "a live node is called a", 11},
@@ -38,6 +39,28 @@ inline auto sample_messages() {
     msg::member_state{node, {"b", "c"}, {3, "a", {node}}, {4, "b", {node}}},
     msg::node_announce{{"agent/support"}},
     msg::node_drain_request{},
+    msg::embed_request{"embedder", {"a text"}, "[[1,2]]", R"({"dimensions":2})"},
+    msg::embed_reply{"embedder", {{std::string("\0\0\x80?", 4)}}, 3},
+    msg::flight_request{"support",
+                        {{"openai", "gpt"}},
+                        {{"user", "2+2?", R"({"name":"ann"})"}},
+                        "gpt",
+                        R"({"temperature":0.5})",
+                        true,
+                        5000,
+                        true,
+                        {1, 2},
+                        1,
+                        60,
+                        1000,
+                        65'536,
+                        3,
+                        {"faq", {4, 5}, "2+2?"}},
+    msg::flight_join_request{{1, 2}, 3},
+    msg::semantic_find_request{"faq", {1, 2}, "2+2?"},
+    msg::semantic_find_reply{true, true, {3, 4}, 971},
+    msg::semantic_learn_request{"faq", {1, 2}, "2+2?", {3, 4}, 2, {5, 6}, 971, "four", "five"},
+    msg::semantic_revoke_request{{3, 4}},
   };
 }
 

@@ -215,7 +215,7 @@ test("the cache tells its figures and can be cleared", async () => {
   const { hits, misses, hit_rate: rate } = await stats();
   assert.equal(rate, hits / (hits + misses));
   const clear = (body) => fetch(`${node.url}/api/v1/performance/cache/clear`, { method: "POST", body });
-  assert.equal((await clear('{"agent":"helper"}')).status, 400);
+  assert.equal((await clear('{"agents":"helper"}')).status, 400);
   assert.equal((await stats()).cache_size, before.cache_size);
   const cleared = await clear("");
   assert.deepEqual([cleared.status, await cleared.json()], [200, { cleared: "all" }]);

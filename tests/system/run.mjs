@@ -17,6 +17,7 @@ const missing = {
   "foreign_agent.test.mjs": () =>
     (fs.existsSync(path.join(here, "../../examples/foreign-agent/node_modules/zeromq"))
       ? null : "the packages of examples/foreign-agent; ./dev deps installs them"),
+  "redis.test.mjs": () => (works("redis-server", "--version") ? null : "redis-server (Debian: redis-server)"),
   "netns.test.mjs": () => {
     if (process.getuid() !== 0) return "root, for network namespaces";
     for (const [program, from] of [["ip", "iproute2"], ["nft", "nftables"], ["unshare", "util-linux"]])

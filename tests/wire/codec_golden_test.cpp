@@ -65,11 +65,33 @@ TEST_CASE("every message has the bytes it always had", "[wire][codec]") {
     sample_messages());
 }
 
+template <class T>
+static T decode_kept(const char* file) {
+  const auto value = decode<T>(from_hex(read_file(golden_folder / file)));
+  INFO(file);
+  REQUIRE(value);
+  return *value;
+}
+
 TEST_CASE("bytes of older versions decode, with defaults for what came later", "[wire][codec]") {
-  const auto first = from_hex(read_file(golden_folder / "cache_put_request.v1.hex"));
-  const auto put = decode<msg::cache_put_request>(first);
-  REQUIRE(put);
-  CHECK(*put == msg::cache_put_request{{1, 2}, "value", 1000, 0});
+  using namespace msg;
+  CHECK(decode_kept<cache_put_request>("cache_put_request.v1.hex")
+        == cache_put_request{{1, 2}, "value", 1000, 0});
+  CHECK(decode_kept<cache_put_request>("cache_put_request.v2.hex")
+        == cache_put_request{{1, 2}, "value", 1000, 12});
+  CHECK(decode_kept<cache_get_request>("cache_get_request.v1.hex")
+        == cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5});
+  const cache_get_reply found{std::string("\0\xff", 2), 7, 9};
+  CHECK(decode_kept<cache_get_reply>("cache_get_reply.v1.hex") == found);
+  CHECK(found.found);
+  CHECK(decode_kept<cache_clear_request>("cache_clear_request.v1.hex")
+        == cache_clear_request{true, {3, 4}});
+  CHECK(decode_kept<cache_fill_request>("cache_fill_request.v1.hex")
+        == cache_fill_request{12, {{{5, 6}, "value", 100, 900}}});
+  const answer_origin origin{"openai", 2, 1, 3600};
+  CHECK(decode_kept<chat_reply>("chat_reply.v1.hex").origin == origin);
+  CHECK(decode_kept<chat_open>("chat_open.v1.hex").origin == origin);
+  CHECK(decode_kept<chat_end>("chat_end.v1.hex").origin == origin);
 }
 
 TEST_CASE("every kind of envelope has the bytes it always had", "[wire][envelope]") {

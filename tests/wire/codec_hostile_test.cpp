@@ -46,9 +46,9 @@ TEST_CASE("an older peer's shorter message takes defaults, a newer one's longer 
   CHECK(decode<msg::cache_get_request>(from_hex("91920102"))->age_max_s == 0);
   CHECK(decode<msg::cache_get_request>(from_hex("91920102"))->key.low == 2);
   // A third field, an array of things this version knows nothing of.
-  const auto longer = decode<msg::cache_get_request>(from_hex("939201020593c0c3a178"));
+  const auto longer = decode<msg::cache_release_request>(from_hex("939201020593c0c3a178"));
   REQUIRE(longer);
-  CHECK(longer->age_max_s == 5);
+  CHECK(longer->lease == 5);
 }
 
 TEST_CASE("a wrong type names message, field and type", "[wire][codec]") {

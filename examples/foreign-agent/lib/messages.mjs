@@ -23,7 +23,9 @@ export const code = {
 
 const chatMessage = record({ role: text, content: text, rest: text });
 const tokenUsage = record({ prompt: integer, completion: integer, cachedPrompt: integer, estimated: flag, rest: text });
-const answerOrigin = record({ provider: text, attempts: integer, cache: integer, cacheTtlS: integer });
+const answerOrigin = record({
+  provider: text, attempts: integer, cache: integer, cacheTtlS: integer, cacheKey: text, similarity: integer,
+});
 const chatChoice = record({
   index: integer, role: text, content: text, contentNull: flag, finishReason: text, messageRest: text, rest: text,
 }, { role: "assistant" });
@@ -31,16 +33,16 @@ const chatChoice = record({
 export const chatRequest = message(0x0101, 1, {
   model: text, messages: list(chatMessage), parameters: text, stream: flag, cache: integer, cacheMaxAgeS: integer,
 });
-export const chatReply = message(0x0102, 1, {
+export const chatReply = message(0x0102, 2, {
   id: text, created: integer, model: text, choices: list(chatChoice), usage: tokenUsage, rest: text, origin: answerOrigin,
 });
-export const chatOpen = message(0x0103, 1, {
+export const chatOpen = message(0x0103, 2, {
   id: text, created: integer, model: text, rest: text, origin: answerOrigin,
 });
 export const chatChunk = message(0x0104, 1, {
   index: integer, content: text, deltaRest: text, finishReason: text, rest: text,
 });
-export const chatEnd = message(0x0105, 1, { usage: tokenUsage, origin: answerOrigin });
+export const chatEnd = message(0x0105, 2, { usage: tokenUsage, origin: answerOrigin });
 
 /// What a chunk takes from the stream's credit. It must be what skep counts, or the credit that comes
 /// back does not match what was spent: 4 bytes of index, and 32 for each text beside its own bytes.

@@ -1,104 +1,30 @@
-#include "actors/agent/agent.hpp"
-#include "actors/cache/shard.hpp"
-#include "actors/pool/pool.hpp"
-#include "runtime/testing/test_system.hpp"
 #include "tests/support/catch.hpp"
-
-#include <deque>
+#include "tests/support/scripted_provider.hpp"
 
 using namespace skep;
 using namespace skep::actors;
 using namespace skep::rt;
+using skep::test::scripted_provider;
 
 namespace {
 
-/// A provider whose next answers the test scripts; it writes down what it was asked.
-class scripted_provider : public bounded_actor {
-public:
-  struct script {
-    std::deque<failure> failures; // The next calls fail like this, then they are answered.
-    std::vector<msg::chat_request> asked;
-    std::string text = "four";
-    std::string finish_reason = "stop";
-    bool cut_after_first_chunk = false;
-    bool hold = false;
-    int cancels = 0;
-  };
-
-  scripted_provider(caf::actor_config& config, environment& env, const actor_kind& kind, script& s)
-    : bounded_actor(config, env, kind), script_(s) {}
-
-protected:
-  caf::behavior make_behavior() override {
-    return {[this](const call& c, const msg::chat_request& r) { serve(c, r); }};
-  }
-
-private:
-  void serve(const call& c, const msg::chat_request& r) {
-    script_.asked.push_back(r);
-    if (!script_.failures.empty()) {
-      const auto why = script_.failures.front();
-      script_.failures.pop_front();
-      refuse(c, why);
-      return;
-    }
-    out_ = take(c);
-    out_.on_cancel([this] { ++script_.cancels; });
-    if (script_.hold)
-      return;
-    if (r.stream)
-      stream(r);
-    else
-      whole(r);
-  }
-
-  void whole(const msg::chat_request& r) {
-    msg::chat_reply reply;
-    reply.id = "chatcmpl-1";
-    reply.model = r.model;
-    reply.choices.emplace_back();
-    reply.choices.back().content = script_.text;
-    reply.choices.back().finish_reason = script_.finish_reason;
-    reply.usage.prompt = 7;
-    out_.reply(std::move(reply));
-  }
-
-  void stream(const msg::chat_request& r) {
-    out_.open(msg::chat_open{"chatcmpl-1", 1, r.model, {}, {}});
-    for (const char letter : script_.text) {
-      msg::chat_chunk piece;
-      piece.content = letter;
-      out_.chunk(std::move(piece));
-      if (script_.cut_after_first_chunk) {
-        out_.fail(failure{errc::stream_cut, "the provider hung up"});
-        return;
-      }
-    }
-    msg::chat_chunk last;
-    last.finish_reason = script_.finish_reason;
-    out_.chunk(std::move(last));
-    msg::chat_end end;
-    end.usage.prompt = 7;
-    out_.end(std::move(end));
-  }
-
-  script& script_;
-  responder out_;
-};
-
-/// An agent behind a pool, with a cache and two providers.
+/// An agent behind a pool, with flights, a cache and two providers.
 struct kitchen {
   explicit kitchen(test_system::hops how = test_system::hops::native) : sys(how) {
+    flight_peers peers;
+    cache_shard_config shard;
+    shard.ttl = std::chrono::seconds{60};
+    peers.cache = sys.spawn<cache_shard>(sys.kind("cache"), "0", shard);
+    const std::map<std::string, caf::actor> providers{
+      {"first", sys.spawn<scripted_provider>(sys.kind("first"), first)},
+      {"second", sys.spawn<scripted_provider>(sys.kind("second"), second)}};
+    peers.provider = [providers](const std::string& name) { return providers.at(name); };
     agent_definition definition;
     definition.name = "cook";
     definition.instructions = "Be brief.";
     definition.parameters = R"({"temperature":0.5})";
-    definition.routes
-      = {{"first", "big", sys.spawn<scripted_provider>(sys.kind("first"), first)},
-         {"second", "small", sys.spawn<scripted_provider>(sys.kind("second"), second)}};
-    cache_shard_config shard;
-    shard.ttl = std::chrono::seconds{60};
-    definition.cache = sys.spawn<cache_shard>(sys.kind("cache"), "0", shard);
+    definition.routes = {{"first", "big"}, {"second", "small"}};
+    definition.flight = sys.spawn<flight>(sys.kind("flight"), "0", flight_config{}, peers);
     auto shared = std::make_shared<const agent_definition>(std::move(definition));
     const auto& agents = sys.kind("agent");
     auto& env = sys.env();
@@ -106,6 +32,11 @@ struct kitchen {
     bounds.warm_up = false;
     cook = sys.spawn<pool>(sys.kind("pool"), "cook", bounds,
                            [&env, &agents, shared] { return env.spawn<agent>(agents, shared); });
+  }
+
+  ~kitchen() {
+    first.held.clear();
+    second.held.clear();
   }
 
   static msg::chat_request order(std::string text, bool stream = false) {

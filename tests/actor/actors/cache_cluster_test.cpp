@@ -124,6 +124,21 @@ TEST_CASE("an entry that ends soon leaves the near-cache with its end", "[actors
   CHECK(cluster.get("a", n) == "-");
 }
 
+TEST_CASE("a node that has not acted on its newest view is not read by others", "[actors][cache]") {
+  three_nodes cluster;
+  const auto n = cluster.key_of({"b", "c"});
+  cluster.put("a", n, "value");
+  auto& b = cluster.nodes.at("b");
+  b.port->publish(fake_cluster::state(++cluster.view, abc, cluster.copies));
+  const msg::cache_get_request get{cluster.key(n), 0};
+  CHECK(cluster.sys.ask_for<msg::cache_get_reply>(b.store, get).error().code == errc::unavailable);
+  CHECK(cluster.counter("skep_cache_store_refused_total", {{"reason", "behind"}}) == 1);
+  CHECK(cluster.get("a", n) == "value"); // Of the copy at c.
+  b.port->tell();
+  cluster.sys.run();
+  CHECK(cluster.sys.ask_for<msg::cache_get_reply>(b.store, get)->value == "value");
+}
+
 TEST_CASE("a write of an older view is refused and counted", "[actors][cache]") {
   three_nodes cluster;
   const auto n = cluster.key_of({"b", "c"});

@@ -1,4 +1,4 @@
-#include "actors/agent/answer.hpp"
+#include "actors/common/answer.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace skep;
@@ -26,7 +26,9 @@ std::string played(answer_player player) {
 } // namespace
 
 TEST_CASE("an answer played as a stream and collected again is the same", "[actors][answer]") {
-  const auto before = reply_of(std::string(5000, 'a') + "end");
+  std::string text(5000, 'a');
+  text.append("end");
+  const auto before = reply_of(std::move(text));
   answer_player player{before};
   answer_builder builder{1 << 20};
   builder.open(player.open());

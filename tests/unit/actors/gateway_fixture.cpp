@@ -195,6 +195,10 @@ void open_gateway::add_provider(const std::string& name, agent_script& script) {
                            sys_.adopt(sys_.env.spawn<scripted_agent>(*kinds_.back(), script)));
 }
 
+void open_gateway::publish(const std::string& name, caf::actor who) {
+  sys_.env.directory().add(name, sys_.adopt(std::move(who)));
+}
+
 void open_gateway::kill_gateway() {
   caf::anon_send_exit(guard_, caf::exit_reason::kill);
 }

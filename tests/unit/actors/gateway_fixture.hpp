@@ -92,6 +92,8 @@ public:
   }
   /// Publishes "provider/NAME" served by a scripted agent.
   void add_provider(const std::string& name, agent_script& script);
+  /// Publishes an actor of the test's own, spawned in env(); it ends with the gateway.
+  void publish(const std::string& name, caf::actor who);
   void kill_gateway();
   /// The value of a series in the Prometheus text, -1 when it is not there.
   double metric(std::string_view series);

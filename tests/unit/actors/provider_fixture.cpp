@@ -28,6 +28,8 @@ void call_record::add(const rt::answer& got) {
   }
   if (const auto* list = got.get<msg::models_reply>())
     models_ = *list;
+  if (const auto* embedded = got.get<msg::embed_reply>())
+    vectors_ = *embedded;
   why_ = got.why;
   complete_ = got.last();
 }
@@ -59,6 +61,10 @@ msg::token_usage call_record::usage() const {
 msg::models_reply call_record::models() const {
   const std::lock_guard guard{lock_};
   return models_;
+}
+msg::embed_reply call_record::vectors() const {
+  const std::lock_guard guard{lock_};
+  return vectors_;
 }
 std::uint64_t call_record::cost() const {
   const std::lock_guard guard{lock_};
@@ -146,11 +152,26 @@ record_ptr open_provider::finish_chat(bool stream, duration deadline) {
   return record;
 }
 
+record_ptr open_provider::finish_chat(const msg::chat_request& request) {
+  auto record = std::make_shared<call_record>();
+  order(
+    [=, this, c = context(20s)](asker& who) { who.send(reached_, c, request, record, 64u << 10); });
+  CHECK(test::eventually([&] { return record->complete(); }));
+  return record;
+}
+
 record_ptr open_provider::models() {
   auto record = std::make_shared<call_record>();
   order([=, this, c = context(20s)](asker& who) {
     who.send(reached_, c, msg::models_request{}, record, 0);
   });
+  CHECK(test::eventually([&] { return record->complete(); }));
+  return record;
+}
+
+record_ptr open_provider::embed(const msg::embed_request& request) {
+  auto record = std::make_shared<call_record>();
+  order([=, this, c = context(20s)](asker& who) { who.send(reached_, c, request, record, 0); });
   CHECK(test::eventually([&] { return record->complete(); }));
   return record;
 }

@@ -28,12 +28,12 @@ public:
   failure why() const;
   msg::token_usage usage() const;
   msg::models_reply models() const;
+  msg::embed_reply vectors() const;
   /// What the chunks cost in credit.
   std::uint64_t cost() const;
 
 private:
   friend class asker;
-
   mutable std::mutex lock_; // Guards everything below.
   std::string story_;
   std::string text_;
@@ -42,6 +42,7 @@ private:
   failure why_;
   msg::token_usage usage_;
   msg::models_reply models_;
+  msg::embed_reply vectors_;
   std::uint64_t cost_ = 0;
   rt::request_key key_ = 0;
 };
@@ -83,7 +84,9 @@ public:
   ~open_provider();
 
   record_ptr chat(bool stream, std::uint64_t window = 64u << 10, duration deadline = 20s);
+  record_ptr finish_chat(const msg::chat_request& request);
   record_ptr models();
+  record_ptr embed(const msg::embed_request& request);
   /// Asks and waits for the last answer.
   record_ptr finish_chat(bool stream, duration deadline = 20s);
   void grant(const record_ptr& whom, std::uint64_t bytes);
@@ -119,9 +122,8 @@ private:
   caf::actor asker_;
 };
 
-// Scripts of upstreams.
-
-/// Counts requests and answers each with `answer`, which gets the request's number from 0.
+// Scripts of upstreams. This one counts requests and answers each with `answer`, which gets the
+// request's number from 0.
 skep::testing::tiny_upstream::script
 counting(std::atomic<int>& count,
          std::function<void(skep::testing::upstream_connection&, int)> answer);

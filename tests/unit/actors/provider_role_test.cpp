@@ -56,6 +56,8 @@ TEST_CASE("a provider's options are checked against each other", "[actors][provi
         != std::string::npos);
   CHECK(complaint("weights = [1]").find("one entry per entry") != std::string::npos);
   CHECK(complaint("retry_backoff_min_ms = 9000").find("retry_backoff_max_ms") != std::string::npos);
+  CHECK(complaint("affinity = \"prefix\"").find("at least two base_urls") != std::string::npos);
+  CHECK(complaint("affinity = \"sticky\"").find("session") != std::string::npos);
   CHECK(complaint("[provider.p.breaker]\nopen_min_ms = 90000").find("open_max_ms")
         != std::string::npos);
   CHECK(complaint("[provider.p.simulated]\ntokens_min = 100").find("tokens_max")
@@ -95,4 +97,26 @@ TEST_CASE("a node publishes its providers, several addresses behind a balancer",
   CHECK(answer_of(**node, "provider/one").starts_with("[simulated]"));
   CHECK(answer_of(**node, "provider/two").starts_with("[simulated]"));
   CHECK(answer_of(**node, "provider/gone").starts_with("transport_failed"));
+}
+
+TEST_CASE("a provider with affinity keeps conversations at one address",
+          "[actors][provider][role]") {
+  const std::array roles{actors::provider_role()};
+  const auto document = load("[provider.two]\n"
+                             "kind = \"simulated\"\n"
+                             "base_urls = [\"http://a\", \"http://b\", \"http://b\"]\n"
+                             "affinity = \"prefix\"\n"
+                             "affinity_prefix_bytes = 64\n"
+                             "affinity_load = 2\n"
+                             "[provider.two.simulated]\n"
+                             "first_token_ms = 0\n"
+                             "tokens_per_s = 0\n");
+  REQUIRE(document);
+  const auto node = rt::node::start(*document, roles);
+  REQUIRE(node);
+  for (int n = 0; n < 5; ++n)
+    CHECK(answer_of(**node, "provider/two").starts_with("[simulated]"));
+  auto& kept = (*node)->env().metrics().counter("skep_balancer_affinity_total", "",
+                                                {{"name", "provider/two"}, {"result", "kept"}});
+  CHECK(kept.value() == 5);
 }

@@ -1,4 +1,5 @@
 #include "cli/bench/expectation.hpp"
+#include "cli/bench/node_metrics.hpp"
 #include "cli/bench/report.hpp"
 #include "cli/bench/runner.hpp"
 #include "cli/bench/schedule.hpp"
@@ -37,6 +38,40 @@ TEST_CASE("an expectation nobody can check is refused with its reason", "[cli][b
         == "\"speed > 5\": there is no figure called \"speed\"");
   CHECK(read_expectation("errors = none").error().detail
         == "\"errors = none\": \"none\" is no number");
+}
+
+TEST_CASE("answers are expected by what the cache did for them", "[cli][bench]") {
+  phase_result result;
+  result.ok = 10;
+  result.cache_words = {{"hit", 4}, {"shared", 5}, {"miss", 1}};
+  for (const auto* holds : {"cache_hit = 4", "cache_shared_share = 0.5", "cache_miss <= 1",
+                            "cache_stale = 0", "cache_semantic_share = 0"})
+    CHECK(read_expectation(holds)->holds(result));
+  phase_result other;
+  other.cache_words = {{"shared", 3}};
+  other.node_metrics = {{"calls", 2}};
+  result.merge(other);
+  CHECK(read_expectation("cache_shared = 8")->holds(result));
+  CHECK(read_expectation("metric:calls = 2")->holds(result));
+  CHECK(read_expectation("metric:nobody_has_it = 0")->holds(result));
+  CHECK_FALSE(read_expectation("cache_guess = 1"));
+  CHECK_FALSE(read_expectation("metric: = 1"));
+}
+
+TEST_CASE("counters are expected by how far they rose, gauges as they are", "[cli][bench]") {
+  metric_sums before;
+  before.add(R"({"calls":{"type":"counter","series":[{"value":5},{"value":1}]}})");
+  metric_sums after;
+  after.add(R"({"calls":{"type":"counter","series":[{"value":9},{"value":1}]},)"
+            R"("new":{"type":"counter","series":[{"value":2}]},)"
+            R"("open":{"type":"gauge","series":[{"value":3}]},)"
+            R"("took":{"type":"histogram","series":[{"count":3}]}})");
+  after.add("no JSON at all");
+  CHECK(after.since(before)
+        == std::map<std::string, double>{{"calls", 4}, {"new", 2}, {"open", 3}});
+  after.add(R"({"calls":{"type":"counter","series":[{"value":1}]}})"); // A second node.
+  CHECK(after.since(before)["calls"] == 5);
+  CHECK(before.since(after)["calls"] == 0); // A node that started again.
 }
 
 TEST_CASE("an open loop's starts are evenly spaced", "[cli][bench]") {

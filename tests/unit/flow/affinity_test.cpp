@@ -89,3 +89,36 @@ TEST_CASE("rendezvous scores never change between releases", "[flow][affinity]")
   CHECK(mix(1, 2) == 0x3706970b052f16b1u);
   CHECK(rendezvous_score(1, 2, 2.0) == Approx(2 * rendezvous_score(1, 2, 1.0)));
 }
+
+TEST_CASE("workers that cannot be used count as if they were not there", "[flow][affinity]") {
+  workers all{4};
+  const auto all_but_two = [](std::uint32_t slot) { return slot < 2; };
+  std::vector<std::uint32_t> homes;
+  for (std::uint64_t key = 0; key < 200; ++key)
+    homes.push_back(all.home_of(key));
+  for (std::uint64_t key = 0; key < 200; ++key) {
+    const auto taken = all.sticky.take_usable(key, all_but_two);
+    REQUIRE(taken);
+    CHECK(taken->slot < 2);
+    CHECK(taken->first);
+    if (homes[key] < 2)
+      CHECK(taken->slot == homes[key]);
+    all.slots.release(taken->slot);
+  }
+  // Two take the whole load, so the bound follows from their mean, not from that of four.
+  for (int n = 0; n < 100; ++n)
+    REQUIRE(all.sticky.take_usable(7, all_but_two));
+  CHECK(all.slots.slot(0).inflight + all.slots.slot(1).inflight == 100);
+  CHECK(std::max(all.slots.slot(0).inflight.load(), all.slots.slot(1).inflight.load()) <= 63);
+  CHECK_FALSE(all.sticky.take_usable(7, [](std::uint32_t) { return false; }));
+}
+
+TEST_CASE("affinity says when a key had to spill over", "[flow][affinity]") {
+  workers all{2};
+  const auto any = [](std::uint32_t) { return true; };
+  int first = 0;
+  for (int n = 0; n < 40; ++n)
+    first += all.sticky.take_usable(9, any)->first ? 1 : 0;
+  // Five of eight stay: 1.25 times the mean of two.
+  CHECK(first == Approx(25).margin(1));
+}

@@ -1,4 +1,4 @@
-#include "actors/agent/answer.hpp"
+#include "actors/common/answer.hpp"
 
 #include "actors/common/openai_json.hpp"
 #include "messages/size.hpp"

@@ -1,0 +1,365 @@
+// How a flight gets its answer.
+#include "actors/flight/flight.hpp"
+
+#include "actors/common/cache_group.hpp"
+#include "actors/flight/policy.hpp"
+#include "messages/codec.hpp"
+#include "messages/core.hpp"
+#include "messages/size.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+namespace {
+
+// Leaders found gone before a flight leads without asking any further.
+constexpr std::uint32_t losses_max = 3;
+
+telemetry::counter& count(telemetry::registry& metrics, const std::string& number, const char* name,
+                          const char* help) {
+  return metrics.counter(name, help, {{"flight", number}});
+}
+
+telemetry::gauge& level(telemetry::registry& metrics, const std::string& number, const char* name,
+                        const char* help) {
+  return metrics.gauge(name, help, {{"flight", number}});
+}
+
+/// memcached's rule of thumb: a lease outlasts its call.
+std::uint32_t lease_ms(std::uint32_t deadline_ms) {
+  return static_cast<std::uint32_t>(
+    std::min<std::uint64_t>(std::uint64_t{deadline_ms} * 3 / 2, 0xffff'ffff));
+}
+
+} // namespace
+
+flight::meters::meters(telemetry::registry& metrics, const std::string& number)
+  : led(count(metrics, number, "skep_flight_led_total", "Answers fetched from providers.")),
+    shared(count(metrics, number, "skep_flight_shared_total",
+                 "Requests that followed a call for the same on this node.")),
+    joined(count(metrics, number, "skep_flight_joined_total",
+                 "Calls of other nodes that were followed instead of calling a provider.")),
+    lost(count(metrics, number, "skep_flight_leaders_lost_total",
+               "Calls of other nodes that ended without an answer to follow.")),
+    refreshed(count(metrics, number, "skep_flight_refreshed_total",
+                    "Answers fetched anew while the old one was served.")),
+    cut(count(metrics, number, "skep_flight_cut_total",
+              "Followers that were too slow for what is kept of an answer.")),
+    refused(count(metrics, number, "skep_flight_refused_total",
+                  "Requests beyond what may be in flight.")),
+    negative(count(metrics, number, "skep_flight_refusals_served_total",
+                   "Requests a provider refused moments ago, refused again without asking it.")),
+    upstream(count(metrics, number, "skep_flight_upstream_total", "Calls to providers.")),
+    flights(level(metrics, number, "skep_flight_open", "Answers being fetched or played.")),
+    followers(level(metrics, number, "skep_flight_followers", "Requests that wait for them.")),
+    bytes(level(metrics, number, "skep_flight_bytes", "Bytes of answers kept for followers.")) {}
+
+flight::flight(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
+               std::string number, flight_config rules, flight_peers peers)
+  : bounded_actor(config, env, kind), rules_(std::move(rules)), peers_(std::move(peers)),
+    meters_(env.metrics(), number) {}
+
+caf::behavior flight::make_behavior() {
+  return {
+    [this](const rt::call& c, const msg::flight_request& request) { begin(c, request); },
+    [this](const rt::call& c, const msg::flight_join_request& request) { join(c, request); },
+  };
+}
+
+flight::id flight::start(msg::flight_request request, skep::context context) {
+  const auto which = ++last_id_;
+  auto& t = trips_.emplace(which, rules_.buffer_max).first->second;
+  t.request = std::move(request);
+  t.context = std::move(context);
+  if (t.request.cached)
+    t.origin.cache_key = key_text(t.request.key);
+  return which;
+}
+
+void flight::remember(id which, rt::request_key pending) {
+  // A request that failed at once has been handled already, and the flight may be gone.
+  const auto entry = trips_.find(which);
+  if (pending != 0 && entry != trips_.end())
+    entry->second.pending = pending;
+}
+
+// -- the cache ------------------------------------------------------------------------------------
+
+void flight::look_up(id which, std::uint64_t lost) {
+  auto& t = trips_.at(which);
+  t.at = stage::cache;
+  t.lease = 0;
+  msg::cache_get_request get{
+    t.request.key,  t.request.cache_max_age_s, lease_ms(t.request.deadline_ms), rules_.node, lost,
+    t.request.group};
+  auto context = t.context;
+  context.deadline = std::min(context.deadline, now() + rules_.cache_deadline);
+  remember(which, ask(peers_.cache, std::move(context), std::move(get),
+                      [this, which](const rt::answer& got) { cache_answered(which, got); }));
+}
+
+void flight::cache_answered(id which, const rt::answer& got) {
+  const auto* reply = got.get<msg::cache_get_reply>();
+  if (reply == nullptr) { // Missed, or the cache is in trouble: the answer does not depend on it.
+    lead(which);
+    return;
+  }
+  if (reply->found) {
+    hit(which, *reply);
+    return;
+  }
+  if (static_cast<msg::cache_turn>(reply->turn) == msg::cache_turn::wait) {
+    join_leader(which, reply->leader, reply->lease);
+    return;
+  }
+  trips_.at(which).lease = reply->lease;
+  lead(which);
+}
+
+void flight::hit(id which, const msg::cache_get_reply& found) {
+  auto& t = trips_.at(which);
+  const bool renew = static_cast<msg::cache_turn>(found.turn) == msg::cache_turn::won;
+  if (static_cast<msg::cache_kind>(found.kind) == msg::cache_kind::refusal) {
+    if (const auto why = decode<msg::failure_reply>(found.value)) {
+      meters_.negative.inc();
+      fail_all(which, failure{static_cast<errc>(why->code), why->detail,
+                              std::chrono::milliseconds{why->retry_after_ms}});
+      return;
+    }
+  } else if (auto reply = decode<msg::chat_reply>(found.value)) {
+    if (renew)
+      refresh(t, found.lease);
+    t.status = found.stale ? msg::cache_status::stale : msg::cache_status::hit;
+    t.origin.cache_ttl_s = found.ttl_s;
+    t.origin.provider = reply->origin.provider;
+    t.log.whole(std::move(*reply));
+    close(which);
+    return;
+  }
+  if (renew)
+    t.lease = found.lease;
+  lead(which); // What is stored cannot be read; a new answer takes its place.
+}
+
+/// Fetches a new answer in the background while the old one is served.
+void flight::refresh(const trip& t, std::uint64_t lease) {
+  auto request = t.request;
+  request.stream = false;
+  auto context = t.context;
+  context.priority = priority::background;
+  const auto which = start(std::move(request), std::move(context));
+  auto& fresh = trips_.at(which);
+  fresh.background = true;
+  fresh.lease = lease;
+  meters_.refreshed.inc();
+  lead(which);
+}
+
+// -- others in flight -----------------------------------------------------------------------------
+
+void flight::join_leader(id which, const std::string& leader, std::uint64_t lease) {
+  auto& t = trips_.at(which);
+  drop_relays(t);
+  if (t.followers.empty()) {
+    forget(which);
+    return;
+  }
+  if (leader == rules_.node) {
+    const auto known = led_.find(lease);
+    if (known == led_.end()) { // Of an earlier life of this actor.
+      meters_.lost.inc();
+      look_up(which, lease);
+    } else if (trips_.at(known->second).log.first() == 0) {
+      move_followers(which, known->second);
+    } else {
+      lead(which);
+    }
+    return;
+  }
+  t.at = stage::joined;
+  t.status = msg::cache_status::shared;
+  t.lease = lease;
+  t.granted = credit_of(t);
+  auto context = t.context;
+  context.deadline = now() + std::chrono::milliseconds{t.request.deadline_ms};
+  meters_.joined.inc();
+  remember(which,
+           ask(
+             peers_.flights_of(leader), std::move(context),
+             msg::flight_join_request{t.request.key, lease},
+             [this, which](const rt::answer& got) { source_answered(which, got); }, t.granted));
+}
+
+// -- the semantic cache ---------------------------------------------------------------------------
+
+void flight::lead(id which) {
+  auto& t = trips_.at(which);
+  t.status = msg::cache_status::miss;
+  t.store = true;
+  if (t.lease != 0)
+    led_[t.lease] = which;
+  const bool any_will_do
+    = !t.background && static_cast<msg::cache_mode>(t.request.cache) == msg::cache_mode::use;
+  if (any_will_do && !t.request.semantic.policy.empty() && peers_.semantic)
+    look_for_similar(which);
+  else
+    ask_route(which);
+}
+
+void flight::look_for_similar(id which) {
+  auto& t = trips_.at(which);
+  t.at = stage::semantic;
+  auto context = t.context;
+  context.deadline = std::min(context.deadline, now() + rules_.semantic_deadline);
+  const auto& wish = t.request.semantic;
+  remember(which, ask(peers_.semantic, std::move(context),
+                      msg::semantic_find_request{wish.policy, wish.partition, wish.text},
+                      [this, which](const rt::answer& got) {
+                        const auto* found = got.get<msg::semantic_find_reply>();
+                        if (found != nullptr && found->candidate)
+                          similar_found(which, *found);
+                        else
+                          ask_route(which);
+                      }));
+}
+
+void flight::similar_found(id which, const msg::semantic_find_reply& found) {
+  auto& t = trips_.at(which);
+  t.similar = found;
+  if (!found.serve) {
+    ask_route(which);
+    return;
+  }
+  t.at = stage::similar;
+  auto context = t.context;
+  context.deadline = std::min(context.deadline, now() + rules_.cache_deadline);
+  msg::cache_get_request get;
+  get.key = found.key;
+  get.age_max_s = t.request.cache_max_age_s;
+  get.group = t.request.group;
+  remember(which, ask(peers_.cache, std::move(context), std::move(get),
+                      [this, which](const rt::answer& got) {
+                        auto& asked = trips_.at(which);
+                        const auto* entry = got.get<msg::cache_get_reply>();
+                        auto reply = entry != nullptr && entry->kind == 0 && entry->found
+                                       ? decode<msg::chat_reply>(entry->value)
+                                       : expected<msg::chat_reply>{};
+                        if (entry == nullptr || !reply || reply->choices.empty()) {
+                          asked.similar = {}; // It was evicted; there is nothing to compare with.
+                          ask_route(which);
+                          return;
+                        }
+                        asked.status = msg::cache_status::semantic;
+                        asked.origin.provider = reply->origin.provider;
+                        asked.origin.cache_ttl_s = entry->ttl_s;
+                        asked.origin.cache_key = key_text(asked.similar.key);
+                        asked.origin.similarity = asked.similar.similarity;
+                        asked.log.whole(std::move(*reply));
+                        release(asked);
+                        close(which);
+                      }));
+}
+
+// -- the routes -----------------------------------------------------------------------------------
+
+caf::actor flight::provider(const std::string& name) {
+  auto& known = providers_[name];
+  if (!known)
+    known = peers_.provider(name);
+  return known;
+}
+
+void flight::ask_route(id which) {
+  auto& t = trips_.at(which);
+  t.at = stage::routes;
+  if (t.route >= t.request.routes.size()) {
+    fail_all(which, failure{errc::not_found, "agent " + t.request.agent + " has no provider"});
+    return;
+  }
+  const auto& route = t.request.routes[t.route];
+  ++t.origin.attempts;
+  t.origin.provider = route.provider;
+  meters_.upstream.inc();
+  if (t.origin.attempts == 1)
+    meters_.led.inc();
+  t.granted = credit_of(t);
+  msg::chat_request prompt;
+  prompt.model = route.model.empty() ? t.request.model : route.model;
+  prompt.messages = t.request.messages;
+  prompt.parameters = t.request.parameters;
+  prompt.stream = t.request.stream;
+  remember(which,
+           ask(
+             provider(route.provider), t.context, std::move(prompt),
+             [this, which](const rt::answer& got) { source_answered(which, got); }, t.granted));
+}
+
+void flight::source_answered(id which, const rt::answer& got) {
+  auto& t = trips_.at(which);
+  const auto malformed = [&](const char* what) {
+    source_failed(which, failure{errc::malformed, what});
+  };
+  switch (got.what) {
+    case rt::answer::kind::failed: source_failed(which, got.why); return;
+    case rt::answer::kind::reply:
+      if (const auto* reply = got.get<msg::chat_reply>()) {
+        if (t.at == stage::joined)
+          t.origin.provider = reply->origin.provider;
+        t.log.whole(*reply);
+        complete(which);
+      } else {
+        malformed("the provider's answer is no chat_reply");
+      }
+      return;
+    case rt::answer::kind::open:
+      if (const auto* begin = got.get<msg::chat_open>()) {
+        if (t.at == stage::joined)
+          t.origin.provider = begin->origin.provider;
+        t.log.open(*begin);
+        serve(which);
+      }
+      return;
+    case rt::answer::kind::chunk:
+      if (const auto* piece = got.get<msg::chat_chunk>()) {
+        t.received += bytes_of(*piece);
+        t.log.add(*piece);
+        serve(which);
+      }
+      return;
+    case rt::answer::kind::end:
+      if (const auto* end = got.get<msg::chat_end>()) {
+        t.log.end(*end);
+        complete(which);
+      } else {
+        malformed("the provider's stream ended without chat_end");
+      }
+      return;
+  }
+}
+
+void flight::source_failed(id which, const failure& why) {
+  auto& t = trips_.at(which);
+  t.pending = 0;
+  const bool time_left = !t.context.expired(now());
+  const bool begun = t.log.head() != nullptr;
+  if (t.at == stage::joined && !begun && time_left && leader_is_gone(why)) {
+    meters_.lost.inc();
+    if (++t.losses < losses_max)
+      look_up(which, t.lease);
+    else
+      lead(which);
+    return;
+  }
+  if (t.at == stage::routes && !begun && time_left && another_may_answer(why)
+      && t.route + 1 < t.request.routes.size()) {
+    ++t.route;
+    ask_route(which);
+    return;
+  }
+  if (t.at == stage::routes && !begun)
+    store_refusal(t, why);
+  fail_all(which, why);
+}
+
+} // namespace skep::actors

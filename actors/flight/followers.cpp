@@ -1,0 +1,285 @@
+// Those who wait for a flight's answer.
+#include "actors/flight/flight.hpp"
+#include "messages/size.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+// -- coming ---------------------------------------------------------------------------------------
+
+bool flight::room(const rt::call& c, std::size_t more_flights) {
+  if (trips_.size() + more_flights <= rules_.flights_max
+      && followers_.size() < rules_.followers_max)
+    return true;
+  meters_.refused.inc();
+  refuse(c, failure{errc::overloaded, "too many answers are in flight", kind().bounds.retry_after});
+  return false;
+}
+
+void flight::begin(const rt::call& c, const msg::flight_request& request) {
+  const bool follows = joinable(request);
+  if (!room(c, follows ? 0 : 1))
+    return;
+  if (follows) {
+    meters_.shared.inc();
+    const auto which = open_.at(request.key.low);
+    if (auto* f = follow(which, c, request.stream)) {
+      f->late = true;
+      serve(which);
+    }
+    return;
+  }
+  const auto mode = static_cast<msg::cache_mode>(request.cache);
+  const bool cached = request.cached && peers_.cache && mode != msg::cache_mode::off;
+  const bool shared = cached && mode == msg::cache_mode::use;
+  const auto which = start(request, c.context);
+  auto& t = trips_.at(which);
+  t.request.cached = cached;
+  // Others may wait for it longer than this caller does.
+  const auto deadline = now() + std::chrono::milliseconds{request.deadline_ms};
+  t.context.deadline = shared ? deadline : std::min(t.context.deadline, deadline);
+  if (follow(which, c, request.stream) == nullptr) { // Given up before it arrived.
+    trips_.erase(which);
+    return;
+  }
+  if (shared) {
+    open_.try_emplace(request.key.low, which);
+    look_up(which, 0);
+  } else if (cached) {
+    lead(which); // A new answer, whatever is there.
+  } else {
+    t.status = request.cached ? msg::cache_status::bypass : msg::cache_status::none;
+    t.origin.cache_key.clear();
+    ask_route(which);
+  }
+}
+
+/// There is a call for the same that this request may follow.
+bool flight::joinable(const msg::flight_request& request) const {
+  if (!request.cached || static_cast<msg::cache_mode>(request.cache) != msg::cache_mode::use)
+    return false;
+  const auto known = open_.find(request.key.low);
+  if (known == open_.end())
+    return false;
+  const auto& t = trips_.at(known->second);
+  // While the cache is asked, what it finds must be young enough for all.
+  const bool fits = t.at != stage::cache || t.request.cache_max_age_s == request.cache_max_age_s;
+  return t.request.key == request.key && fits && t.log.first() == 0;
+}
+
+/// Another node follows what this one leads, or will lead once it hears of the lease: what the
+/// cache told the other one may be here first.
+void flight::join(const rt::call& c, const msg::flight_join_request& request) {
+  if (!room(c, 0))
+    return;
+  const auto led = led_.find(request.lease);
+  const auto open = open_.find(request.key.low);
+  auto which = led != led_.end() ? led->second : id{0};
+  if (which == 0 && open != open_.end() && trips_.at(open->second).at == stage::cache
+      && trips_.at(open->second).request.key == request.key)
+    which = open->second;
+  if (which == 0 || trips_.at(which).log.first() != 0) {
+    refuse(c, failure{errc::not_found, "this node does not lead that call"});
+    return;
+  }
+  if (auto* f = follow(which, c, trips_.at(which).request.stream)) {
+    f->relay = true;
+    serve(which);
+  }
+}
+
+/// Other nodes' flights look the key up again: this one follows somebody else itself.
+void flight::drop_relays(trip& t) {
+  std::erase_if(t.followers, [&](id who) {
+    auto& f = followers_.at(who);
+    if (!f.relay)
+      return false;
+    f.out.fail(failure{errc::not_found, "this node does not lead that call"});
+    followers_.erase(who);
+    return true;
+  });
+}
+
+/// Null when the caller has given up already.
+flight::follower* flight::follow(id which, const rt::call& c, bool stream) {
+  auto out = take(c, stream);
+  if (!out)
+    return nullptr;
+  const auto who = ++last_id_;
+  auto& f = followers_[who];
+  f.trip = which;
+  f.stream = stream;
+  f.credit = out.window();
+  f.out = std::move(out);
+  f.out.on_cancel([this, who] { left(who); });
+  f.out.on_credit([this, who](std::uint64_t bytes) { credit_came(who, bytes); });
+  trips_.at(which).followers.push_back(who);
+  show();
+  return &f;
+}
+
+// -- going ----------------------------------------------------------------------------------------
+
+/// The caller gave up. The call goes on for the others, if there are any.
+void flight::left(id who) {
+  const auto entry = followers_.extract(who);
+  if (entry.empty())
+    return;
+  const auto which = entry.mapped().trip;
+  std::erase(trips_.at(which).followers, who);
+  show();
+  forget(which);
+}
+
+void flight::fail_all(id which, const failure& why) {
+  auto& t = trips_.at(which);
+  t.pending = 0;
+  for (const auto who : std::exchange(t.followers, {})) {
+    auto entry = followers_.extract(who);
+    entry.mapped().out.fail(why);
+  }
+  t.background = false;
+  forget(which);
+}
+
+/// Both are of this actor; the first one ends.
+void flight::move_followers(id from, id to) {
+  auto moving = std::exchange(trips_.at(from).followers, {});
+  auto& t = trips_.at(to);
+  for (const auto who : moving) {
+    auto& f = followers_.at(who);
+    f.trip = to;
+    f.late = true;
+    t.followers.push_back(who);
+  }
+  forget(from);
+  serve(to);
+}
+
+/// The answer cannot be put together for a caller who wants it whole (parts of a tool call came as
+/// pieces): it gets a call of its own.
+void flight::ask_anew(id who) {
+  auto& f = followers_.at(who);
+  auto request = trips_.at(f.trip).request;
+  request.stream = false;
+  auto context = trips_.at(f.trip).context;
+  const auto which = start(std::move(request), std::move(context));
+  auto& t = trips_.at(which);
+  t.status = msg::cache_status::miss;
+  t.followers.push_back(who);
+  f.trip = which;
+  ask_route(which);
+}
+
+// -- the answer -----------------------------------------------------------------------------------
+
+/// Hands every follower what it can take, and ends the flight with the last one.
+void flight::serve(id which) {
+  auto& t = trips_.at(which);
+  std::vector<id> anew;
+  std::erase_if(t.followers, [&](id who) {
+    auto& f = followers_.at(who);
+    if (!f.stream && t.log.last() != nullptr && t.log.reply() == nullptr) {
+      anew.push_back(who);
+      return true;
+    }
+    if (!serve_one(t, f))
+      return false;
+    followers_.erase(who);
+    return true;
+  });
+  for (const auto who : anew)
+    ask_anew(who);
+  count_bytes(t);
+  pace(t);
+  forget(which);
+}
+
+/// True when the follower has all of it, or is cut.
+bool flight::serve_one(trip& t, follower& f) {
+  if (f.stream && !(f.relay && t.log.reply() != nullptr && t.log.head() == nullptr)) {
+    t.log.cut_into_pieces();
+    return play(t, f);
+  }
+  if (t.log.reply() == nullptr)
+    return false;
+  auto reply = *t.log.reply();
+  reply.origin = origin_for(t, f);
+  f.out.reply(std::move(reply));
+  return true;
+}
+
+bool flight::play(trip& t, follower& f) {
+  if (t.log.head() == nullptr)
+    return false;
+  if (!f.opened) {
+    f.opened = true;
+    auto begin = *t.log.head();
+    begin.origin = origin_for(t, f);
+    f.out.open(std::move(begin));
+  }
+  for (; f.next < t.log.next() && f.out.credit() > 0; ++f.next) {
+    if (f.next < t.log.first()) {
+      meters_.cut.inc();
+      f.out.fail(failure{errc::stream_cut,
+                         "read too slowly: the answer was shared with others, and "
+                         "what is kept of it for slow readers ran over"});
+      return true;
+    }
+    f.out.chunk(t.log.piece(f.next));
+  }
+  if (t.log.last() == nullptr || f.next < t.log.next())
+    return false;
+  auto end = *t.log.last();
+  end.origin = origin_for(t, f);
+  f.out.end(std::move(end));
+  return true;
+}
+
+msg::answer_origin flight::origin_for(const trip& t, const follower& f) const {
+  auto origin = t.origin;
+  const bool shared = f.late && t.status == msg::cache_status::miss;
+  origin.cache = static_cast<std::uint8_t>(shared ? msg::cache_status::shared : t.status);
+  return origin;
+}
+
+// -- credit ---------------------------------------------------------------------------------------
+
+/// What may be read of the answer in all: as far as the fastest follower takes it.
+std::uint64_t flight::credit_of(const trip& t) const {
+  auto credit = t.followers.empty() ? t.received + rules_.window : 0;
+  for (const auto who : t.followers) {
+    const auto& f = followers_.at(who);
+    credit = std::max(credit, f.stream ? f.credit : t.received + rules_.window);
+  }
+  return credit;
+}
+
+void flight::pace(trip& t) {
+  if (t.pending == 0 || t.log.head() == nullptr)
+    return;
+  const auto credit = credit_of(t);
+  if (credit <= t.granted)
+    return;
+  grant(t.pending, credit - t.granted);
+  t.granted = credit;
+}
+
+void flight::credit_came(id who, std::uint64_t bytes) {
+  const auto entry = followers_.find(who);
+  if (entry == followers_.end())
+    return;
+  auto& f = entry->second;
+  f.credit += bytes;
+  const auto which = f.trip;
+  auto& t = trips_.at(which);
+  pace(t);
+  if (!play(t, f))
+    return;
+  std::erase(t.followers, who);
+  followers_.erase(who);
+  forget(which);
+}
+
+} // namespace skep::actors

@@ -1,0 +1,159 @@
+// What becomes of an answer: kept, learnt from, handed to the last follower, forgotten.
+#include "actors/flight/flight.hpp"
+#include "actors/flight/policy.hpp"
+#include "messages/codec.hpp"
+#include "messages/core.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+/// The answer is whole.
+void flight::complete(id which) {
+  auto& t = trips_.at(which);
+  t.pending = 0;
+  if (t.at == stage::routes)
+    store(t);
+  t.lingers = rules_.linger > duration::zero() && t.lease != 0 && t.at == stage::routes;
+  if (t.lingers)
+    after(rules_.linger, [this, which] {
+      if (const auto entry = trips_.find(which); entry != trips_.end()) {
+        entry->second.lingers = false;
+        forget(which);
+      }
+    });
+  close(which);
+}
+
+void flight::store(trip& t) {
+  const auto* reply = t.log.reply();
+  if (!t.store || !t.request.cached || !peers_.cache || reply == nullptr || !may_store(*reply)) {
+    release(t);
+    return;
+  }
+  auto kept = *reply;
+  kept.origin = {};
+  kept.origin.provider = t.origin.provider;
+  msg::cache_put_request put;
+  put.key = t.request.key;
+  put.ttl_ms = t.request.ttl_ms;
+  put.group = t.request.group;
+  put.cost = cost_of(reply->usage);
+  encode(kept, put.value);
+  if (put.value.size() > t.request.value_max) {
+    release(t);
+    return;
+  }
+  auto context = t.context;
+  context.deadline = now() + rules_.cache_deadline;
+  tell(peers_.cache, std::move(context), std::move(put));
+  learn(t, *reply);
+}
+
+void flight::store_refusal(trip& t, const failure& why) {
+  if (!t.store || !t.request.cached || !peers_.cache || rules_.negative_ttl.count() == 0
+      || !is_deterministic(why))
+    return;
+  msg::cache_put_request put;
+  put.key = t.request.key;
+  put.ttl_ms = static_cast<std::uint32_t>(rules_.negative_ttl.count());
+  put.group = t.request.group;
+  put.kind = static_cast<std::uint8_t>(msg::cache_kind::refusal);
+  encode(msg::failure_reply{static_cast<std::uint8_t>(why.code), why.detail, 0}, put.value);
+  auto context = t.context;
+  context.deadline = now() + rules_.cache_deadline;
+  tell(peers_.cache, std::move(context), std::move(put)); // It ends the lease as well.
+  led_.erase(std::exchange(t.lease, 0));
+}
+
+/// Tells the semantic cache of the answer, and how the one it had in mind would have done.
+void flight::learn(trip& t, const msg::chat_reply& reply) {
+  if (t.request.semantic.policy.empty() || !peers_.semantic)
+    return;
+  msg::semantic_learn_request learnt;
+  learnt.policy = t.request.semantic.policy;
+  learnt.partition = t.request.semantic.partition;
+  learnt.text = t.request.semantic.text;
+  learnt.key = t.request.key;
+  auto context = t.context;
+  context.deadline = now() + rules_.semantic_deadline;
+  if (!t.similar.candidate) {
+    tell(peers_.semantic, std::move(context), std::move(learnt));
+    return;
+  }
+  learnt.candidate = t.similar.key;
+  learnt.similarity = t.similar.similarity;
+  learnt.answer = text_of(reply);
+  msg::cache_get_request get;
+  get.key = t.similar.key;
+  get.group = t.request.group;
+  auto lookup = context;
+  ask(peers_.cache, std::move(lookup), std::move(get),
+      [this, learnt = std::move(learnt), context](const rt::answer& got) mutable {
+        const auto* entry = got.get<msg::cache_get_reply>();
+        if (entry != nullptr && entry->found && entry->kind == 0)
+          if (const auto other = decode<msg::chat_reply>(entry->value))
+            learnt.candidate_answer = text_of(*other);
+        tell(peers_.semantic, context, std::move(learnt));
+      });
+}
+
+/// Gives the lease back, so that whoever asks next is not told to wait.
+void flight::release(trip& t) {
+  if (t.lease == 0 || t.at == stage::joined || !peers_.cache)
+    return;
+  led_.erase(t.lease);
+  auto context = t.context;
+  context.deadline = now() + rules_.cache_deadline;
+  tell(peers_.cache, std::move(context),
+       msg::cache_release_request{t.request.key, std::exchange(t.lease, 0)});
+}
+
+/// The answer is there; who follows may still have to read it.
+void flight::close(id which) {
+  auto& t = trips_.at(which);
+  t.at = stage::done;
+  const auto known = open_.find(t.request.key.low);
+  if (known != open_.end() && known->second == which)
+    open_.erase(known);
+  serve(which);
+}
+
+/// Ends a flight nobody follows any more.
+void flight::forget(id which) {
+  const auto entry = trips_.find(which);
+  if (entry == trips_.end())
+    return;
+  auto& t = entry->second;
+  if (!t.followers.empty() || t.lingers || (t.background && t.at != stage::done))
+    return;
+  if (t.at != stage::done) {
+    give_up(t.pending);
+    release(t);
+  }
+  const auto known = open_.find(t.request.key.low);
+  if (known != open_.end() && known->second == which)
+    open_.erase(known);
+  if (const auto mine = led_.find(t.lease); mine != led_.end() && mine->second == which)
+    led_.erase(mine);
+  bytes_ -= t.counted;
+  trips_.erase(entry);
+  show();
+}
+
+/// Beyond the sum of all answers, each keeps no more than a window.
+void flight::count_bytes(trip& t) {
+  if (bytes_ - t.counted + t.log.bytes() > rules_.buffers_max && t.log.head() != nullptr)
+    t.log.trim(static_cast<std::size_t>(rules_.window));
+  bytes_ += t.log.bytes() - t.counted;
+  t.counted = t.log.bytes();
+  meters_.bytes.set(static_cast<std::int64_t>(bytes_));
+}
+
+void flight::show() {
+  meters_.flights.set(static_cast<std::int64_t>(trips_.size()));
+  meters_.followers.set(static_cast<std::int64_t>(followers_.size()));
+  meters_.bytes.set(static_cast<std::int64_t>(bytes_));
+}
+
+} // namespace skep::actors

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "messages/chat.hpp"
+#include "messages/failure.hpp"
+
+#include <string>
+
+// The pure half of a flight: what it may keep, try again and answer.
+namespace skep::actors {
+
+/// Whole answers that ended by themselves: no cut, no filter, no tool call.
+bool may_store(const msg::chat_reply& reply);
+
+/// The failure says something about the provider asked, so another one may do better.
+bool another_may_answer(const failure& why);
+
+/// The same request would be refused again, by whatever provider it was.
+bool is_deterministic(const failure& why);
+
+/// The one who leads a flight is gone, as opposed to: its call failed.
+bool leader_is_gone(const failure& why);
+
+/// What an answer cost, in prompt tokens: a completion token costs about four of them with the
+/// large providers. At least 1.
+std::uint64_t cost_of(const msg::token_usage& usage);
+
+/// The text of an answer's first choice.
+const std::string& text_of(const msg::chat_reply& reply);
+
+} // namespace skep::actors

@@ -1,0 +1,57 @@
+// Bodies of clients and providers: whatever comes, it is read or refused; and taking an object
+// apart by our own scanner finds what a whole parser finds.
+#include "actors/common/embeddings_json.hpp"
+#include "actors/common/json_members.hpp"
+#include "actors/common/openai_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+using namespace skep::actors;
+
+namespace {
+
+void require(bool holds) {
+  if (!holds)
+    std::abort();
+}
+
+void take_apart(std::string_view text) {
+  const auto members = members_of(text);
+  elements_of(text);
+  object_without(text, {"a", "model"});
+  const auto parsed = nlohmann::json::parse(text, nullptr, false);
+  // The parser takes a NUL for the end of the text, our scanner takes it for rubbish.
+  if (parsed.is_discarded() || text.find('\0') != std::string_view::npos)
+    return;
+  require(members.has_value() == parsed.is_object());
+  if (!parsed.is_object())
+    return;
+  require(members->size() == parsed.size());
+  for (const auto& member : *members) {
+    const auto known = parsed.find(member.name);
+    require(known != parsed.end());
+    require(nlohmann::json::parse(member.value, nullptr, false) == *known);
+  }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string bytes(data, data + size);
+  take_apart(bytes);
+  read_chat_body(bytes);
+  read_chat_reply(bytes);
+  read_chunk(bytes);
+  read_models(bytes);
+  if (const auto body = read_embeddings_body(bytes))
+    write_embeddings_request(body->request);
+  if (const auto reply = read_embeddings_reply(bytes))
+    for (const bool base64 : {false, true})
+      write_embeddings_reply(*reply, base64);
+  return 0;
+}

@@ -1,0 +1,203 @@
+#include "actors/common/context_cache.hpp"
+#include "actors/common/json_members.hpp"
+#include "runtime/flow/rng.hpp"
+#include "tests/support/catch.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <vector>
+
+using namespace skep;
+using namespace skep::actors;
+
+namespace {
+
+std::vector<std::string> names_in(std::string_view object) {
+  const auto members = members_of(object);
+  REQUIRE(members);
+  std::vector<std::string> names;
+  for (const auto& each : *members)
+    names.push_back(each.name);
+  return names;
+}
+
+const time_point start{1h};
+
+/// An object whose text has about this many bytes.
+std::string large(std::size_t bytes, char filling = 'x') {
+  return R"({"tools":[{"text":")" + std::string(bytes, filling) + R"("}]})";
+}
+
+} // namespace
+
+TEST_CASE("members come in their order with their own bytes", "[actors][json]") {
+  const auto members = members_of(
+    " { \"b\" : [1, {\"x\":\"},]\"}] ,\"a\":-1.50e3,\"s\":\"q\\\"\\\\\" , \"o\":{ } } ");
+  REQUIRE(members);
+  REQUIRE(members->size() == 4);
+  CHECK((*members)[0].name == "b");
+  CHECK((*members)[0].value == "[1, {\"x\":\"},]\"}]");
+  CHECK((*members)[1].value == "-1.50e3");
+  CHECK((*members)[2].value == "\"q\\\"\\\\\"");
+  CHECK((*members)[3].value == "{ }");
+  CHECK(members_of("{}")->empty());
+  CHECK(names_in(R"({"a":1})") == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("a name counts once, whatever its escapes, and its last value stands", "[actors][json]") {
+  const auto members = members_of("{\"m\":1,\"b\":2,\"\\u006d\":3,\"m\":4}");
+  REQUIRE(members);
+  REQUIRE(members->size() == 2);
+  CHECK((*members)[0].name == "m");
+  CHECK((*members)[0].value == "4");
+  CHECK((*members)[1].value == "2");
+}
+
+TEST_CASE("what is no object has no members, however it ends", "[actors][json]") {
+  for (const auto* text :
+       {"", " ", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":}", "{\"a\":1", "{\"a\":1,}", "{\"a\":1}x",
+        "{a:1}", "{\"a\" 1}", "{\"a\":\"", "{\"a\":\"\\", "null"})
+    CHECK_FALSE(members_of(text));
+  CHECK_FALSE(elements_of("[1,]"));
+  CHECK_FALSE(elements_of("[1"));
+  CHECK(elements_of("[ ]")->empty());
+  CHECK(*elements_of("[1, [2,3] ,\"]\"]") == std::vector<std::string_view>{"1", "[2,3]", "\"]\""});
+}
+
+TEST_CASE("taking an object apart and putting it together changes no value", "[actors][json]") {
+  flow::rng random{42};
+  for (int round = 0; round < 300; ++round) {
+    auto object = nlohmann::ordered_json::object();
+    for (std::uint32_t n = random.below(6); n > 0; --n) {
+      auto& value = object["k" + std::to_string(random.below(9))];
+      switch (random.below(4)) {
+        case 0: value = random.below(1000); break;
+        case 1: value = std::string{"a\"b\\{[,"} + std::to_string(random.below(9)); break;
+        case 2: value = {{"x", {1, 2, {{"y", "}"}}}}, {"z", nullptr}}; break;
+        default: value = {"[", true, 0.5}; break;
+      }
+    }
+    const auto text = object.dump(random.below(3) == 0 ? 2 : -1);
+    const auto members = members_of(text);
+    REQUIRE(members);
+    const auto again = object_of(*members);
+    CHECK((again.empty() ? "{}" : nlohmann::ordered_json::parse(again).dump()) == object.dump());
+  }
+}
+
+TEST_CASE("members are left out and the rest stays as it was", "[actors][json]") {
+  CHECK(object_without(R"({"z":1, "model":"x", "a":{ "b" : 2 }})", {"model"})
+        == R"({"z":1,"a":{ "b" : 2 }})");
+  CHECK(object_without(R"({"model":"x"})", {"model"}).empty());
+  CHECK(object_without("nonsense", {"model"}).empty());
+}
+
+TEST_CASE("own members come first as they are, defaults fill what they leave out",
+          "[actors][context]") {
+  context_cache cache;
+  const auto& made = cache.assemble(
+    {R"({"temperature":0.5,"top_p":1})", R"({"tools":[{"z":1, "a":2}],"temperature":0})"}, start);
+  CHECK(made.parameters == R"({"tools":[{"z":1, "a":2}],"temperature":0,"top_p":1})");
+  CHECK(cache.assemble({"", R"({"n":1})"}, start).parameters == R"({"n":1})");
+  CHECK(cache.assemble({R"({"n":1})", ""}, start).parameters == R"({"n":1})");
+  CHECK(cache.assemble({"", ""}, start).parameters.empty());
+  CHECK(cache.assemble({"", "nonsense"}, start).identity == msg::cache_key{});
+}
+
+TEST_CASE("the identity is that of what may change the answer", "[actors][context]") {
+  context_cache cache;
+  const auto of = [&](std::string_view defaults, std::string_view own) {
+    return cache.assemble({defaults, own}, start).identity;
+  };
+  const auto base = of("", R"({"temperature":1,"tools":[{"a":1,"b":2}]})");
+  CHECK(base == of("", R"({ "tools" : [ {"b":2, "a":1} ], "temperature":1 })"));
+  CHECK(base == of(R"({"temperature":1})", R"({"tools":[{"a":1,"b":2}]})"));
+  CHECK(base
+        == of("", R"({"temperature":1,"user":"u","metadata":{"a":"b"},"prompt_cache_key":"k",)"
+                  R"("prompt_cache_retention":"24h","tools":[{"a":1,"b":2}]})"));
+  CHECK_FALSE(base == of("", R"({"temperature":1,"tools":[{"a":1,"b":3}]})"));
+  CHECK_FALSE(base == of("", R"({"temperature":0,"tools":[{"a":1,"b":2}]})"));
+  CHECK_FALSE(base == of("", R"({"temperature":1})"));
+  // Nobody can tell whether it is the provider's or the tool's own.
+  CHECK_FALSE(
+    base
+    == of("", R"({"temperature":1,"tools":[{"a":1,"b":2,"cache_control":{"type":"ephemeral"}}]})"));
+  CHECK(of("", "") == of("", R"({"user":"u"})"));
+}
+
+TEST_CASE("the identity does not depend on the seed, nor on what is remembered",
+          "[actors][context]") {
+  context_cache_config other;
+  other.seed = 99;
+  other.entries_max = 0;
+  context_cache one;
+  context_cache two{other};
+  const auto text = large(5000);
+  for (int round = 0; round < 2; ++round)
+    CHECK(one.assemble({"{\"n\":1}", text}, start).identity
+          == two.assemble({"{\"n\":1}", text}, start).identity);
+  CHECK(two.entries() == 0);
+  CHECK(two.stats().misses == 2);
+  CHECK(one.stats().hits == 1);
+}
+
+TEST_CASE("a request that differs in a small member finds its large ones known",
+          "[actors][context]") {
+  context_cache cache;
+  const auto with_user = [](int user) {
+    auto text = large(5000);
+    text.back() = ',';
+    return text + R"("user":")" + std::to_string(user) + "\"}";
+  };
+  const auto first = cache.assemble({"", with_user(1)}, start).identity;
+  CHECK(cache.entries() == 2); // The context and its tools.
+  CHECK(cache.assemble({"", with_user(2)}, start).identity == first);
+  CHECK(cache.entries() == 3); // Another context, the same tools.
+}
+
+TEST_CASE("the context cache keeps its bounds and forgets the least recently used",
+          "[actors][context]") {
+  context_cache_config bounds;
+  bounds.entries_max = 3;
+  bounds.value_min = 1u << 20;
+  context_cache cache{bounds};
+  const auto ask = [&](int n) {
+    const auto before = cache.stats().hits;
+    cache.assemble({"", "{\"n\":" + std::to_string(n) + "}"}, start);
+    return cache.stats().hits > before;
+  };
+  for (int n = 0; n < 3; ++n)
+    CHECK_FALSE(ask(n));
+  CHECK(ask(0));
+  CHECK_FALSE(ask(3)); // Pushes 1 out.
+  CHECK(ask(0));
+  CHECK_FALSE(ask(1));
+  CHECK(cache.entries() == 3);
+  CHECK(cache.stats().evicted == 2);
+}
+
+TEST_CASE("the context cache never holds more bytes than it may", "[actors][context]") {
+  context_cache_config bounds;
+  bounds.bytes_max = 20'000;
+  context_cache cache{bounds};
+  flow::rng random{7};
+  for (int n = 0; n < 500; ++n) {
+    const auto text = large(random.below(8000), static_cast<char>('a' + random.below(26)));
+    CHECK(cache.assemble({"", text}, start).parameters == text);
+    REQUIRE(cache.bytes() <= bounds.bytes_max);
+  }
+  CHECK(cache.assemble({"", large(50'000)}, start).parameters == large(50'000));
+  CHECK(cache.bytes() <= bounds.bytes_max);
+}
+
+TEST_CASE("what was not used for a while is dropped", "[actors][context]") {
+  context_cache cache;
+  cache.assemble({"", R"({"n":1})"}, start);
+  cache.assemble({"", R"({"n":2})"}, start + 500s);
+  cache.assemble({"", R"({"n":3})"}, start + 601s);
+  CHECK(cache.stats().expired == 1);
+  CHECK(cache.entries() == 2);
+  cache.assemble({"", R"({"n":2})"}, start + 1099s);
+  CHECK(cache.stats().hits == 1);
+}
