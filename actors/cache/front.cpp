@@ -14,12 +14,6 @@ constexpr duration expiry_pause = 1s;
 constexpr duration clear_deadline = 1s;
 
 template <class T>
-const T* payload_of(const caf::mailbox_element& what) {
-  const auto& content = what.content();
-  return content.match_element<T>(1) ? &content.get_as<T>(1) : nullptr;
-}
-
-template <class T>
 void send_control(const caf::strong_actor_ptr& to, T what) {
   if (to)
     to->enqueue(caf::make_mailbox_element(

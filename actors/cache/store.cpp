@@ -20,12 +20,6 @@ telemetry::counter& refusals(rt::environment& env, const char* reason) {
                                {{"reason", reason}});
 }
 
-template <class T>
-const T* payload_of(const caf::mailbox_element& what) {
-  const auto& content = what.content();
-  return content.match_element<T>(1) ? &content.get_as<T>(1) : nullptr;
-}
-
 } // namespace
 
 cache_store::cache_store(caf::actor_config& config, rt::environment& env, rt::cluster_port& cluster,

@@ -13,6 +13,13 @@ class counter;
 
 namespace skep::actors {
 
+/// What comes behind the call of a data message, when it is a T; null otherwise.
+template <class T>
+const T* payload_of(const caf::mailbox_element& what) {
+  const auto& content = what.content();
+  return content.match_element<T>(1) ? &content.get_as<T>(1) : nullptr;
+}
+
 /// The shards of this node; a shard serves the slots that leave its number when divided by theirs.
 struct local_shards {
   /// As others reach them: for calls.

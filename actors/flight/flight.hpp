@@ -155,6 +155,7 @@ private:
   void store_refusal(trip& t, const failure& why);
   void learn(trip& t, const msg::chat_reply& reply);
   void release(trip& t);
+  void shut(id which);
   void close(id which);
   void forget(id which);
   void count_bytes(trip& t);

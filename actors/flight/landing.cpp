@@ -109,13 +109,18 @@ void flight::release(trip& t) {
        msg::cache_release_request{t.request.key, std::exchange(t.lease, 0)});
 }
 
+/// From now on nobody joins it by its key.
+void flight::shut(id which) {
+  const auto known = open_.find(trips_.at(which).request.key.low);
+  if (known != open_.end() && known->second == which)
+    open_.erase(known);
+}
+
 /// The answer is there; who follows may still have to read it.
 void flight::close(id which) {
   auto& t = trips_.at(which);
   t.at = stage::done;
-  const auto known = open_.find(t.request.key.low);
-  if (known != open_.end() && known->second == which)
-    open_.erase(known);
+  shut(which);
   serve(which);
 }
 
@@ -131,9 +136,7 @@ void flight::forget(id which) {
     give_up(t.pending);
     release(t);
   }
-  const auto known = open_.find(t.request.key.low);
-  if (known != open_.end() && known->second == which)
-    open_.erase(known);
+  shut(which);
   if (const auto mine = led_.find(t.lease); mine != led_.end() && mine->second == which)
     led_.erase(mine);
   bytes_ -= t.counted;
