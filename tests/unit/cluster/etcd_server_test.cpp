@@ -2,13 +2,11 @@
 #include "runtime/cluster/etcd_membership.hpp"
 #include "runtime/net/http_client.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/loopback.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,20 +45,6 @@ std::string find_etcd() {
   return {};
 }
 
-/// Free a moment ago.
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(at);
-  auto* address = reinterpret_cast<sockaddr*>(&at);
-  const bool bound = ::bind(fd, address, size) == 0 && ::getsockname(fd, address, &size) == 0;
-  ::close(fd);
-  REQUIRE(bound);
-  return ntohs(at.sin_port);
-}
-
 /// One etcd with a data folder that goes away with it.
 class etcd_server {
 public:
@@ -68,8 +52,8 @@ public:
     std::string folder = (std::filesystem::temp_directory_path() / "skep-etcd-XXXXXX").string();
     REQUIRE(::mkdtemp(folder.data()) != nullptr);
     folder_ = folder;
-    client_ = fmt::format("http://127.0.0.1:{}", free_port());
-    peer_ = fmt::format("http://127.0.0.1:{}", free_port());
+    client_ = fmt::format("http://127.0.0.1:{}", test::free_port());
+    peer_ = fmt::format("http://127.0.0.1:{}", test::free_port());
     start();
   }
   ~etcd_server() {
