@@ -30,6 +30,7 @@ std::string_view to_string(errc code) noexcept {
     case errc::content_filtered: return "content_filtered";
     case errc::bad_config: return "bad_config";
     case errc::shutting_down: return "shutting_down";
+    case errc::provider_overloaded: return "provider_overloaded";
   }
   return "unknown";
 }

@@ -60,10 +60,13 @@ enum class errc : std::uint8_t {
   bad_config = 24,
   /// The node is shutting down.
   shutting_down = 25,
+  /// The provider itself is overloaded (503, 529): not our rate, but its load. Trying again later, or
+  /// elsewhere, helps.
+  provider_overloaded = 26,
 };
 
 /// The number of values in errc; codes at or above it came from a newer peer.
-inline constexpr std::uint8_t errc_count = 26;
+inline constexpr std::uint8_t errc_count = 27;
 
 /// The code's name as it stands in logs and metrics; "unknown" for a newer peer's code.
 std::string_view to_string(errc code) noexcept;

@@ -24,6 +24,7 @@ bool another_may_answer(const failure& why) {
     case errc::node_down:
     case errc::transport_failed:
     case errc::provider_failed:
+    case errc::provider_overloaded:
     case errc::rate_limited:
     case errc::quota_exhausted:
     case errc::provider_auth_failed:

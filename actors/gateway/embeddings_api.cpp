@@ -49,7 +49,7 @@ void gateway::embeddings(const rt::call& c, const http_arrival& arrival, std::st
   context.tenant = std::move(tenant);
   const auto trace = parse_traceparent(request.header("traceparent"));
   context.trace = child_span(trace.value_or(trace_context{}));
-  arrival.client->passed_on(std::move(to.provider), false, false);
+  arrival.client->passed_on(std::move(to.provider));
   // A gateway that ends fails the call through the responder.
   auto open_call = std::make_shared<rt::responder>(take(c));
   const auto asked

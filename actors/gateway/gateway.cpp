@@ -1,5 +1,6 @@
 #include "actors/gateway/gateway.hpp"
 
+#include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/base/log.hpp"
@@ -69,10 +70,16 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
   }
   auto tenant = c.context.tenant;
   if (needs_key(what) && !authorised(request, tenant))
-    return refuse(
-      c, failure{errc::unauthenticated, "a valid API key is needed: Authorization: Bearer KEY"});
+    return refuse(c, failure{errc::unauthenticated,
+                             "a valid API key is needed: Authorization: Bearer KEY or "
+                             "x-api-key: KEY"});
   switch (what) {
     case endpoint::chat: return chat(c, arrival, std::move(tenant));
+    case endpoint::completions: return completions(c, arrival, std::move(tenant));
+    case endpoint::messages: return messages(c, arrival, std::move(tenant));
+    case endpoint::responses: return create_response(c, arrival, std::move(tenant));
+    case endpoint::response: return stored_response(c, arrival, std::move(tenant));
+    case endpoint::agent_prompt: return agent_prompt(c, arrival, std::move(tenant));
     case endpoint::embeddings: return embeddings(c, arrival, std::move(tenant));
     case endpoint::models: return all_models(c);
     case endpoint::model: return one_model(c, arrival);
@@ -82,6 +89,9 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::cluster_drain: return answer(c, drain_node(request));
     case endpoint::cache_stats: return answer(c, cache_stats());
     case endpoint::cache_clear: return clear_cache(c, request);
+    case endpoint::performance_metrics: return answer(c, performance_metrics());
+    case endpoint::agent_pool: return answer(c, agent_pool());
+    case endpoint::health_detailed: return answer(c, health_detailed());
     case endpoint::debug_kill: return answer(c, debug_kill(request));
     case endpoint::health: return answer(c, json_response(200, R"({"status":"alive"})"));
     case endpoint::root:
@@ -93,7 +103,9 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
 bool gateway::authorised(const net::http_request& request, std::string& tenant) const {
   if (options_->keys.empty())
     return true;
-  const auto token = bearer_token(request.header("authorization"));
+  auto token = bearer_token(request.header("authorization"));
+  if (token.empty())
+    token = request.header("x-api-key"); // As Anthropic's clients send it.
   const gateway_key* match = nullptr;
   for (const auto& each : options_->keys)
     if (!token.empty() && same_secret(each.key.reveal(), token))
@@ -162,29 +174,34 @@ net::http_response gateway::debug_kill(const net::http_request& request) {
 // -- chat -----------------------------------------------------------------------------------------
 
 void gateway::chat(const rt::call& c, const http_arrival& arrival, std::string tenant) {
-  const auto& request = *arrival.request;
-  auto body = read_chat_body(request.body);
+  auto body = read_chat_body(arrival.request->body);
   if (!body) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
-  auto to = router_.find(body->request.model);
+  pass_chat(c, arrival, std::move(tenant), std::move(body->request),
+            chat_format(body->include_usage));
+}
+
+void gateway::pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
+                        msg::chat_request wanted, std::unique_ptr<answer_format> format) {
+  const auto& request = *arrival.request;
+  auto to = router_.find(wanted.model);
   if (!to.handle) {
     arrival.client->blame("model");
-    return refuse(
-      c, failure{errc::not_found, "the model \"" + body->request.model + "\" does not exist"});
+    return refuse(c, failure{errc::not_found, "the model \"" + wanted.model + "\" does not exist"});
   }
   const auto wish = read_cache_control(request.header("cache-control"));
-  body->request.cache = static_cast<std::uint8_t>(wish.mode);
-  body->request.cache_max_age_s = wish.age_max_s;
-  body->request.model = std::move(to.model);
+  wanted.cache = static_cast<std::uint8_t>(wish.mode);
+  wanted.cache_max_age_s = wish.age_max_s;
+  wanted.model = std::move(to.model);
   auto context = c.context;
   context.tenant = std::move(tenant);
   context.session = request.header("x-session-id").substr(0, session_name_max);
   const auto trace = parse_traceparent(request.header("traceparent"));
   context.trace = child_span(trace.value_or(trace_context{}));
-  arrival.client->passed_on(std::move(to.label), body->request.stream, body->include_usage);
-  pass_on(c, std::move(context), to.handle, std::move(body->request));
+  arrival.client->passed_on(std::move(to.label), wanted.stream, std::move(format));
+  pass_on(c, std::move(context), to.handle, std::move(wanted));
 }
 
 } // namespace skep::actors

@@ -40,6 +40,14 @@ protected:
 private:
   void arrived(const rt::call& c, const http_arrival& arrival);
   void chat(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  /// Finds who answers for the request's model and passes the call on; `format` writes the answer.
+  void pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
+                 msg::chat_request request, std::unique_ptr<answer_format> format);
+  void completions(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void messages(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void create_response(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void stored_response(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void agent_prompt(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void embeddings(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void all_models(const rt::call& c);
   void one_model(const rt::call& c, const http_arrival& arrival);
@@ -48,6 +56,9 @@ private:
   net::http_response cluster_view() const;
   net::http_response drain_node(const net::http_request& request);
   net::http_response cache_stats();
+  net::http_response performance_metrics();
+  net::http_response agent_pool();
+  net::http_response health_detailed();
   void clear_cache(const rt::call& c, const net::http_request& request);
   net::http_response debug_kill(const net::http_request& request);
   bool authorised(const net::http_request& request, std::string& tenant) const;

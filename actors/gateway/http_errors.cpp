@@ -36,6 +36,7 @@ api_status api_status_of(errc code) {
     case errc::overloaded: return {503, "server_error", "server_is_overloaded", true};
     case errc::circuit_open: return {503, "server_error", "server_is_overloaded", true};
     case errc::unavailable: return {503, "server_error", "slow_down", true};
+    case errc::provider_overloaded: return {503, "server_error", "server_is_overloaded", true};
     case errc::shutting_down: return {503, "server_error", "shutting_down", true};
     case errc::deadline_exceeded: return {504, "server_error", "timeout", false};
     case errc::cancelled: return {499, "invalid_request_error", "client_closed_request", false};
@@ -84,7 +85,8 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
   return json_response(status, write_error(message, type_of_status(status), param, code));
 }
 
-net::http_response error_response(const failure& why, std::string_view param) {
+net::http_response error_response(const failure& why, std::string_view param,
+                                  [[maybe_unused]] endpoint asked) {
   const auto shown = api_status_of(why.code);
   auto response = json_response(shown.status, error_body(why, param));
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");

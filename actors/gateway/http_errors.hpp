@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/gateway/http_fields.hpp"
 #include "messages/failure.hpp"
 #include "runtime/net/http_message.hpp"
 
@@ -22,8 +23,9 @@ struct api_status {
 api_status api_status_of(errc code);
 
 /// The whole error response: envelope, x-should-retry, retry-after (when it makes sense). What
-/// every response has, the session adds.
-net::http_response error_response(const failure& why, std::string_view param = {});
+/// every response has, the session adds. `asked` is the endpoint: each API has its own envelope.
+net::http_response error_response(const failure& why, std::string_view param = {},
+                                  endpoint asked = endpoint::chat);
 
 /// A response whose body is JSON.
 net::http_response json_response(int status, std::string body);

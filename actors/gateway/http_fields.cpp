@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace skep::actors {
@@ -12,6 +13,62 @@ namespace skep::actors {
 namespace {
 
 constexpr std::string_view models_prefix = "/v1/models/";
+constexpr std::string_view responses_prefix = "/v1/responses/";
+
+enum class access : std::uint8_t {
+  /// For anybody: the probes of an orchestrator.
+  open,
+  /// With a key, when there are any.
+  keyed,
+};
+
+struct endpoint_row {
+  endpoint what;
+  /// As metrics show it; what stands in braces matches anything.
+  std::string_view path;
+  std::string_view methods;
+  access who;
+};
+
+constexpr std::string_view reads = "GET, HEAD";
+
+// The one list of what the door serves, in the order of the enum.
+constexpr std::array<endpoint_row, endpoint_count> endpoints{{
+  {endpoint::root, "/", reads, access::open},
+  {endpoint::chat, "/v1/chat/completions", "POST", access::keyed},
+  {endpoint::completions, "/v1/completions", "POST", access::keyed},
+  {endpoint::responses, "/v1/responses", "POST", access::keyed},
+  {endpoint::response, "/v1/responses/{id}", "GET, HEAD, DELETE", access::keyed},
+  {endpoint::messages, "/v1/messages", "POST", access::keyed},
+  {endpoint::embeddings, "/v1/embeddings", "POST", access::keyed},
+  {endpoint::models, "/v1/models", reads, access::keyed},
+  {endpoint::model, "/v1/models/{id}", reads, access::keyed},
+  {endpoint::health, "/health", reads, access::open},
+  {endpoint::ready, "/ready", reads, access::open},
+  {endpoint::metrics, "/metrics", reads, access::keyed},
+  {endpoint::cluster, "/cluster", reads, access::keyed},
+  {endpoint::cluster_drain, "/cluster/drain", "POST", access::keyed},
+  {endpoint::cache_stats, "/api/v1/cache/stats", reads, access::keyed},
+  {endpoint::cache_clear, "/api/v1/performance/cache/clear", "POST", access::keyed},
+  {endpoint::performance_metrics, "/api/v1/performance/metrics", reads, access::keyed},
+  {endpoint::agent_pool, "/api/v1/performance/agent-pool", reads, access::keyed},
+  {endpoint::health_detailed, "/api/v1/performance/health-detailed", reads, access::keyed},
+  {endpoint::agent_prompt, "/api/v1/agent/prompt", "POST", access::keyed},
+  {endpoint::debug_kill, "/debug/kill", "POST", access::keyed},
+  {endpoint::unknown, "other", reads, access::open},
+}};
+
+constexpr const endpoint_row& row_of(endpoint what) {
+  return endpoints[static_cast<std::size_t>(what)];
+}
+
+constexpr bool in_order() {
+  for (std::size_t n = 0; n < endpoints.size(); ++n)
+    if (static_cast<std::size_t>(endpoints[n].what) != n)
+      return false;
+  return true;
+}
+static_assert(in_order());
 
 std::string_view trimmed(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
@@ -44,58 +101,21 @@ std::uint32_t seconds_of(std::string_view number) {
 // -- paths ----------------------------------------------------------------------------------------
 
 endpoint endpoint_of(std::string_view path) {
-  if (path == "/v1/chat/completions")
-    return endpoint::chat;
-  if (path == "/v1/embeddings")
-    return endpoint::embeddings;
-  if (path == "/v1/models")
-    return endpoint::models;
   if (path.size() > models_prefix.size() && path.starts_with(models_prefix))
     return endpoint::model;
-  if (path == "/health")
-    return endpoint::health;
-  if (path == "/ready")
-    return endpoint::ready;
-  if (path == "/metrics")
-    return endpoint::metrics;
-  if (path == "/debug/kill")
-    return endpoint::debug_kill;
-  if (path == "/cluster")
-    return endpoint::cluster;
-  if (path == "/cluster/drain")
-    return endpoint::cluster_drain;
-  if (path == "/api/v1/cache/stats")
-    return endpoint::cache_stats;
-  if (path == "/api/v1/performance/cache/clear")
-    return endpoint::cache_clear;
-  return path == "/" ? endpoint::root : endpoint::unknown;
+  if (path.size() > responses_prefix.size() && path.starts_with(responses_prefix))
+    return endpoint::response;
+  const auto row = std::find_if(endpoints.begin(), endpoints.end(),
+                                [&](const endpoint_row& each) { return each.path == path; });
+  return row != endpoints.end() ? row->what : endpoint::unknown;
 }
 
 std::string_view label_of(endpoint what) {
-  switch (what) {
-    case endpoint::root: return "/";
-    case endpoint::chat: return "/v1/chat/completions";
-    case endpoint::embeddings: return "/v1/embeddings";
-    case endpoint::models: return "/v1/models";
-    case endpoint::model: return "/v1/models/{id}";
-    case endpoint::health: return "/health";
-    case endpoint::ready: return "/ready";
-    case endpoint::metrics: return "/metrics";
-    case endpoint::cluster: return "/cluster";
-    case endpoint::cluster_drain: return "/cluster/drain";
-    case endpoint::cache_stats: return "/api/v1/cache/stats";
-    case endpoint::cache_clear: return "/api/v1/performance/cache/clear";
-    case endpoint::debug_kill: return "/debug/kill";
-    case endpoint::unknown: break;
-  }
-  return "other";
+  return row_of(what).path;
 }
 
 std::string_view methods_of(endpoint what) {
-  const bool acts = what == endpoint::chat || what == endpoint::embeddings
-                    || what == endpoint::debug_kill || what == endpoint::cluster_drain
-                    || what == endpoint::cache_clear;
-  return acts ? "POST" : "GET, HEAD";
+  return row_of(what).methods;
 }
 
 bool allows(endpoint what, std::string_view method) {
@@ -107,29 +127,15 @@ bool allows(endpoint what, std::string_view method) {
 }
 
 bool needs_key(endpoint what) {
-  switch (what) {
-    case endpoint::root:
-    case endpoint::health:
-    case endpoint::ready:
-    case endpoint::unknown: return false;
-    case endpoint::chat:
-    case endpoint::embeddings:
-    case endpoint::models:
-    case endpoint::model:
-    case endpoint::metrics:
-    case endpoint::cluster:
-    case endpoint::cluster_drain:
-    case endpoint::cache_stats:
-    case endpoint::cache_clear:
-    case endpoint::debug_kill: return true;
-  }
-  return true;
+  return row_of(what).who == access::keyed;
 }
 
 bool is_operational(endpoint what) {
   return what == endpoint::health || what == endpoint::ready || what == endpoint::metrics
          || what == endpoint::cluster || what == endpoint::cluster_drain
-         || what == endpoint::cache_stats || what == endpoint::cache_clear;
+         || what == endpoint::cache_stats || what == endpoint::cache_clear
+         || what == endpoint::performance_metrics || what == endpoint::agent_pool
+         || what == endpoint::health_detailed;
 }
 
 std::string model_id_of(std::string_view path) {

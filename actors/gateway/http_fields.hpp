@@ -13,6 +13,10 @@ namespace skep::actors {
 enum class endpoint : std::uint8_t {
   root,
   chat,
+  completions,
+  responses,
+  response,
+  messages,
   embeddings,
   models,
   model,
@@ -23,10 +27,14 @@ enum class endpoint : std::uint8_t {
   cluster_drain,
   cache_stats,
   cache_clear,
+  performance_metrics,
+  agent_pool,
+  health_detailed,
+  agent_prompt,
   debug_kill,
   unknown
 };
-inline constexpr std::size_t endpoint_count = 14;
+inline constexpr std::size_t endpoint_count = 22;
 
 /// The endpoint of a path without its query.
 endpoint endpoint_of(std::string_view path);

@@ -1,4 +1,5 @@
 // The gateway's answers about models: what agents there are, and what providers say they have.
+#include "actors/common/openai_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "messages/provider.hpp"

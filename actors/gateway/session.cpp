@@ -1,5 +1,6 @@
 #include "actors/gateway/session.hpp"
 
+#include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "messages/size.hpp"
 #include "runtime/actor/call.hpp"
@@ -110,12 +111,12 @@ void session::attach(const rt::lease_ptr& token, time_point deadline) {
   });
 }
 
-void session::passed_on(std::string model, bool stream, bool include_usage) {
+void session::passed_on(std::string model, bool stream, std::unique_ptr<answer_format> format) {
   std::lock_guard hold{lock_};
   summary_.model = std::move(model);
   summary_.overhead = age();
   stream_wanted_ = stream;
-  include_usage_ = include_usage;
+  format_ = std::move(format);
 }
 
 void session::blame(std::string param) {
@@ -125,7 +126,12 @@ void session::blame(std::string param) {
 
 bool session::wants_stream() const {
   std::lock_guard hold{lock_};
-  return stream_wanted_;
+  return stream_wanted_ && format_ != nullptr;
+}
+
+bool session::wants_chat() const {
+  std::lock_guard hold{lock_};
+  return format_ != nullptr;
 }
 
 duration session::age() const {
@@ -147,7 +153,7 @@ void session::kill_proxy(caf::execution_unit* unit, caf::error reason) {
 }
 
 void session::answered(const caf::type_erased_tuple& content) {
-  if (content.size() == 1 && content.match_element<msg::chat_reply>(0))
+  if (content.size() == 1 && content.match_element<msg::chat_reply>(0) && wants_chat())
     whole(content.get_as<msg::chat_reply>(0));
   else if (content.size() == 2 && content.match_element<rt::stream_phase>(0))
     stream_part(content);
@@ -203,13 +209,13 @@ void session::whole(const msg::chat_reply& reply) {
     play(reply);
     return;
   }
-  auto response = json_response(200, write_chat_reply(reply));
-  add_origin_headers(response.headers, reply.origin);
   ending over;
   {
     std::lock_guard hold{lock_};
     if (phase_ != phase::waiting)
       return;
+    auto response = json_response(200, format_->whole(reply));
+    add_origin_headers(response.headers, reply.origin);
     summary_.origin = reply.origin;
     summary_.usage = reply.usage;
     summary_.first_token = age();
@@ -227,11 +233,10 @@ void session::fail(const failure& why) {
       return;
     summary_.error = why.code;
     if (phase_ == phase::waiting) {
-      give_response(error_response(why, param_), over);
+      give_response(error_response(why, param_, summary_.what), over);
     } else {
       // Too late for a status: an error event, and a connection that ends without [DONE].
-      [[maybe_unused]] const bool written
-        = exchange_->write("data: " + error_body(why, param_) + "\n\n");
+      [[maybe_unused]] const bool written = exchange_->write(format_->failed(why, param_));
       exchange_->abort();
       finish(200, over);
     }
@@ -251,27 +256,38 @@ void session::open(const msg::chat_open& begin) {
   if (phase_ != phase::waiting)
     return;
   phase_ = phase::streaming;
-  writer_.emplace(begin, include_usage_);
   summary_.streamed = true;
   summary_.origin = begin.origin;
   add_common_headers(headers);
   exchange_->begin_stream(200, std::move(headers));
+  if (auto frames = format_->open(begin); !frames.empty()) {
+    ledger_.wrote(frames.size(), 0);
+    // It is the first write: if it is not taken the client is gone, and the next chunk says so.
+    [[maybe_unused]] const bool written = exchange_->write(std::move(frames));
+  }
   summary_.overhead += env_.now() - begun;
 }
 
 void session::chunk(const msg::chat_chunk& piece) {
-  bool written = false;
+  bool written = true;
+  rt::lease_ptr unpaid; // A piece this API has no words for costs nothing.
   {
     std::lock_guard hold{lock_};
     if (phase_ != phase::streaming)
       return;
-    auto frame = writer_->frame(piece);
+    auto frame = format_->chunk(piece);
     if (summary_.first_token == duration::zero())
       summary_.first_token = age();
-    // Before the frame is written: the connection may report it as drained at once.
-    ledger_.wrote(frame.size(), bytes_of(piece));
-    written = exchange_->write(std::move(frame));
+    if (frame.empty()) {
+      unpaid = token_;
+    } else {
+      // Before the frame is written: the connection may report it as drained at once.
+      ledger_.wrote(frame.size(), bytes_of(piece));
+      written = exchange_->write(std::move(frame));
+    }
   }
+  if (unpaid)
+    unpaid->grant(bytes_of(piece));
   // The credit keeps what is unsent below the connection's bound, so either the client is gone or
   // the producer went over its credit by far: there is nobody to stream to any more.
   if (!written)
@@ -285,7 +301,7 @@ void session::end(const msg::chat_end& last) {
     if (phase_ != phase::streaming)
       return;
     summary_.origin = last.origin;
-    close_stream(writer_->finish(last.usage), last.usage, over);
+    close_stream(format_->end(last.usage), last.usage, over);
   }
   report(over);
 }
@@ -301,9 +317,10 @@ void session::play(const msg::chat_reply& reply) {
       return;
     std::string frames;
     for (const auto& choice : reply.choices)
-      frames += writer_->frame(delta_of(choice));
+      frames += format_->chunk(delta_of(choice));
     summary_.first_token = age();
-    close_stream(frames + writer_->finish(reply.usage), reply.usage, over);
+    frames += format_->end(reply.usage);
+    close_stream(std::move(frames), reply.usage, over);
   }
   report(over);
 }

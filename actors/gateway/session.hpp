@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/common/openai_json.hpp"
+#include "actors/gateway/answer_format.hpp"
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/stream_ledger.hpp"
 #include "messages/context.hpp"
@@ -75,9 +75,10 @@ public:
 
   /// Ties the session to its call: a client that goes away, or the deadline, ends it.
   void attach(const rt::lease_ptr& token, time_point deadline);
-  /// The call leaves the gateway for an agent. `model` is its name for metrics; `include_usage`
-  /// asks for a usage chunk at a stream's end.
-  void passed_on(std::string model, bool stream, bool include_usage);
+  /// The call leaves the gateway. `model` is its name for metrics; `format` writes the answer when
+  /// it is a chat's, and `stream` says which way.
+  void passed_on(std::string model, bool stream = false,
+                 std::unique_ptr<answer_format> format = nullptr);
   /// Which member of the request is at fault, should it fail.
   void blame(std::string param);
   /// Ends the request with an error: a real status before the first byte, an event and a cut
@@ -118,6 +119,7 @@ private:
   void drained(std::size_t bytes);
   void client_gone();
   bool wants_stream() const;
+  bool wants_chat() const;
   duration age() const;
   void add_common_headers(net::http_headers& headers) const;
   void give_response(net::http_response response, ending& over);
@@ -137,8 +139,7 @@ private:
   rt::lease_ptr token_;
   rt::timer_handle timer_ = 0;
   bool stream_wanted_ = false;
-  bool include_usage_ = false;
-  std::optional<chunk_writer> writer_;
+  std::unique_ptr<answer_format> format_;
   stream_ledger ledger_;
   std::string param_;
   request_summary summary_;

@@ -33,6 +33,7 @@ flow::breaker_outcome judge(errc code) {
     case errc::malformed:
     case errc::transport_failed:
     case errc::provider_failed:
+    case errc::provider_overloaded:
     case errc::rate_limited:
     case errc::quota_exhausted:
     case errc::provider_auth_failed:

@@ -102,7 +102,7 @@ bool lease::on_settled(caf::strong_actor_ptr keep, settler& who, std::uint64_t t
   return true;
 }
 
-bool lease::settle(const outcome& how, caf::mailbox_element_ptr answer, bool tell_holder) {
+bool lease::settle(outcome how, caf::mailbox_element_ptr answer, bool tell_holder) {
   // Everything is moved out first: the last references may go away below, outside the lock.
   caf::strong_actor_ptr caller;
   caf::strong_actor_ptr holder;
@@ -120,6 +120,7 @@ bool lease::settle(const outcome& how, caf::mailbox_element_ptr answer, bool tel
     std::swap(admissions, admissions_);
     more.swap(more_admissions_);
   }
+  how.latency = duration{latency_.load(std::memory_order_relaxed)};
   // The books first: who gets the answer may count on them.
   for (const auto& each : more)
     each.who->settled(how, each.token);

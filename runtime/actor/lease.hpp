@@ -3,6 +3,7 @@
 // tidy: allow size, templates and the contract all admission hangs on
 
 #include "messages/failure.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/spinlock.hpp"
 
 #include <caf/actor_control_block.hpp>
@@ -21,6 +22,8 @@ namespace skep::rt {
 struct outcome {
   errc code = errc::none;
   std::chrono::milliseconds retry_after{0};
+  /// What the upstream took to begin its answer, as the holder noted it; zero: it noted nothing.
+  duration latency{};
 };
 
 /// Whoever admitted a call and wants to know how it ended: a guard, a balancer, a pool.
@@ -96,6 +99,12 @@ public:
     return window_;
   }
 
+  /// The upstream's own latency, for those who admitted the call: they cannot tell it from the time
+  /// the caller took to read. The last one noted counts.
+  void note_latency(duration latency) {
+    latency_.store(latency.count(), std::memory_order_relaxed);
+  }
+
   // -- The caller's side --------------------------------------------------------------------------
 
   /// Settles as cancelled, sends the caller nothing, tells the holder.
@@ -138,7 +147,7 @@ private:
     return caf::make_mailbox_element(nullptr, mid_.response_id(), {}, std::forward<Ts>(values)...);
   }
   bool deliver(caf::mailbox_element_ptr what, ends how);
-  bool settle(const outcome& how, caf::mailbox_element_ptr answer, bool tell_holder);
+  bool settle(outcome how, caf::mailbox_element_ptr answer, bool tell_holder);
 
   // Most calls pass a balancer and a guard; more admissions go to the vector.
   std::array<admission, 2> admissions_;
@@ -150,6 +159,7 @@ private:
   const caf::message_id mid_;
   const std::uint64_t window_;
   std::atomic<std::int64_t> credit_;
+  std::atomic<duration::rep> latency_{0};
   std::atomic<bool> settled_{false};
   std::atomic<bool> held_{false};
   mutable spinlock

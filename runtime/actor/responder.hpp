@@ -58,6 +58,12 @@ public:
       token->end(std::move(value));
   }
 
+  /// What the upstream took to begin its answer (lease::note_latency).
+  void note_latency(duration latency) {
+    if (token_)
+      token_->note_latency(latency);
+  }
+
   /// Bytes the caller still takes.
   std::int64_t credit() const {
     return token_ ? token_->credit() : 0;
