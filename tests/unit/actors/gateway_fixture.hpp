@@ -2,6 +2,7 @@
 
 #include "actors/gateway/door.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "messages/provider.hpp"
 #include "runtime/actor/supervisor.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
 #include "runtime/cluster/solo_cluster.hpp"
