@@ -2,6 +2,7 @@
 
 #include "actors/agent/prompt.hpp"
 #include "messages/core.hpp"
+#include "runtime/flow/thread_rng.hpp"
 #include "runtime/telemetry/metric.hpp"
 
 #include <algorithm>
@@ -38,15 +39,34 @@ caf::behavior agent::make_behavior() {
 }
 
 void agent::begin(const rt::call& c, const msg::chat_request& request) {
+  const auto tier = tier_of(request.model, definition_->name);
+  if (!tier.empty() && !has_tier(definition_->plan, tier)) {
+    refuse(c, failure{errc::not_found,
+                      "agent " + definition_->name + " has no tier \"" + std::string{tier} + "\""});
+    return;
+  }
   auto context = c.context;
   context.deadline = std::min(context.deadline, now() + definition_->deadline);
   auto& contexts = thread_contexts();
   const auto before = contexts.stats().misses;
-  auto wanted = flight_for(*definition_, request, context, contexts, now());
+  auto wanted = flight_for(*definition_, request, context, contexts, now(), flow::thread_rng());
+  count_route(wanted);
   if (auto* meter = contexts.stats().misses == before ? definition_->contexts_reused
                                                       : definition_->contexts_assembled)
     meter->inc();
   pass_on(c, std::move(context), definition_->flight, std::move(wanted));
+}
+
+/// By the model that is asked first.
+void agent::count_route(const msg::flight_request& wanted) const {
+  const auto& models = definition_->plan.models;
+  if (wanted.routes.empty())
+    return;
+  for (std::size_t n = 0; n < definition_->routed.size(); ++n)
+    if (models[n].route == wanted.routes.front()) {
+      definition_->routed[n]->inc();
+      return;
+    }
 }
 
 } // namespace skep::actors

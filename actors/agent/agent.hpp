@@ -19,6 +19,7 @@ protected:
 
 private:
   void begin(const rt::call& c, const msg::chat_request& request);
+  void count_route(const msg::flight_request& wanted) const;
 
   const agent_definition_ptr definition_;
 };

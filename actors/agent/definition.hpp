@@ -1,6 +1,6 @@
 #pragma once
 
-#include "messages/flight.hpp"
+#include "actors/agent/routing.hpp"
 #include "runtime/base/clock.hpp"
 
 #include <caf/actor.hpp>
@@ -20,13 +20,15 @@ struct agent_definition {
   std::string name;
   /// Put in front of every conversation as a system message; may be empty.
   std::string instructions;
-  /// Tried in this order until one begins to answer.
-  std::vector<msg::flight_route> routes;
+  /// The models it may ask, and how it chooses among them.
+  routing_plan plan;
   /// Canonical JSON object of default parameters; the request's own win. Empty for none.
   std::string parameters;
   /// The longest a call may take; the caller's own deadline may be shorter.
   duration deadline = 120s;
 
+  /// Calls by the model asked first, in the order of the plan; empty or one per model.
+  std::vector<telemetry::counter*> routed;
   /// Where answers come from.
   caf::actor flight;
   /// Whether the response cache has a part in it.

@@ -43,11 +43,11 @@ private:
 class request_keys {
 public:
   request_keys(const std::string& tenant, const msg::flight_request& wanted,
-               const msg::cache_key& parameters, context_cache& contexts, time_point now)
+               const msg::flight_route& first, const msg::cache_key& parameters,
+               context_cache& contexts, time_point now)
     : wanted_(wanted), contexts_(contexts), now_(now) {
     key_.add(tenant);
     key_.add(wanted.agent);
-    const auto& first = wanted.routes.front(); // Its answer is what is wanted.
     key_.add(first.provider);
     key_.add(first.model.empty() ? wanted.model : first.model);
     key_.add(parameters);
@@ -89,10 +89,10 @@ private:
 } // namespace
 
 msg::flight_request flight_for(const agent_definition& agent, const msg::chat_request& request,
-                               const context& caller, context_cache& contexts, time_point now) {
+                               const context& caller, context_cache& contexts, time_point now,
+                               flow::rng& random) {
   msg::flight_request wanted;
   wanted.agent = agent.name;
-  wanted.routes = agent.routes;
   wanted.model = request.model;
   wanted.messages.reserve(request.messages.size() + 1);
   if (!agent.instructions.empty())
@@ -101,17 +101,22 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
   wanted.parameters = assembled.parameters;
   const auto parameters = assembled.identity; // The reference ends with the next call.
+  auto choice = choose_routes(
+    agent.plan,
+    {wanted.messages, wanted.parameters, tier_of(request.model, agent.name), caller.session},
+    random);
+  wanted.routes = std::move(choice.routes);
   wanted.stream = request.stream;
   wanted.deadline_ms = static_cast<std::uint32_t>(
     std::chrono::duration_cast<std::chrono::milliseconds>(agent.deadline).count());
   wanted.cache = request.cache;
-  wanted.cached = agent.cache && !agent.routes.empty();
+  wanted.cached = agent.cache && !wanted.routes.empty();
   if (!wanted.cached || static_cast<msg::cache_mode>(request.cache) == msg::cache_mode::off) {
     // No key: only spread over the flights.
     std::memcpy(&wanted.key.low, caller.id.bytes.data() + 8, sizeof(wanted.key.low));
     return wanted;
   }
-  request_keys keys{caller.tenant, wanted, parameters, contexts, now};
+  request_keys keys{caller.tenant, wanted, choice.first_of_key, parameters, contexts, now};
   wanted.key = keys.whole();
   wanted.cache_max_age_s = request.cache_max_age_s;
   wanted.ttl_ms = static_cast<std::uint32_t>(agent.cache_ttl.count());

@@ -1,7 +1,7 @@
 #include "actors/agent/role.hpp"
 
 #include "actors/agent/agent.hpp"
-#include "actors/pool/pool.hpp"
+#include "actors/agent/config.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
 #include "runtime/base/log.hpp"
@@ -21,87 +21,6 @@ namespace {
 
 using config::option;
 using std::chrono::milliseconds;
-
-/// `[agent.NAME]`.
-struct agent_config {
-  std::string instructions;
-  std::vector<std::string> models;
-  std::optional<double> temperature;
-  std::optional<double> top_p;
-  std::optional<std::uint32_t> max_tokens;
-  std::string parameters_json;
-  milliseconds deadline{120'000};
-  bool cache = true;
-  milliseconds cache_ttl{0};
-  std::uint64_t cache_value_max = 256 * 1024;
-  std::string semantic_cache;
-  pool_config pool;
-};
-
-const config::table<pool_config>& pool_table() {
-  static const config::table<pool_config> rows
-    = config::table<pool_config>{
-        option{"idle_min", &pool_config::idle_min, 0u, 1'000'000u,
-               "Idle instances kept however long nobody asks."},
-        option{"size_max", &pool_config::size_max, 1u, 4'000'000u,
-               "Instances at once; calls beyond it are refused with 503."}
-          .alias_env("AGENT_POOL_SIZE"),
-        option{"idle_ttl_ms", &pool_config::idle_ttl, milliseconds{100}, milliseconds{86'400'000},
-               "An instance idle for longer is ended, the least recently used first."},
-        option{"warm_up", &pool_config::warm_up, "Start idle_min instances with the node."},
-        option{"retry_after_ms", &pool_config::retry_after, milliseconds{1}, milliseconds{60'000},
-               "What a refused caller is told to wait."},
-      }
-        .check([](const pool_config& c) -> std::optional<config::violation> {
-          if (c.idle_min <= c.size_max)
-            return std::nullopt;
-          return config::violation{"idle_min", "must not be above size_max"};
-        });
-  return rows;
-}
-
-bool is_json_object(const std::string& text) {
-  return text.empty() || nlohmann::json::parse(text, nullptr, false).is_object();
-}
-
-const config::table<agent_config>& agent_table() {
-  static const config::table<agent_config> rows
-    = config::table<agent_config>{
-        option{"instructions", &agent_config::instructions,
-               "Put in front of every conversation as a system message."},
-        option{"models", &agent_config::models,
-               "Where answers come from: \"provider/model\", tried in this order."}
-          .required(),
-        option{"temperature", &agent_config::temperature, 0.0, 2.0,
-               "Default for requests that do not set it."},
-        option{"top_p", &agent_config::top_p, 0.0, 1.0, "Default for requests that do not set it."},
-        option{"max_tokens", &agent_config::max_tokens, 1u, 10'000'000u,
-               "Default for requests that do not set it."},
-        option{"parameters_json", &agent_config::parameters_json,
-               "Further default members of the request body, a JSON object as text."},
-        option{"deadline_ms", &agent_config::deadline, milliseconds{1}, milliseconds{86'400'000},
-               "The longest a call may take, retries and fallbacks included."},
-        option{"cache", &agent_config::cache, "Answer equal requests from the response cache."},
-        option{"cache_ttl_ms", &agent_config::cache_ttl, milliseconds{0},
-               milliseconds{2'592'000'000}, "How long an answer stays fresh; 0: as [cache] says."}
-          .alias_env("AGENT_CACHE_TTL", 1000),
-        option{"cache_value_bytes", &agent_config::cache_value_max, std::uint64_t{0},
-               std::uint64_t{1} << 30, "Larger answers are not kept."},
-        option{"semantic_cache", &agent_config::semantic_cache,
-               "The [semantic.NAME] policy by which answers to similar texts may be served; empty: "
-               "never."},
-        option{"pool", &agent_config::pool, pool_table(), "The instances of the agent."},
-      }
-        .check([](const agent_config& c) -> std::optional<config::violation> {
-          if (!is_json_object(c.parameters_json))
-            return config::violation{"parameters_json", "must be a JSON object"};
-          for (const auto& model : c.models)
-            if (const auto slash = model.find('/'); slash == 0 || slash + 1 >= model.size())
-              return config::violation{"models", "\"" + model + "\" must read provider/model"};
-          return std::nullopt;
-        });
-  return rows;
-}
 
 std::string default_parameters(const agent_config& from) {
   auto object = from.parameters_json.empty() ? nlohmann::json::object()
@@ -127,6 +46,42 @@ expected<msg::flight_route> route_to(rt::role_context& node, const std::string& 
   const auto* place = node.config().place_of("agent." + config::key_text(agent) + ".models");
   return fail(errc::bad_config,
               place != nullptr ? to_string(config::diagnostic{*place, text}) : text);
+}
+
+/// What the configuration says of a model; models it does not name have no known limits.
+routed_model facts_of(rt::role_context& node, const std::string& model) {
+  routed_model made;
+  for (const auto& [name, from] : node.config().all<model_config>("model"))
+    if (name == model) {
+      made.context_tokens = from.context_tokens;
+      made.input_price = from.input_price.value_or(-1);
+      made.output_price = from.output_price.value_or(-1);
+    }
+  return made;
+}
+
+expected<routing_plan> plan_of(rt::role_context& node, const std::string& agent,
+                               const agent_config& from) {
+  routing_plan plan;
+  plan.kind = from.routing;
+  for (std::size_t n = 0; n < from.models.size(); ++n) {
+    auto route = route_to(node, agent, from.models[n]);
+    if (!route)
+      return fail(route.error());
+    auto model = facts_of(node, from.models[n]);
+    model.route = std::move(*route);
+    model.weight = from.weights.empty() ? 1 : from.weights[n];
+    plan.models.push_back(std::move(model));
+  }
+  for (const auto& tier : from.tiers) {
+    routing_tier made{tier.name, tier.score_max, {}};
+    for (const auto& model : tier.models) {
+      const auto at = std::find(from.models.begin(), from.models.end(), model);
+      made.models.push_back(static_cast<std::size_t>(at - from.models.begin()));
+    }
+    plan.tiers.push_back(std::move(made));
+  }
+  return plan;
 }
 
 /// The policy an agent names must be there; and without the cache nothing similar can be served.
@@ -160,6 +115,11 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
                                   "Requests by whether all of their context had been read before.",
                                   {{"agent", definition.name}, {"result", result}});
   };
+  if (definition.plan.models.size() > 1)
+    for (const auto& model : definition.plan.models)
+      definition.routed.push_back(&env.metrics().counter(
+        "skep_agent_routed_total", "Requests by the model an agent asked first.",
+        {{"agent", definition.name}, {"model", model.route.provider + "/" + model.route.model}}));
   definition.contexts_reused = contexts("reused");
   definition.contexts_assembled = contexts("assembled");
   auto shared = std::make_shared<const agent_definition>(std::move(definition));
@@ -192,12 +152,10 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   definition.cache = from.cache && static_cast<bool>(node.env().find("cache"));
   definition.flight = node.env().find("flight");
   definition.semantic = from.semantic_cache;
-  for (const auto& model : from.models) {
-    auto route = route_to(node, name, model);
-    if (!route)
-      return fail(route.error());
-    definition.routes.push_back(std::move(*route));
-  }
+  if (auto planned = plan_of(node, name, from); planned)
+    definition.plan = std::move(*planned);
+  else
+    return fail(planned.error());
   start_pool(node, "agent/" + name, std::move(definition), from.pool);
   return {};
 }
@@ -219,7 +177,7 @@ expected<void> build(rt::role_context& node) {
   for (const auto& provider : provider_names(node)) {
     agent_definition definition;
     definition.name = "model/" + provider;
-    definition.routes.push_back({provider, {}});
+    definition.plan.models.push_back({{provider, {}}});
     definition.deadline = agent_config{}.deadline;
     definition.cache = static_cast<bool>(node.env().find("cache"));
     definition.flight = node.env().find("flight");
@@ -236,6 +194,8 @@ rt::role agent_role() {
   made.declare = [](config::schema& accepted) {
     accepted.section("agent", config::cardinality::named, agent_table(),
                      "An agent: what clients name as the model.");
+    accepted.section("model", config::cardinality::named, model_table(),
+                     "What routing knows of a model, named as agents name it.");
   };
   made.build = build;
   return made;

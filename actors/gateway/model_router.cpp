@@ -47,6 +47,10 @@ caf::actor model_router::answering_for(const std::string& name) {
 model_route model_router::find(const std::string& model) {
   if (auto agent = look_up("agent/" + model))
     return {std::move(agent), model, model};
+  // "assistant:complex": a tier of an agent.
+  if (const auto colon = model.rfind(':'); colon != std::string::npos)
+    if (auto agent = look_up("agent/" + model.substr(0, colon)))
+      return {std::move(agent), model, model.substr(0, colon)};
   const auto slash = model.find('/');
   if (slash != std::string::npos && slash > 0 && slash + 1 < model.size()) {
     auto name = model.substr(0, slash);

@@ -1,3 +1,4 @@
+#include "actors/agent/complexity.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/scripted_provider.hpp"
 
@@ -23,7 +24,9 @@ struct kitchen {
     definition.name = "cook";
     definition.instructions = "Be brief.";
     definition.parameters = R"({"temperature":0.5})";
-    definition.routes = {{"first", "big"}, {"second", "small"}};
+    definition.plan.models = {{{"first", "big"}}, {{"second", "small"}}};
+    definition.plan.kind = routing_kind::complexity;
+    definition.plan.tiers = {{"easy", complexity_max, {0}}, {"hard", complexity_max, {1}}};
     definition.flight = sys.spawn<flight>(sys.kind("flight"), "0", flight_config{}, peers);
     auto shared = std::make_shared<const agent_definition>(std::move(definition));
     const auto& agents = sys.kind("agent");
@@ -204,6 +207,19 @@ TEST_CASE("the next provider answers when one fails before its first token", "[a
   } else {
     CHECK(got->last<msg::chat_reply>()->origin.provider == "second");
   }
+}
+
+TEST_CASE("a caller may name the tier, and only one that is there", "[actors][agent]") {
+  kitchen k;
+  auto hard = kitchen::order("tea");
+  hard.model = "cook:hard";
+  k.ask(hard);
+  REQUIRE(k.second.asked.size() == 1);
+  CHECK(k.second.asked.front().model == "small");
+  CHECK(k.first.asked.empty());
+  hard.model = "cook:absurd";
+  const auto refused = k.ask(hard);
+  CHECK(refused->why().code == errc::not_found);
 }
 
 TEST_CASE("a bad request is not tried elsewhere", "[actors][agent]") {

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "actors/agent/routing.hpp"
+#include "actors/pool/pool.hpp"
+#include "runtime/config/option.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace skep::actors {
+
+/// `[[agent.NAME.tier]]`.
+struct tier_config {
+  std::string name;
+  std::uint32_t score_max = 100;
+  std::vector<std::string> models;
+};
+
+/// `[agent.NAME]`.
+struct agent_config {
+  std::string instructions;
+  std::vector<std::string> models;
+  routing_kind routing = routing_kind::chain;
+  std::vector<std::uint32_t> weights;
+  std::vector<tier_config> tiers;
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::optional<std::uint32_t> max_tokens;
+  std::string parameters_json;
+  std::chrono::milliseconds deadline{120'000};
+  bool cache = true;
+  std::chrono::milliseconds cache_ttl{0};
+  std::uint64_t cache_value_max = 256 * 1024;
+  std::string semantic_cache;
+  pool_config pool;
+};
+
+/// `[model."PROVIDER/MODEL"]`: what routing knows of a model.
+struct model_config {
+  std::uint64_t context_tokens = 0;
+  std::optional<double> input_price;
+  std::optional<double> output_price;
+};
+
+const config::table<agent_config>& agent_table();
+const config::table<model_config>& model_table();
+
+} // namespace skep::actors
