@@ -1,7 +1,9 @@
-// What the runtime costs inside one process: spawns, pools, mailboxes, codec, picker, cache.
+// What the runtime costs inside one process: spawns, pools, mailboxes, codec, picker, cache,
+// and the policy in front of an upstream.
 #include "actors/agent/agent.hpp"
 #include "actors/pool/pool.hpp"
 #include "bench/measure.hpp"
+#include "bench/policy_bench.hpp"
 #include "messages/codec.hpp"
 #include "runtime/flow/picker.hpp"
 #include "runtime/store/response_store.hpp"
@@ -423,4 +425,6 @@ int main(int argc, char** argv) {
     bench_picker();
   if (wanted("cache"))
     bench_cache();
+  if (wanted("policy"))
+    bench_policy();
 }

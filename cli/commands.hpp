@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,23 @@ struct bench_options {
   double scale = 1;
 };
 int run_bench(const bench_options& options);
+
+/// `skep simulate`.
+struct simulate_options {
+  /// TOML; empty: everything goes well.
+  std::string plan;
+  std::string listen = "127.0.0.1:0";
+  /// Instead of the plan's.
+  std::optional<std::uint64_t> seed;
+  /// "upstream.tokens_per_s=50", stronger than the plan.
+  std::vector<std::string> sets;
+  /// The times of the plan's phases are multiplied by this.
+  double scale = 1;
+  /// The bound address is written here once clients may come.
+  std::string ready_file;
+};
+/// Serves until a signal comes.
+int run_simulate(const simulate_options& options);
 
 /// `skep status`; "http://" may be left out.
 int status(const std::string& node);

@@ -50,6 +50,23 @@ void add_bench(CLI::App& app, std::function<int()>& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return run_bench(*options); }; });
 }
 
+void add_simulate(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("simulate", "Serve as a provider that fails as it is told");
+  auto options = std::make_shared<simulate_options>();
+  command->add_option("--plan", options->plan,
+                      "TOML file: how calls go well, and when they do not");
+  command->add_option("--listen", options->listen, "ADDR:PORT; port 0 lets the system choose")
+    ->capture_default_str();
+  command->add_option("--seed", options->seed, "For texts, latencies and faults");
+  command->add_option("--set", options->sets, "key=value, stronger than the plan")
+    ->allow_extra_args(false);
+  command->add_option("--scale", options->scale, "Multiply the times of the plan's phases")
+    ->check(CLI::PositiveNumber);
+  command->add_option("--ready-file", options->ready_file,
+                      "Write the bound address here once clients may come");
+  command->callback([options, &chosen] { chosen = [options] { return run_simulate(*options); }; });
+}
+
 void add_status(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("status", "Show how a running node is doing");
   auto url = std::make_shared<std::string>("http://127.0.0.1:8080");
@@ -165,6 +182,7 @@ int main(int argc, char** argv) {
   add_run(app, chosen);
   add_check(app, chosen);
   add_bench(app, chosen);
+  add_simulate(app, chosen);
   add_status(app, chosen);
   add_cluster(app, chosen);
   add_cache(app, chosen);

@@ -1,16 +1,14 @@
 #include "actors/roles.hpp"
 #include "cli/commands.hpp"
 #include "cli/load.hpp"
+#include "cli/serving.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/node/node.hpp"
 
 #include <fmt/core.h>
 
 #include <csignal>
-#include <cstdio>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 
 namespace skep::cli {
 
@@ -18,28 +16,6 @@ namespace {
 
 // How often the main thread looks whether the node failed by itself.
 constexpr timespec look_interval{0, 200'000'000};
-
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
-}
-
-/// Written beside and renamed, so that whoever waits for the file never reads half of it.
-bool write_ready_file(const std::string& path, const std::string& endpoint) {
-  const auto partial = path + ".partial";
-  {
-    std::ofstream out{partial};
-    out << endpoint << '\n';
-    if (!out.flush())
-      return false;
-  }
-  std::error_code failed;
-  std::filesystem::rename(partial, path, failed);
-  return !failed;
-}
 
 /// Until a signal (its number; SIGTERM also stands for a request to drain) or the node's own
 /// failure (0).
@@ -55,22 +31,10 @@ int wait_for_end(const rt::node_status& status) {
   }
 }
 
-/// A second signal during the drain ends the process at once.
-void let_signals_kill() {
-  const auto set = stop_signals();
-  std::signal(SIGTERM, SIG_DFL);
-  std::signal(SIGINT, SIG_DFL);
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-}
-
 int serve(const run_options& options, rt::node& node) {
   const auto& endpoint = node.status().endpoint;
-  fmt::print("skep: listening on http://{}\n", endpoint);
-  std::fflush(stdout);
-  if (!options.ready_file.empty() && !write_ready_file(options.ready_file, endpoint)) {
-    fmt::print(stderr, "skep: cannot write the ready file {}\n", options.ready_file);
+  if (!announce(endpoint, options.ready_file))
     return exit_failed;
-  }
   const int signal = wait_for_end(node.status());
   if (signal == 0) {
     log::error("the node failed; stopping");
@@ -99,9 +63,7 @@ int run(const run_options& options) {
     return exit_usage;
   }
   // Before any thread starts, so that all of them leave the signals to this one.
-  const auto set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  hold_signals();
   int code = exit_failed;
   if (auto node = rt::node::start(*document, roles)) {
     code = serve(options, **node);

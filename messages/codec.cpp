@@ -48,6 +48,13 @@ SKEP_CODEC(msg::semantic_find_request)
 SKEP_CODEC(msg::semantic_find_reply)
 SKEP_CODEC(msg::semantic_learn_request)
 SKEP_CODEC(msg::semantic_revoke_request)
+SKEP_CODEC(msg::store_put_request)
+SKEP_CODEC(msg::store_put_reply)
+SKEP_CODEC(msg::store_get_request)
+SKEP_CODEC(msg::store_get_reply)
+SKEP_CODEC(msg::store_erase_request)
+SKEP_CODEC(msg::store_scan_request)
+SKEP_CODEC(msg::store_scan_reply)
 SKEP_CODEC(msg::cache_record)
 
 } // namespace skep

@@ -7,6 +7,7 @@
 #include "messages/flight.hpp"
 #include "messages/provider.hpp"
 #include "messages/semantic.hpp"
+#include "messages/store.hpp"
 
 namespace skep {
 
@@ -27,5 +28,9 @@ using cluster_messages = type_list<msg::node_hello, msg::node_refusal, msg::link
 using flight_messages = type_list<msg::flight_request, msg::flight_join_request>;
 using semantic_messages = type_list<msg::semantic_find_request, msg::semantic_find_reply,
                                     msg::semantic_learn_request, msg::semantic_revoke_request>;
+using store_messages
+  = type_list<msg::store_put_request, msg::store_put_reply, msg::store_get_request,
+              msg::store_get_reply, msg::store_erase_request, msg::store_scan_request,
+              msg::store_scan_reply>;
 
 } // namespace skep

@@ -106,6 +106,7 @@ std::vector<message_schema> built_in_schema() {
   describe_all(found, cluster_messages{});
   describe_all(found, flight_messages{});
   describe_all(found, semantic_messages{});
+  describe_all(found, store_messages{});
   std::vector<message_schema> all;
   for (auto& [name, schema] : found)
     all.push_back(std::move(schema));

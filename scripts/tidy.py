@@ -43,7 +43,8 @@ ARROWS = {
     "runtime/flow": {"runtime/base"},
     "runtime/store": {"runtime/base"},
     "runtime/net": BELOW_ACTOR,
-    "runtime/io": BELOW_ACTOR | {"runtime/net"},
+    # SQL adapters serve the durable-store interface.
+    "runtime/io": BELOW_ACTOR | {"runtime/net", "runtime/store"},
     "runtime/actor": BELOW_ACTOR,
     "runtime/cluster": BELOW_CLUSTER,
     # The test system runs every test over the wire as well, so it sits above cluster.
@@ -90,6 +91,7 @@ LIBRARIES = [
     Library("Boost", re.compile(r"boost/"), {"runtime/net"}, {"runtime/net"}),
     Library("toml++", re.compile(r"toml\+\+/|toml\.hpp"), {"runtime/config"}, {"runtime/config"}),
     Library("hiredis", re.compile(r"hiredis/"), {"runtime/io"}),
+    Library("SQLite", re.compile(r"sqlite3"), {"runtime/io"}),
     Library("CLI11", re.compile(r"CLI/"), {"cli"}, {"cli"}),
     Library("nlohmann/json", re.compile(r"nlohmann/"),
             {"messages", "runtime/base", "runtime/config", "runtime/telemetry", "runtime/net",

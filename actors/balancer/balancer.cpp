@@ -8,7 +8,11 @@
 #include "runtime/base/fnv.hpp"
 #include "runtime/flow/thread_rng.hpp"
 
+#include <caf/send.hpp>
+
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace skep::actors {
 
@@ -24,10 +28,17 @@ flow::picker_config slots_for(std::size_t members) {
   return config;
 }
 
+std::uint32_t in_picker(std::uint32_t weight) {
+  const auto units = std::uint64_t{std::max(1u, weight)} * member_health::weight_unit;
+  return static_cast<std::uint32_t>(
+    std::min<std::uint64_t>(units, std::numeric_limits<std::uint32_t>::max()));
+}
+
 } // namespace
 
 balancer::balancer(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
-                   std::string name, std::vector<balancer_member> members, affinity_rules rules)
+                   std::string name, std::vector<balancer_member> members, affinity_rules rules,
+                   const health_rules& health)
   : bounded_actor(config, env, kind), name_(std::move(name)), members_(std::move(members)),
     rules_(rules), picker_(slots_for(members_.size())), affinity_(picker_, {rules.load_factor}),
     refused_(env.metrics().counter("skep_balancer_refused_total", "Calls no member had room for.",
@@ -39,11 +50,12 @@ balancer::balancer(caf::actor_config& config, rt::environment& env, const rt::ac
     spilled_ = &affine_picks("spilled");
   }
   for (const auto& member : members_) {
-    const auto slot = picker_.add(member.weight, member.in_flight_max);
+    const auto slot = picker_.add(in_picker(member.weight), member.in_flight_max);
     SKEP_ASSERT(slot && members_[*slot].handle == member.handle);
     affinity_.set_id(*slot, member.id != 0 ? member.id : *slot + 1);
     picker_.enable(*slot, true);
   }
+  health_ = std::make_unique<member_health>(members_, picker_, health, env.metrics(), name_);
 }
 
 telemetry::counter& balancer::affine_picks(std::string_view result) {
@@ -54,9 +66,30 @@ telemetry::counter& balancer::affine_picks(std::string_view result) {
 }
 
 caf::behavior balancer::make_behavior() {
-  return {[](const msg::ack&) {
-    // Woken by its owner; everything else it does on its senders' threads.
-  }};
+  return {[this](const msg::ack&) { look(); }};
+}
+
+void balancer::wake() noexcept {
+  caf::anon_send(caf::actor_cast<caf::actor>(caf::strong_actor_ptr{ctrl()}), msg::ack{});
+}
+
+void balancer::look() {
+  if (look_timer_)
+    cancel_timer(*std::exchange(look_timer_, std::nullopt));
+  const auto at = health_->look(now());
+  if (at)
+    look_timer_ = after(std::max<duration>(*at - now(), 1ms), [this] {
+      look_timer_.reset();
+      look();
+    });
+}
+
+bool balancer::admits(slot_index slot) noexcept {
+  if (rt::would_admit(members_[slot].handle))
+    return true;
+  if (health_->refused(slot))
+    wake();
+  return false;
 }
 
 std::optional<std::uint64_t>
@@ -80,7 +113,7 @@ std::optional<balancer::slot_index> balancer::pick_for(const caf::mailbox_elemen
   const auto key = affinity_key(what);
   if (!key)
     return pick();
-  const auto usable = [this](slot_index slot) { return rt::would_admit(members_[slot].handle); };
+  const auto usable = [this](slot_index slot) { return admits(slot); };
   const auto affine = affinity_.take_usable(*key, usable);
   if (affine && affine->first)
     kept_->inc();
@@ -93,7 +126,7 @@ std::optional<balancer::slot_index> balancer::pick() noexcept {
   auto& random = flow::thread_rng();
   for (int tries = 0; tries < picks_max; ++tries) {
     const auto slot = picker_.take(random);
-    if (!slot || rt::would_admit(members_[*slot].handle))
+    if (!slot || admits(*slot))
       return slot;
     picker_.release(*slot);
   }
@@ -102,9 +135,11 @@ std::optional<balancer::slot_index> balancer::pick() noexcept {
   const auto start = random.below(count);
   for (std::uint32_t n = 0; n < count; ++n) {
     const auto slot = (start + n) % count;
-    if (rt::would_admit(members_[slot].handle) && picker_.take_slot(slot))
+    if (admits(slot) && picker_.take_slot(slot))
       return slot;
   }
+  if (health_->nobody_left())
+    wake();
   return picker_.take(random); // All refuse: this one says why.
 }
 
@@ -132,8 +167,10 @@ void balancer::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit)
     picker_.release(*slot);
 }
 
-void balancer::settled(const rt::outcome&, std::uint64_t token) noexcept {
+void balancer::settled(const rt::outcome& how, std::uint64_t token) noexcept {
   picker_.release(static_cast<slot_index>(token));
+  if (health_->settled(token, how.code))
+    wake();
 }
 
 std::uint32_t balancer::in_flight(std::size_t member) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/balancer/member_health.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/flow/affinity.hpp"
 #include "runtime/flow/picker.hpp"
@@ -44,11 +45,14 @@ struct affinity_rules {
 /// (runtime/flow/picker.hpp), on the sender's thread; the worker answers the caller directly. A
 /// member whose guard would refuse is passed over. With affinity, calls that belong together go to
 /// the same worker while it is not overloaded (runtime/flow/affinity.hpp, O(members)); when all
-/// are, the two choices decide. Control goes to the balancer's own mailbox.
+/// are, the two choices decide. Members that fail more than the others are ejected for a while, and
+/// those that come back begin with a small share (member_health.hpp); that is decided on the
+/// balancer's own thread, where control goes, too.
 class balancer : public rt::bounded_actor, public rt::settler {
 public:
   balancer(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
-           std::string name, std::vector<balancer_member> members, affinity_rules rules = {});
+           std::string name, std::vector<balancer_member> members, affinity_rules rules = {},
+           const health_rules& health = {});
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void settled(const rt::outcome& how, std::uint64_t token) noexcept override;
@@ -66,6 +70,11 @@ private:
   std::optional<std::uint64_t> affinity_key(const caf::mailbox_element& what) const noexcept;
   std::optional<slot_index> pick_for(const caf::mailbox_element& what) noexcept;
   std::optional<slot_index> pick() noexcept;
+  /// The member's guard would take a call; notes it when not.
+  bool admits(slot_index slot) noexcept;
+  /// Has the health looked at on the balancer's own thread.
+  void wake() noexcept;
+  void look();
   telemetry::counter& affine_picks(std::string_view result);
 
   const std::string name_;
@@ -73,6 +82,8 @@ private:
   const affinity_rules rules_;
   flow::picker picker_;
   flow::affinity affinity_;
+  std::unique_ptr<member_health> health_;
+  std::optional<std::uint64_t> look_timer_;
   telemetry::counter& refused_;
   telemetry::counter& picks_;
   // Null without affinity.

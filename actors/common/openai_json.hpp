@@ -60,6 +60,10 @@ struct chunk_event {
   std::optional<msg::token_usage> usage;
   /// The provider reports an error instead.
   std::optional<provider_error> error;
+  /// The answer has begun with this event or an earlier one: `open` says how.
+  bool opens = true;
+  /// Nothing of the answer follows.
+  bool last = false;
 };
 
 /// Reads the data of one event; errc::provider_failed when it is no chunk.

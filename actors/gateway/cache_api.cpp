@@ -7,6 +7,7 @@
 #include "messages/core.hpp"
 #include "messages/semantic.hpp"
 #include "runtime/telemetry/registry.hpp"
+#include "runtime/telemetry/window_history.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -19,26 +20,6 @@ namespace {
 
 // Longer than the front waits for other nodes.
 constexpr duration clear_deadline = 5s;
-
-/// The sum of a metric's series, of those with this label value when one is given.
-double sum_of(const std::vector<telemetry::family_snapshot>& all, std::string_view name,
-              std::string_view value = {}) {
-  double sum = 0;
-  for (const auto& family : all) {
-    if (family.name != name)
-      continue;
-    for (const auto& series : family.series) {
-      const bool wanted = value.empty()
-                          || std::any_of(series.labels.begin(), series.labels.end(),
-                                         [&](const auto& label) { return label.second == value; });
-      if (const auto* total = std::get_if<std::uint64_t>(&series.value); wanted && total != nullptr)
-        sum += static_cast<double>(*total);
-      if (const auto* gauge = std::get_if<std::int64_t>(&series.value); wanted && gauge != nullptr)
-        sum += static_cast<double>(*gauge);
-    }
-  }
-  return sum;
-}
 
 /// Under which agent's name the answers for a model name are kept: the agent's own, or for a
 /// provider, with a model behind it or not, that of its pass-through agent. Empty when there is
@@ -59,9 +40,10 @@ std::string cached_as(model_router& router, const std::string& name) {
 /// Of this node: what its clients' requests found, and what its shards hold.
 net::http_response gateway::cache_stats() {
   const auto all = env().metrics().collect();
-  const auto answered
-    = [&](const char* how) { return std::llround(sum_of(all, "skep_gateway_cache_total", how)); };
-  const auto count = [&](const char* name) { return std::llround(sum_of(all, name)); };
+  const auto answered = [&](const char* how) {
+    return std::llround(telemetry::sum_of(all, "skep_gateway_cache_total", how));
+  };
+  const auto count = [&](const char* name) { return std::llround(telemetry::sum_of(all, name)); };
   const auto misses = answered("miss");
   // Everything that needed no call of its own to a provider.
   const auto hits = answered("hit") + answered("shared") + answered("stale") + answered("semantic");

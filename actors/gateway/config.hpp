@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/gateway/slo.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
 
@@ -35,6 +36,16 @@ struct gateway_config {
   std::chrono::milliseconds request_timeout{600'000};
   std::uint64_t stream_window = 64u << 10;
   std::string default_provider;
+  std::chrono::milliseconds responses_ttl{2'592'000'000};
+  std::uint64_t responses_value_max = 4u << 20;
+  std::chrono::milliseconds responses_timeout{2'000};
+  /// Who answers a prompt that names nobody.
+  std::string default_agent;
+  bool compression = true;
+  std::uint64_t compression_min = 1000;
+  std::uint64_t compression_max = 4u << 20;
+  std::uint32_t compression_level = 3;
+  slo_config slo;
   std::vector<gateway_key> keys;
 };
 

@@ -20,9 +20,10 @@ constexpr std::size_t end_frames_bytes = 64 * 1024;
 } // namespace
 
 door::door(rt::environment& env, std::shared_ptr<const gateway_config> options,
-           std::vector<caf::actor> gateways)
+           std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor)
   : env_(env), options_(std::move(options)),
-    observer_(std::make_shared<gateway_observer>(env.metrics())), gateways_(std::move(gateways)) {}
+    observer_(std::make_shared<gateway_observer>(env.metrics())), monitor_(std::move(monitor)),
+    gateways_(std::move(gateways)) {}
 
 door::~door() {
   close();
@@ -75,7 +76,10 @@ void door::arrive(net::http_request&& request, std::shared_ptr<net::http_exchang
   observer_->active.inc();
   const auto client = session::make(
     env_, {std::move(exchange),
-           [observer = observer_](const request_summary& done) { (*observer)(done); },
+           [observer = observer_, monitor = monitor_, &env = env_](const request_summary& done) {
+             (*observer)(done);
+             monitor->ended(done, env.now());
+           },
            request.method, request.path});
   const auto at_work = static_cast<std::uint64_t>(observer_->active.value());
   if (at_work > options_->requests_max && !is_operational(endpoint_of(request.path))) {
@@ -118,6 +122,10 @@ net::http_server_config door::server_config() const {
   config.send_buffer_max_bytes
     = static_cast<std::size_t>(options_->stream_window) * frame_bytes_per_credit + end_frames_bytes;
   config.error_reply = refused_response;
+  config.compression.enabled = options_->compression;
+  config.compression.min_bytes = options_->compression_min;
+  config.compression.max_bytes = options_->compression_max;
+  config.compression.level = static_cast<int>(options_->compression_level);
   return config;
 }
 
@@ -150,6 +158,11 @@ void door::export_stats() {
           &stats::frames_refused);
   counter("skep_http_received_bytes_total", "Bytes from clients.", &stats::bytes_in);
   counter("skep_http_sent_bytes_total", "Bytes to clients.", &stats::bytes_out);
+  counter("skep_http_compressed_total", "Answers that were compressed.", &stats::compressed);
+  counter("skep_http_compressed_plain_bytes_total", "Their bodies' bytes before.",
+          &stats::compressed_bytes_before);
+  counter("skep_http_compressed_packed_bytes_total", "Their bodies' bytes after.",
+          &stats::compressed_bytes_after);
 }
 
 } // namespace skep::actors

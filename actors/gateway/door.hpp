@@ -2,6 +2,7 @@
 
 #include "actors/gateway/config.hpp"
 #include "actors/gateway/observer.hpp"
+#include "actors/gateway/performance_monitor.hpp"
 #include "runtime/actor/environment.hpp"
 #include "runtime/net/http_server.hpp"
 
@@ -18,9 +19,9 @@ namespace skep::actors {
 /// that whatever becomes of the gateway, the client gets an answer. Thread-safe once open.
 class door {
 public:
-  /// `gateways` by HTTP thread.
+  /// `gateways` by HTTP thread; `monitor` is told of every request that ended.
   door(rt::environment& env, std::shared_ptr<const gateway_config> options,
-       std::vector<caf::actor> gateways);
+       std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor);
   /// Calls close().
   ~door();
 
@@ -44,6 +45,7 @@ private:
   rt::environment& env_;
   const std::shared_ptr<const gateway_config> options_;
   const std::shared_ptr<gateway_observer> observer_;
+  const std::shared_ptr<performance_monitor> monitor_;
   std::vector<caf::actor> gateways_;
   std::atomic<std::uint64_t> last_mid_{0};
   std::unique_ptr<net::http_server> server_;

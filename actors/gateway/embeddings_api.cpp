@@ -9,22 +9,22 @@ namespace skep::actors {
 
 namespace {
 
-struct embedder {
+struct embedding_source {
   caf::actor handle;
   std::string model;
   std::string provider;
 };
 
 /// "provider/model", or the default provider's model; agents embed nothing.
-embedder find_embedder(model_router& router, const std::string& model) {
+embedding_source find_embedder(model_router& router, const std::string& model) {
   const auto slash = model.find('/');
   if (slash != std::string::npos && slash > 0 && slash + 1 < model.size()) {
     auto name = model.substr(0, slash);
-    if (auto handle = router.provider(name))
+    if (auto handle = router.embedder(name))
       return {std::move(handle), model.substr(slash + 1), std::move(name)};
   }
   const auto& name = router.default_provider();
-  return {name.empty() ? caf::actor{} : router.provider(name), model, name};
+  return {name.empty() ? caf::actor{} : router.embedder(name), model, name};
 }
 
 } // namespace

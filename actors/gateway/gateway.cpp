@@ -2,7 +2,7 @@
 
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
-#include "runtime/actor/guard.hpp"
+#include "actors/gateway/node_states.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/telemetry/exposition.hpp"
 
@@ -19,37 +19,23 @@ namespace {
 // A session's name is an id of the client's; longer ones are cut.
 constexpr std::size_t session_name_max = 128;
 
-std::string_view word_of(rt::node_phase phase) {
-  switch (phase) {
-    case rt::node_phase::starting: return "starting";
-    case rt::node_phase::ready: return "ready";
-    case rt::node_phase::draining: return "draining";
-    case rt::node_phase::failed: return "failed";
-  }
-  return "unknown";
-}
-
-std::string_view state_of(const rt::guard& guarded) {
-  if (!guarded.child())
-    return "restarting";
-  switch (guarded.state()) {
-    case flow::breaker_state::open: return "circuit_open";
-    case flow::breaker_state::half_open: return "recovering";
-    case flow::breaker_state::closed: break;
-  }
-  return guarded.would_admit() ? "ready" : "busy";
-}
-
 } // namespace
 
 gateway::gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
                  std::shared_ptr<const gateway_config> options, rt::node_status& status,
-                 rt::cluster_port& cluster)
+                 rt::cluster_port& cluster, std::shared_ptr<performance_monitor> monitor)
   : bounded_actor(config, env, kind), options_(std::move(options)), status_(status),
-    cluster_(cluster), router_(env, options_->default_provider) {}
+    cluster_(cluster), monitor_(std::move(monitor)), router_(env, options_->default_provider),
+    responses_(*this, cluster, *options_) {}
 
 caf::behavior gateway::make_behavior() {
+  watch();
   return {[this](const rt::call& c, const http_arrival& arrival) { arrived(c, arrival); }};
+}
+
+void gateway::watch() {
+  monitor_->sample(now());
+  after(performance_monitor::sample_interval, [this] { watch(); });
 }
 
 void gateway::answer(const rt::call& c, net::http_response response) {
@@ -60,11 +46,17 @@ void gateway::answer(const rt::call& c, net::http_response response) {
 void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
   const auto& request = *arrival.request;
   const auto what = endpoint_of(request.path);
+  // What no API serves is refused in the words of the one it looks like.
+  const auto turn_away = [&](int status, const std::string& why, std::string_view code) {
+    return request.path.starts_with("/v1/messages")
+             ? messages_refusal(status, why, to_string(arrival.client->id()))
+             : refusal(status, why, code);
+  };
   if (what == endpoint::unknown || (what == endpoint::debug_kill && !status_.debug_kill))
-    return answer(c,
-                  refusal(404, "unknown URL: " + request.method + " " + request.path, "not_found"));
+    return answer(
+      c, turn_away(404, "unknown URL: " + request.method + " " + request.path, "not_found"));
   if (!allows(what, request.method)) {
-    auto response = refusal(405, request.method + " is not allowed here", "method_not_allowed");
+    auto response = turn_away(405, request.method + " is not allowed here", "method_not_allowed");
     response.headers.add("allow", methods_of(what));
     return answer(c, std::move(response));
   }
@@ -123,14 +115,8 @@ net::http_response gateway::ready() {
   const bool degraded = phase == rt::node_phase::ready && !trouble.empty();
   nlohmann::json body{{"status", degraded ? "degraded: " + trouble : std::string{word_of(phase)}},
                       {"node", status_.name}};
-  const auto& names = env().directory();
-  for (const auto& name : names.names("")) {
-    const auto who = names.find(name);
-    const auto* guarded
-      = dynamic_cast<const rt::guard*>(caf::actor_cast<caf::abstract_actor*>(who));
-    if (guarded != nullptr)
-      body["actors"][name] = state_of(*guarded);
-  }
+  for (const auto& guarded : guard_states(env()))
+    body["actors"][guarded.name] = guarded.word;
   return json_response(phase == rt::node_phase::ready ? 200 : 503, body.dump());
 }
 
@@ -183,25 +169,34 @@ void gateway::chat(const rt::call& c, const http_arrival& arrival, std::string t
             chat_format(body->include_usage));
 }
 
-void gateway::pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
-                        msg::chat_request wanted, std::unique_ptr<answer_format> format) {
+std::optional<gateway::chat_way> gateway::find_way(const rt::call& c, const http_arrival& arrival,
+                                                   std::string tenant, msg::chat_request& wanted) {
   const auto& request = *arrival.request;
   auto to = router_.find(wanted.model);
   if (!to.handle) {
     arrival.client->blame("model");
-    return refuse(c, failure{errc::not_found, "the model \"" + wanted.model + "\" does not exist"});
+    refuse(c, failure{errc::not_found, "the model \"" + wanted.model + "\" does not exist"});
+    return std::nullopt;
   }
   const auto wish = read_cache_control(request.header("cache-control"));
   wanted.cache = static_cast<std::uint8_t>(wish.mode);
   wanted.cache_max_age_s = wish.age_max_s;
-  wanted.model = std::move(to.model);
+  wanted.model = to.model;
   auto context = c.context;
   context.tenant = std::move(tenant);
   context.session = request.header("x-session-id").substr(0, session_name_max);
   const auto trace = parse_traceparent(request.header("traceparent"));
   context.trace = child_span(trace.value_or(trace_context{}));
-  arrival.client->passed_on(std::move(to.label), wanted.stream, std::move(format));
-  pass_on(c, std::move(context), to.handle, std::move(wanted));
+  return chat_way{std::move(to), std::move(context)};
+}
+
+void gateway::pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
+                        msg::chat_request wanted, std::unique_ptr<answer_format> format) {
+  auto way = find_way(c, arrival, std::move(tenant), wanted);
+  if (!way)
+    return;
+  arrival.client->passed_on(std::move(way->to.label), wanted.stream, std::move(format));
+  pass_on(c, std::move(way->context), way->to.handle, std::move(wanted));
 }
 
 } // namespace skep::actors

@@ -1,7 +1,11 @@
 #pragma once
 
+#include "actors/common/responses_json.hpp"
 #include "actors/gateway/config.hpp"
+#include "actors/gateway/health.hpp"
 #include "actors/gateway/model_router.hpp"
+#include "actors/gateway/performance_monitor.hpp"
+#include "actors/gateway/responses_desk.hpp"
 #include "actors/gateway/session.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/cluster/cluster_port.hpp"
@@ -11,7 +15,9 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace skep::actors {
 
@@ -32,7 +38,7 @@ class gateway : public rt::bounded_actor {
 public:
   gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
           std::shared_ptr<const gateway_config> options, rt::node_status& status,
-          rt::cluster_port& cluster);
+          rt::cluster_port& cluster, std::shared_ptr<performance_monitor> monitor);
 
 protected:
   caf::behavior make_behavior() override;
@@ -40,12 +46,24 @@ protected:
 private:
   void arrived(const rt::call& c, const http_arrival& arrival);
   void chat(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  /// Who answers a chat, and what goes along with the question.
+  struct chat_way {
+    model_route to;
+    skep::context context;
+  };
+  /// Finds who answers for the request's model and puts the model's name there into the request;
+  /// nothing when nobody does: the call is refused then.
+  std::optional<chat_way> find_way(const rt::call& c, const http_arrival& arrival,
+                                   std::string tenant, msg::chat_request& wanted);
   /// Finds who answers for the request's model and passes the call on; `format` writes the answer.
   void pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
                  msg::chat_request request, std::unique_ptr<answer_format> format);
   void completions(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void messages(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void create_response(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  /// `items` are the conversation before the order's own input.
+  void answer_response(const rt::call& c, const http_arrival& arrival, std::string tenant,
+                       response_order order, std::vector<std::string> items, rt::responder out);
   void stored_response(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void agent_prompt(const rt::call& c, const http_arrival& arrival, std::string tenant);
   void embeddings(const rt::call& c, const http_arrival& arrival, std::string tenant);
@@ -59,6 +77,9 @@ private:
   net::http_response performance_metrics();
   net::http_response agent_pool();
   net::http_response health_detailed();
+  std::vector<component_health> component_states();
+  /// Samples what the performance API watches, again and again.
+  void watch();
   void clear_cache(const rt::call& c, const net::http_request& request);
   net::http_response debug_kill(const net::http_request& request);
   bool authorised(const net::http_request& request, std::string& tenant) const;
@@ -67,7 +88,9 @@ private:
   const std::shared_ptr<const gateway_config> options_;
   rt::node_status& status_;
   rt::cluster_port& cluster_;
+  const std::shared_ptr<performance_monitor> monitor_;
   model_router router_;
+  responses_desk responses_;
 };
 
 } // namespace skep::actors

@@ -1,9 +1,12 @@
 #include "actors/gateway/http_errors.hpp"
 
+#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
 #include "messages/ids.hpp"
+#include "runtime/base/fnv.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace skep::actors {
 
@@ -13,8 +16,11 @@ namespace {
 constexpr std::chrono::milliseconds retry_after_max{60'000};
 constexpr std::chrono::milliseconds retry_after_default{1'000};
 
+// Anthropic's own status for too much load; its API has no 503.
+constexpr int overloaded_status = 529;
+
 bool says_when(int status) {
-  return status == 429 || status == 503;
+  return status == 429 || status == 503 || status == overloaded_status;
 }
 
 /// Seconds, rounded up: 0 would ask for an immediate retry.
@@ -27,6 +33,37 @@ void add_retry_after(net::http_headers& headers, std::chrono::milliseconds after
 
 std::string_view type_of_status(int status) {
   return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+int messages_status_of(int status) {
+  return status == 503 ? overloaded_status : status;
+}
+
+std::string_view messages_type_of(int status) {
+  switch (status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 413: return "request_too_large";
+    case 429: return "rate_limit_error";
+    case 504: return "timeout_error";
+    case overloaded_status: return "overloaded_error";
+    default: return status >= 500 ? "api_error" : "invalid_request_error";
+  }
+}
+
+std::string messages_envelope(int status, std::string_view message, std::string_view request_id) {
+  const auto error
+    = object_writer{}.text("type", messages_type_of(status)).text("message", message).object();
+  object_writer out;
+  out.raw("type", R"("error")").raw("error", error);
+  if (!request_id.empty())
+    out.text("request_id", request_id);
+  return out.object();
+}
+
+std::string text_of(const failure& why) {
+  return why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
 }
 
 } // namespace
@@ -68,8 +105,12 @@ api_status api_status_of(errc code) {
 
 std::string error_body(const failure& why, std::string_view param) {
   const auto shown = api_status_of(why.code);
-  const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
-  return write_error(text, shown.type, param, shown.code);
+  return write_error(text_of(why), shown.type, param, shown.code);
+}
+
+std::string messages_error_body(const failure& why, std::string_view request_id) {
+  return messages_envelope(messages_status_of(api_status_of(why.code).status), text_of(why),
+                           request_id);
 }
 
 net::http_response json_response(int status, std::string body) {
@@ -80,15 +121,34 @@ net::http_response json_response(int status, std::string body) {
   return response;
 }
 
+net::http_response stable_response(int status, std::string body) {
+  // Weak: the same tag stands for the body compressed.
+  char tag[24];
+  std::snprintf(tag, sizeof tag, "W/\"%016llx\"", static_cast<unsigned long long>(fnv1a(body)));
+  auto response = json_response(status, std::move(body));
+  response.headers.add("etag", tag);
+  response.headers.add("cache-control", "private, no-cache"); // Ask, but with the tag.
+  return response;
+}
+
 net::http_response refusal(int status, std::string_view message, std::string_view code,
                            std::string_view param) {
   return json_response(status, write_error(message, type_of_status(status), param, code));
 }
 
-net::http_response error_response(const failure& why, std::string_view param,
-                                  [[maybe_unused]] endpoint asked) {
-  const auto shown = api_status_of(why.code);
-  auto response = json_response(shown.status, error_body(why, param));
+net::http_response messages_refusal(int status, std::string_view message,
+                                    std::string_view request_id) {
+  return json_response(status, messages_envelope(status, message, request_id));
+}
+
+net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
+                                  std::string_view request_id) {
+  auto shown = api_status_of(why.code);
+  const bool anthropic = asked == endpoint::messages;
+  if (anthropic)
+    shown.status = messages_status_of(shown.status);
+  auto response = json_response(shown.status, anthropic ? messages_error_body(why, request_id)
+                                                        : error_body(why, param));
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");
   if (shown.status == 401)
     response.headers.add("www-authenticate", "Bearer");

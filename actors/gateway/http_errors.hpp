@@ -23,12 +23,18 @@ struct api_status {
 api_status api_status_of(errc code);
 
 /// The whole error response: envelope, x-should-retry, retry-after (when it makes sense). What
-/// every response has, the session adds. `asked` is the endpoint: each API has its own envelope.
+/// every response has, the session adds. `asked` is the endpoint: each API has its own envelope,
+/// and Anthropic's has the request's id in it.
 net::http_response error_response(const failure& why, std::string_view param = {},
-                                  endpoint asked = endpoint::chat);
+                                  endpoint asked = endpoint::chat,
+                                  std::string_view request_id = {});
 
 /// A response whose body is JSON.
 net::http_response json_response(int status, std::string body);
+
+/// The same with an entity tag of its body, for what rarely changes: a client that has it already
+/// gets 304 (If-None-Match).
+net::http_response stable_response(int status, std::string body);
 
 /// An error that no errc stands for: an unknown URL, a wrong method.
 net::http_response refusal(int status, std::string_view message, std::string_view code,
@@ -39,5 +45,11 @@ net::http_response refused_response(int status, std::string_view message);
 
 /// The envelope alone, for an error in the middle of a stream.
 std::string error_body(const failure& why, std::string_view param);
+
+/// Anthropic's envelope, {"type":"error","error":{type,message},"request_id"}.
+std::string messages_error_body(const failure& why, std::string_view request_id);
+/// An error on a path of Anthropic's API that no errc stands for.
+net::http_response messages_refusal(int status, std::string_view message,
+                                    std::string_view request_id);
 
 } // namespace skep::actors

@@ -24,17 +24,24 @@ struct model_list {
   // A gateway that ends fails the call through it.
   rt::responder open_call;
   rt::lease_ptr token;
-  std::vector<msg::model_entry> models;
+  std::vector<msg::model_entry> agents;
+  // By provider, not in the order of their answers: the list is the same each time.
+  std::vector<std::vector<msg::model_entry>> models;
   std::size_t waiting = 0;
 
   void finish() {
     std::string body = R"({"object":"list","data":[)";
-    for (const auto& each : models) {
-      if (body.back() != '[')
-        body += ',';
-      body += write_model(each);
-    }
-    token->reply(http_answer{json_response(200, body + "]}")});
+    const auto append = [&body](const auto& entries) {
+      for (const auto& each : entries) {
+        if (body.back() != '[')
+          body += ',';
+        body += write_model(each);
+      }
+    };
+    append(agents);
+    for (const auto& provider : models)
+      append(provider);
+    token->reply(http_answer{stable_response(200, body + "]}")});
   }
 };
 
@@ -53,7 +60,7 @@ struct model_search {
         return fail(failure{errc::not_found, "the model \"" + shown + "\" does not exist"});
       auto found = *entry;
       found.id = shown;
-      token->reply(http_answer{json_response(200, write_model(found))});
+      token->reply(http_answer{stable_response(200, write_model(found))});
       return;
     }
     fail(got.what == rt::answer::kind::failed
@@ -73,24 +80,26 @@ void gateway::all_models(const rt::call& c) {
   auto list = std::make_shared<model_list>();
   list->token = c.lease;
   for (auto& name : router_.agents())
-    list->models.push_back(entry_of_agent(std::move(name)));
+    list->agents.push_back(entry_of_agent(std::move(name)));
   const auto providers = router_.providers();
   if (providers.empty())
     return list->finish();
   list->waiting = providers.size();
+  list->models.resize(providers.size());
   list->open_call = take(c);
   auto context = c.context;
   context.deadline = std::min(context.deadline, now() + models_deadline);
-  for (const auto& provider : providers) {
+  for (std::size_t n = 0; n < providers.size(); ++n) {
+    const auto& provider = providers[n];
     const bool plain = provider == router_.default_provider();
     ask(router_.provider(provider), context, msg::models_request{},
-        [list, provider, plain](const rt::answer& got) {
+        [list, provider, plain, n](const rt::answer& got) {
           // One that does not answer is left out; the others are no worse for it.
           if (const auto* reply = got.get<msg::models_reply>())
             for (auto entry : reply->models) {
               if (!plain)
                 entry.id = provider + "/" + entry.id;
-              list->models.push_back(std::move(entry));
+              list->models[n].push_back(std::move(entry));
             }
           if (--list->waiting == 0)
             list->finish();
@@ -101,7 +110,7 @@ void gateway::all_models(const rt::call& c) {
 void gateway::one_model(const rt::call& c, const http_arrival& arrival) {
   const auto id = model_id_of(arrival.request->path);
   if (router_.has_agent(id))
-    return answer(c, json_response(200, write_model(entry_of_agent(id))));
+    return answer(c, stable_response(200, write_model(entry_of_agent(id))));
   const auto slash = id.find('/');
   auto provider = slash == std::string::npos ? std::string{} : id.substr(0, slash);
   auto wanted = provider.empty() ? id : id.substr(slash + 1);

@@ -34,6 +34,12 @@ caf::actor model_router::provider(const std::string& name) {
   return look_up("provider/" + name);
 }
 
+caf::actor model_router::embedder(const std::string& name) {
+  if (auto batched = look_up("embed/" + name))
+    return batched;
+  return provider(name);
+}
+
 bool model_router::has_agent(const std::string& name) {
   return static_cast<bool>(look_up("agent/" + name));
 }

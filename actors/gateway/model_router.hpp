@@ -30,6 +30,8 @@ public:
 
   model_route find(const std::string& model);
   caf::actor provider(const std::string& name);
+  /// Who gives a provider's vectors: the embedder in front of it where there is one.
+  caf::actor embedder(const std::string& name);
   bool has_agent(const std::string& name);
   std::vector<std::string> agents() const;
   std::vector<std::string> providers() const;

@@ -48,6 +48,18 @@ telemetry::histogram& token_histogram(telemetry::registry& metrics, const std::s
                            {token_boundaries, 1.0});
 }
 
+/// What ends in a chat with a model, however the client's API words it.
+bool is_conversation(endpoint what) {
+  switch (what) {
+    case endpoint::chat:
+    case endpoint::completions:
+    case endpoint::messages:
+    case endpoint::responses:
+    case endpoint::agent_prompt: return true;
+    default: return false;
+  }
+}
+
 double in_ms(duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
@@ -69,7 +81,7 @@ gateway_observer::gateway_observer(telemetry::registry& metrics)
 void gateway_observer::operator()(const request_summary& done) {
   active.dec();
   count_request(done);
-  if (done.what == endpoint::chat)
+  if (is_conversation(done.what))
     count_chat(done);
   // Probes come every second; only those that fail are news.
   const bool routine = is_operational(done.what) && done.status < 400;

@@ -1,14 +1,168 @@
-// The gateway's /v1/responses.
+// The gateway's /v1/responses: translated into a chat, relayed, and kept (responses_desk.hpp).
+#include "actors/common/json_object.hpp"
+#include "actors/common/responses_json.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/responses_format.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
 
 namespace skep::actors {
 
-void gateway::create_response(const rt::call& c, const http_arrival&, std::string) {
-  refuse(c, failure{errc::not_found, "not served yet"});
+namespace {
+
+constexpr std::string_view path_prefix = "/v1/responses/";
+constexpr std::string_view items_suffix = "/input_items";
+constexpr std::size_t items_default = 20;
+constexpr std::size_t items_max = 100;
+
+std::int64_t unix_seconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
-void gateway::stored_response(const rt::call& c, const http_arrival&, std::string) {
-  refuse(c, failure{errc::not_found, "not served yet"});
+net::http_response unknown(const std::string& id) {
+  return refusal(404, "there is no response \"" + id + "\"", "response_not_found", "response_id");
+}
+
+/// Items get ids that name their response and their place in it.
+std::vector<std::string> shown(std::vector<std::string> items, const std::string& id) {
+  const auto hex = id.substr(id.find('_') + 1);
+  for (std::size_t n = 0; n < items.size(); ++n)
+    items[n] = shown_item(items[n], "in_" + hex + std::to_string(n));
+  return items;
+}
+
+/// A page of GET /v1/responses/{id}/input_items: newest first unless order=asc, behind `after`.
+std::string item_page(std::vector<std::string> items, std::string_view query) {
+  if (query_value(query, "order") != "asc")
+    std::reverse(items.begin(), items.end());
+  const auto id_of = [](const std::string& item) { return json_object{item}.text("id"); };
+  if (const auto after = query_value(query, "after"); !after.empty()) {
+    const auto at = std::find_if(items.begin(), items.end(),
+                                 [&](const auto& item) { return id_of(item) == after; });
+    items.erase(items.begin(), at == items.end() ? at : at + 1);
+  }
+  const auto asked = query_value(query, "limit");
+  auto limit = items_default;
+  std::from_chars(asked.data(), asked.data() + asked.size(), limit);
+  limit = std::clamp<std::size_t>(limit, 1, items_max);
+  const bool more = items.size() > limit;
+  items.resize(std::min(items.size(), limit));
+  const auto id_text
+    = [&](bool first) { return json_text(id_of(first ? items.front() : items.back())); };
+  object_writer page;
+  page.text("object", "list").raw("data", array_of(items));
+  page.raw("first_id", items.empty() ? "null" : id_text(true));
+  page.raw("last_id", items.empty() ? "null" : id_text(false));
+  return page.raw("has_more", more ? "true" : "false").object();
+}
+
+/// The conversation so far: what was asked, and what the response said.
+std::vector<std::string> continued(kept_response before) {
+  auto items = std::move(before.input);
+  const json_object response{before.object};
+  for (const auto item :
+       elements_of(response.at("output")).value_or(std::vector<std::string_view>{}))
+    items.emplace_back(item);
+  return items;
+}
+
+} // namespace
+
+// -- POST -----------------------------------------------------------------------------------------
+
+void gateway::create_response(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+  auto order = read_response_body(arrival.request->body);
+  if (!order) {
+    arrival.client->blame(order.error().param);
+    return refuse(c, order.error().why);
+  }
+  if (order->previous.empty())
+    return answer_response(c, arrival, std::move(tenant), std::move(*order), {}, take(c, true));
+  // A gateway that ends fails the call through the responder.
+  auto waiting = std::make_shared<rt::responder>(take(c, true));
+  const auto previous = order->previous;
+  responses_.find(
+    c.context, tenant, previous,
+    [this, c, arrival, waiting, tenant, order = std::move(*order)](auto found) {
+      if (!*waiting)
+        return; // The client has gone.
+      if (!found)
+        return refuse(c, found.error());
+      if (!*found)
+        return answer(c,
+                      refusal(404, "there is no response \"" + order.previous + "\" to go on from",
+                              "previous_response_not_found", "previous_response_id"));
+      answer_response(c, arrival, tenant, order, continued(std::move(**found)),
+                      std::move(*waiting));
+    });
+}
+
+void gateway::answer_response(const rt::call& c, const http_arrival& arrival, std::string tenant,
+                              response_order order, std::vector<std::string> items,
+                              rt::responder out) {
+  responses_desk::wish wish;
+  wish.head = {responses_.make_id(), unix_seconds(), order.model, std::move(order.echo)};
+  const auto before = items.size();
+  for (auto& item : shown(std::move(order.input), wish.head.id))
+    items.push_back(std::move(item));
+  auto messages = conversation_of(items, order.instructions, before);
+  if (!messages) {
+    arrival.client->blame(messages.error().param);
+    return refuse(c, messages.error().why);
+  }
+  msg::chat_request request;
+  request.model = std::move(order.model);
+  request.messages = std::move(*messages);
+  request.parameters = std::move(order.parameters);
+  request.stream = order.stream;
+  wish.tenant = tenant;
+  wish.input = std::move(items);
+  wish.keep = order.store;
+  auto way = find_way(c, arrival, std::move(tenant), request);
+  if (!way)
+    return;
+  arrival.client->passed_on(std::move(way->to.label), request.stream, responses_format(wish.head));
+  responses_.relay(std::move(out), way->to.handle, std::move(way->context), std::move(request),
+                   std::move(wish));
+}
+
+// -- GET and DELETE -------------------------------------------------------------------------------
+
+void gateway::stored_response(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+  const auto& request = *arrival.request;
+  auto path = std::string_view{request.path}.substr(path_prefix.size());
+  const bool items = path.ends_with(items_suffix);
+  if (items)
+    path.remove_suffix(items_suffix.size());
+  const auto id = percent_decoded(path);
+  auto waiting = std::make_shared<rt::responder>(take(c));
+  if (request.method == "DELETE" && !items)
+    return responses_.forget(c.context, tenant, id, [c, waiting, id](expected<bool> gone) {
+      if (!gone)
+        return waiting->fail(gone.error());
+      object_writer body;
+      body.text("id", id).text("object", "response").raw("deleted", "true");
+      answer(c, *gone ? json_response(200, body.object()) : unknown(id));
+    });
+  if (request.method == "DELETE")
+    return answer(c, refusal(405, "DELETE is not allowed here", "method_not_allowed"));
+  if (query_value(request.query, "stream") == "true")
+    return answer(c, refusal(400, "a response is not streamed again: ask without stream",
+                             "unsupported_value", "stream"));
+  responses_.find(c.context, tenant, id,
+                  [c, waiting, id, items, query = request.query](auto found) {
+                    if (!found)
+                      return waiting->fail(found.error());
+                    if (!*found)
+                      return answer(c, unknown(id));
+                    auto& kept = **found;
+                    answer(c, json_response(200, items ? item_page(std::move(kept.input), query)
+                                                       : std::move(kept.object)));
+                  });
 }
 
 } // namespace skep::actors

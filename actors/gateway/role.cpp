@@ -10,7 +10,8 @@ namespace skep::actors {
 namespace {
 
 std::vector<caf::actor> start_gateways(rt::role_context& node,
-                                       const std::shared_ptr<const gateway_config>& options) {
+                                       const std::shared_ptr<const gateway_config>& options,
+                                       const std::shared_ptr<performance_monitor>& monitor) {
   rt::mailbox_bounds bounds;
   bounds.messages_max = static_cast<std::uint32_t>(options->requests_max);
   bounds.bytes_max = options->bodies_max;
@@ -26,8 +27,8 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
     // work; only probes may come on top of that.
     spec.guard.use_breaker = false;
     spec.guard.in_flight_max = static_cast<std::uint32_t>(options->requests_max) * 2;
-    spec.start = [&env, &kind, options, &status, &cluster] {
-      return env.spawn<gateway>(kind, options, status, std::ref(cluster));
+    spec.start = [&env, &kind, options, &status, &cluster, monitor] {
+      return env.spawn<gateway>(kind, options, status, std::ref(cluster), monitor);
     };
     gateways.push_back(node.supervise(std::move(spec)));
   }
@@ -37,7 +38,12 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
 expected<void> build(rt::role_context& node) {
   const auto options
     = std::make_shared<const gateway_config>(node.config().get<gateway_config>("gateway"));
-  const auto way_in = std::make_shared<door>(node.env(), options, start_gateways(node, options));
+  auto& env = node.env();
+  // What the node writes, it writes below its working directory, unless told otherwise.
+  const auto monitor = std::make_shared<performance_monitor>(env.metrics(), ".", env.now());
+  monitor->sample(env.now());
+  const auto way_in
+    = std::make_shared<door>(env, options, start_gateways(node, options, monitor), monitor);
   if (auto done = way_in->open(); !done)
     return done;
   node.status().endpoint = way_in->endpoint();

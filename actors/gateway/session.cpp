@@ -182,6 +182,10 @@ void session::stream_part(const caf::type_erased_tuple& content) {
 void session::add_common_headers(net::http_headers& headers) const {
   const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(age());
   headers.add("x-request-id", summary_.request_id);
+  if (summary_.what == endpoint::messages) {
+    headers.add("request-id", summary_.request_id); // As Anthropic's clients look for it.
+    return;
+  }
   headers.add("openai-processing-ms", std::to_string(spent.count()));
   headers.add("openai-version", api_version);
 }
@@ -189,7 +193,7 @@ void session::add_common_headers(net::http_headers& headers) const {
 void session::give_response(net::http_response response, ending& over) {
   const int status = response.status;
   add_common_headers(response.headers);
-  exchange_->respond(std::move(response));
+  over.response = std::move(response);
   finish(status, over);
 }
 
@@ -233,10 +237,10 @@ void session::fail(const failure& why) {
       return;
     summary_.error = why.code;
     if (phase_ == phase::waiting) {
-      give_response(error_response(why, param_, summary_.what), over);
+      give_response(error_response(why, param_, summary_.what, summary_.request_id), over);
     } else {
       // Too late for a status: an error event, and a connection that ends without [DONE].
-      [[maybe_unused]] const bool written = exchange_->write(format_->failed(why, param_));
+      [[maybe_unused]] const bool written = exchange_->write_owed(format_->failed(why, param_));
       exchange_->abort();
       finish(200, over);
     }
@@ -263,7 +267,7 @@ void session::open(const msg::chat_open& begin) {
   if (auto frames = format_->open(begin); !frames.empty()) {
     ledger_.wrote(frames.size(), 0);
     // It is the first write: if it is not taken the client is gone, and the next chunk says so.
-    [[maybe_unused]] const bool written = exchange_->write(std::move(frames));
+    [[maybe_unused]] const bool written = exchange_->write_owed(std::move(frames));
   }
   summary_.overhead += env_.now() - begun;
 }
@@ -327,7 +331,8 @@ void session::play(const msg::chat_reply& reply) {
 
 void session::close_stream(std::string frames, const msg::token_usage& usage, ending& over) {
   summary_.usage = usage;
-  const bool written = exchange_->write(std::move(frames));
+  // The end of an answer may repeat all of it (/v1/responses does): no bound may cut it.
+  const bool written = exchange_->write_owed(std::move(frames));
   // A clean end without [DONE] would look like a whole answer.
   if (written)
     exchange_->end();
@@ -386,9 +391,12 @@ void session::finish(int status, ending& over) {
   over.summary = std::move(summary_);
 }
 
-void session::report(const ending& over) const {
+void session::report(ending& over) const {
   if (!over.summary)
     return;
+  // Outside of the lock: compressing a large answer takes milliseconds.
+  if (over.response)
+    exchange_->respond(std::move(*over.response));
   env_.timers().cancel(over.timer);
   if (observer_)
     observer_(*over.summary);

@@ -81,8 +81,7 @@ public:
                  std::unique_ptr<answer_format> format = nullptr);
   /// Which member of the request is at fault, should it fail.
   void blame(std::string param);
-  /// Ends the request with an error: a real status before the first byte, an event and a cut
-  /// connection after it.
+  /// Ends the request with an error: a status before the first byte, else an event and a cut.
   void fail(const failure& why);
 
   const request_id& id() const {
@@ -104,6 +103,7 @@ private:
     rt::lease_ptr token;
     rt::timer_handle timer = 0;
     std::optional<request_summary> summary;
+    std::optional<net::http_response> response; // The last thing the exchange is told.
   };
 
   void answered(const caf::type_erased_tuple& content);
@@ -124,7 +124,7 @@ private:
   void add_common_headers(net::http_headers& headers) const;
   void give_response(net::http_response response, ending& over);
   void finish(int status, ending& over);
-  void report(const ending& over) const;
+  void report(ending& over) const;
 
   rt::environment& env_;
   const request_id id_ = make_request_id();

@@ -44,6 +44,14 @@ pool::pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind
     return static_cast<double>(s.size - s.idle)
            / std::max(1.0, static_cast<double>(bounds_.size_max));
   });
+  show("skep_pool_busy_peak", "The most instances at work at once in the last five minutes.",
+       [](const pool_stats& s) { return s.busy_peak; });
+  show("skep_pool_size_max", "Instances there may be at once.",
+       [this](const pool_stats&) { return bounds_.size_max; });
+  show("skep_pool_idle_min", "Idle instances kept however long nobody asks.",
+       [this](const pool_stats&) { return bounds_.idle_min; });
+  show("skep_pool_idle_ttl_seconds", "After this time an instance above idle_min is ended.",
+       [this](const pool_stats&) { return static_cast<double>(bounds_.idle_ttl.count()) / 1000; });
   total("skep_pool_checkouts_total", "Calls given to an instance.",
         [](const pool_stats& s) { return s.checkouts; });
   total("skep_pool_spawned_total", "Instances started.",
@@ -65,7 +73,7 @@ caf::behavior pool::make_behavior() {
         ++stats_.size;
       }
       caf::anon_send(fill(slot), msg::ack{}); // Its behaviour is built before the first call.
-      give_back(slot);
+      give_back(slot, false);
     }
   }
   schedule_sweep();
@@ -144,11 +152,19 @@ void pool::settled(const rt::outcome& how, std::uint64_t token) noexcept {
     give_back(slot);
 }
 
-void pool::give_back(std::uint32_t slot) {
+// A busy level is highest just before an instance comes back, and then the time is read anyway.
+void pool::note_peak(time_point at) {
+  auto& peak = peaks_.at(at);
+  peak.busy = std::max(peak.busy, stats_.size - static_cast<std::uint32_t>(idle_.size()));
+}
+
+void pool::give_back(std::uint32_t slot, bool was_at_work) {
   const auto at = now();
   caf::actor late;
   {
     std::lock_guard guard{lock_};
+    if (was_at_work)
+      note_peak(at);
     instances_[slot].last_used = at;
     if (stopped_)
       late = std::exchange(instances_[slot].who, nullptr);
@@ -159,9 +175,11 @@ void pool::give_back(std::uint32_t slot) {
 }
 
 void pool::discard(std::uint32_t slot) {
+  const auto at = now();
   caf::actor gone;
   {
     std::lock_guard guard{lock_};
+    note_peak(at);
     gone = std::exchange(instances_[slot].who, nullptr);
     vacant_.push_back(slot);
     --stats_.size;
@@ -207,9 +225,12 @@ bool pool::has_room() const noexcept {
 }
 
 pool_stats pool::stats() const {
+  const auto at = now();
   std::lock_guard guard{lock_};
   auto s = stats_;
   s.idle = static_cast<std::uint32_t>(idle_.size());
+  // What is at work now has not come back yet.
+  s.busy_peak = std::max(peaks_.sum(at).busy, s.size - s.idle);
   return s;
 }
 

@@ -3,7 +3,9 @@
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/base/spinlock.hpp"
+#include "runtime/telemetry/window_ring.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -33,6 +35,16 @@ struct pool_stats {
   std::uint64_t evicted = 0;
   std::uint64_t discarded = 0;
   std::uint64_t refused = 0;
+  /// The most instances at work at once in the last five minutes.
+  std::uint32_t busy_peak = 0;
+};
+
+/// The most instances that were at work at once in a stretch of time.
+struct pool_peak {
+  std::uint32_t busy = 0;
+  void merge(const pool_peak& other) {
+    busy = std::max(busy, other.busy);
+  }
 };
 
 /// A balancer over interchangeable instances of one agent. Checkout happens on the sender's thread
@@ -64,8 +76,9 @@ private:
 
   bool check_out(std::uint32_t& slot, caf::actor& who);
   caf::actor fill(std::uint32_t slot);
-  void give_back(std::uint32_t slot);
+  void give_back(std::uint32_t slot, bool was_at_work = true);
   void discard(std::uint32_t slot);
+  void note_peak(time_point at);
   void sweep();
   void schedule_sweep();
 
@@ -80,6 +93,7 @@ private:
   std::vector<std::uint32_t> idle_; // Back: most recently used.
   std::vector<std::uint32_t> vacant_;
   pool_stats stats_;
+  telemetry::window_ring<pool_peak> peaks_{5min, 10};
   bool stopped_ = false;
 };
 

@@ -1,6 +1,5 @@
 #include "actors/provider/answer_stream.hpp"
 
-#include "actors/common/openai_json.hpp"
 #include "actors/provider/outcome.hpp"
 
 #include <algorithm>
@@ -38,7 +37,8 @@ std::size_t answer_bytes_of(const msg::chat_reply& reply) {
   return bytes;
 }
 
-answer_stream::answer_stream() : parser_(event_bytes_max) {}
+answer_stream::answer_stream(std::unique_ptr<event_reader> reader)
+  : reader_(std::move(reader)), parser_(event_bytes_max) {}
 
 void answer_stream::push(std::string_view bytes) {
   if (state_ != phase::reading)
@@ -52,14 +52,7 @@ void answer_stream::push(std::string_view bytes) {
 void answer_stream::read_event(std::string_view data) {
   if (state_ != phase::reading)
     return;
-  if (data == "[DONE]") {
-    if (opened_)
-      state_ = phase::whole;
-    else
-      fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
-    return;
-  }
-  auto event = read_chunk(data);
+  auto event = reader_->read(data);
   if (!event) {
     fail(event.error());
     return;
@@ -68,7 +61,7 @@ void answer_stream::read_event(std::string_view data) {
     fail(failure_of_error(*event->error));
     return;
   }
-  if (!std::exchange(opened_, true))
+  if ((event->opens || !event->chunks.empty()) && !std::exchange(opened_, true))
     open_ = std::move(event->open);
   for (auto& piece : event->chunks) {
     note(piece);
@@ -76,6 +69,15 @@ void answer_stream::read_event(std::string_view data) {
   }
   if (event->usage)
     usage_ = std::move(event->usage);
+  if (event->last)
+    ended();
+}
+
+void answer_stream::ended() {
+  if (opened_)
+    state_ = phase::whole;
+  else
+    fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
 }
 
 void answer_stream::note(const msg::chat_chunk& piece) {
@@ -97,7 +99,7 @@ void answer_stream::close() {
     return;
   const bool finished = std::all_of(choices_.begin(), choices_.end(),
                                     [](const choice_mark& m) { return m.finished; });
-  if (finished && !choices_.empty())
+  if (finished && !choices_.empty() && reader_->finish_is_enough())
     state_ = phase::whole;
   else
     fail(failure{errc::stream_cut, "the provider's stream ended before its answer did"});
@@ -121,7 +123,14 @@ msg::chat_chunk answer_stream::take_chunk() {
 }
 
 msg::token_usage answer_stream::usage(std::size_t prompt_bytes) const {
-  return usage_ ? *usage_ : estimated_usage(prompt_bytes, answer_bytes_);
+  auto usage = estimated_usage(prompt_bytes, answer_bytes_);
+  if (!usage_)
+    return usage;
+  const auto written = usage.completion;
+  usage = *usage_;
+  if (usage.estimated) // The count of an answer that had only begun.
+    usage.completion = std::max(usage.completion, written);
+  return usage;
 }
 
 } // namespace skep::actors

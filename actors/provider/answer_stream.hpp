@@ -1,11 +1,13 @@
 #pragma once
 
+#include "actors/provider/dialect.hpp"
 #include "messages/chat.hpp"
 #include "messages/failure.hpp"
 #include "runtime/net/sse_parser.hpp"
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -19,12 +21,14 @@ class answer_stream {
 public:
   enum class phase : std::uint8_t { reading, whole, failed };
 
-  answer_stream();
+  /// `reader` knows the API's events.
+  explicit answer_stream(std::unique_ptr<event_reader> reader);
 
   /// Reads more bytes. What follows the answer's end, or its failure, is ignored.
   void push(std::string_view bytes);
-  /// The connection ended in order. Without [DONE] the answer is whole only if each choice gave its
-  /// finish reason (some servers leave [DONE] out); else it was cut.
+  /// The connection ended in order, but before the answer's last event. Where the API's servers
+  /// may leave that out, the answer is whole if each choice gave its finish reason; else it was
+  /// cut.
   void close();
   /// The connection broke; ignored when the answer is whole already.
   void fail(failure why);
@@ -46,8 +50,8 @@ public:
   const failure& why() const {
     return why_;
   }
-  /// The provider's count, or, when it sent none, an estimate from what was read and the bytes of
-  /// the prompt.
+  /// The provider's count, or, as far as it sent none, an estimate from what was read and the bytes
+  /// of the prompt.
   msg::token_usage usage(std::size_t prompt_bytes) const;
 
 private:
@@ -57,8 +61,10 @@ private:
   };
 
   void read_event(std::string_view data);
+  void ended();
   void note(const msg::chat_chunk& piece);
 
+  std::unique_ptr<event_reader> reader_;
   net::sse_parser parser_;
   phase state_ = phase::reading;
   failure why_;

@@ -1,8 +1,11 @@
 #pragma once
 
-#include "actors/common/breaker_options.hpp"
+#include "actors/common/anthropic_request.hpp"
+#include "actors/common/outlier_options.hpp"
+#include "actors/common/upstream_options.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
+#include "runtime/flow/retry_budget.hpp"
 
 #include <chrono>
 #include <string>
@@ -10,7 +13,7 @@
 
 namespace skep::actors {
 
-enum class provider_kind : std::uint8_t { openai, simulated };
+enum class provider_kind : std::uint8_t { openai, anthropic, simulated };
 /// Which calls go to the same of several base URLs.
 enum class provider_affinity : std::uint8_t { none, prefix, session };
 enum class latency_shape : std::uint8_t { constant, uniform, lognormal };
@@ -33,10 +36,19 @@ struct simulated_config {
   std::chrono::milliseconds retry_after{1'000};
 };
 
+/// `[provider.NAME.anthropic]`.
+struct anthropic_config {
+  std::string version = "2023-06-01";
+  std::vector<std::string> beta;
+  std::uint32_t max_tokens_default = 4096;
+  anthropic_reasoning reasoning = anthropic_reasoning::budget;
+};
+
 /// `[provider.NAME]`.
 struct provider_config {
   provider_kind kind = provider_kind::openai;
-  std::string base_url = "https://api.openai.com/v1";
+  /// Empty: the address of the kind's own service.
+  std::string base_url;
   /// Several instead of the one; calls are balanced over them.
   std::vector<std::string> base_urls;
   /// One per base URL, or empty for equal shares.
@@ -55,18 +67,28 @@ struct provider_config {
   std::chrono::milliseconds first_byte_timeout{60'000};
   std::chrono::milliseconds idle_timeout{30'000};
   std::chrono::milliseconds total_timeout{600'000};
+  /// Until an attempt has begun to answer; 0: no bound besides those above.
+  std::chrono::milliseconds attempt_timeout{0};
   std::uint32_t attempts_max = 3;
   std::chrono::milliseconds retry_backoff_min{200};
   std::chrono::milliseconds retry_backoff_max{5'000};
   std::chrono::milliseconds retry_wait_max{20'000};
-  double retry_ratio = 0.2;
-  std::uint32_t retry_reserve_per_s = 10;
+  std::chrono::milliseconds retry_paced_max{60'000};
+  double retry_ratio = flow::retry_budget_config{}.retry_ratio;
+  double retry_reserve_per_s = flow::retry_budget_config{}.reserve_per_second;
   std::uint32_t in_flight_max = 1'000;
   std::uint32_t requests_per_minute = 0;
+  std::uint64_t tokens_per_minute = 0;
   std::uint64_t answer_max = 16u << 20;
   /// Bytes of a stream read ahead of its caller, whatever window the caller offers.
   std::uint64_t window_max = 256u << 10;
+  limit_options limit;
+  quota_options quota;
   breaker_options breaker;
+  // Of several base URLs.
+  outlier_options outlier;
+  slow_start_options slow_start;
+  anthropic_config anthropic;
   simulated_config simulated;
 };
 

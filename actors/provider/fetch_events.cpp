@@ -16,9 +16,9 @@ public:
   poster(caf::strong_actor_ptr to, std::uint64_t job, std::uint32_t epoch)
     : to_(std::move(to)), job_(job), epoch_(epoch) {}
 
-  void on_headers(int, const net::fetch_headers& headers) noexcept override {
+  void on_headers(int status, const net::fetch_headers& headers) noexcept override {
     auto event = make(fetch_event::kind::headers);
-    event.retry_after = retry_after_of(headers, std::chrono::system_clock::now());
+    event.retry_after = retry_after_of(status, headers, std::chrono::system_clock::now());
     post(std::move(event));
   }
   void on_data(std::string_view bytes) noexcept override {

@@ -5,7 +5,10 @@ namespace skep::actors {
 provider_meters::provider_meters(telemetry::registry& m, const std::string& provider)
   : retries(m.counter("skep_provider_retries_total", "Attempts after the first.",
                       {{"provider", provider}})),
-    refused(m.counter("skep_provider_refused_total", "Calls over in_flight_max or the rate limit.",
+    retries_refused(m.counter("skep_provider_retries_refused_total",
+                              "Attempts that the retry budget did not allow.",
+                              {{"provider", provider}})),
+    refused(m.counter("skep_provider_refused_total", "Calls over in_flight_max or a rate limit.",
                       {{"provider", provider}})),
     in_flight(m.gauge("skep_provider_in_flight", "Calls at work.", {{"provider", provider}})),
     first_token(m.histogram("skep_provider_first_token_seconds",

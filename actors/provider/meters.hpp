@@ -20,6 +20,7 @@ public:
   void tokens(const msg::token_usage& usage);
 
   telemetry::counter& retries;
+  telemetry::counter& retries_refused;
   telemetry::counter& refused;
   telemetry::gauge& in_flight;
   telemetry::histogram& first_token;

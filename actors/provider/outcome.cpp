@@ -1,12 +1,10 @@
 #include "actors/provider/outcome.hpp"
 
+#include "actors/provider/times.hpp"
 #include "runtime/base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
-#include <ctime>
 #include <optional>
 #include <string>
 
@@ -34,8 +32,20 @@ bool says(const provider_error& error, const std::array<std::string_view, N>& ph
   });
 }
 
+/// An account with nothing left to spend; no waiting helps. "quota" alone says nothing: some call
+/// their limit per minute so.
 bool is_quota(const provider_error& error) {
-  return names(error, std::array<std::string_view, 3>{"insufficient_quota", "billing", "budget"});
+  return names(error, std::array<std::string_view, 3>{"insufficient_quota", "billing", "budget"})
+         || says(error, std::array<std::string_view, 4>{
+                          "credit balance is too low", "nsufficient credits", "nsufficient balance",
+                          "specified API usage limits"});
+}
+
+/// The provider's own load, not our rate.
+bool is_overload(const provider_error& error) {
+  return names(error, std::array<std::string_view, 2>{"overloaded", "slow_down"})
+         || says(error, std::array<std::string_view, 4>{"verloaded", "at capacity", "high demand",
+                                                        "o capacity"});
 }
 
 // OpenAI and its peers name it; vLLM, llama.cpp and others only describe it.
@@ -49,6 +59,22 @@ bool is_filter(const provider_error& error) {
   return names(error, std::array<std::string_view, 2>{"content_filter", "content_policy"});
 }
 
+/// What an error's type or code alone says, in the words of OpenAI's and Anthropic's APIs.
+struct named_error {
+  std::string_view word;
+  errc code;
+};
+constexpr std::array named_errors{
+  named_error{"rate_limit", errc::rate_limited},
+  named_error{"authentication", errc::provider_auth_failed},
+  named_error{"invalid_api_key", errc::provider_auth_failed},
+  named_error{"permission", errc::provider_auth_failed},
+  named_error{"not_found", errc::not_found},
+  named_error{"request_too_large", errc::too_large},
+  named_error{"timeout", errc::deadline_exceeded},
+  named_error{"invalid_request", errc::bad_request},
+};
+
 /// What the words alone say; none when they say nothing.
 errc code_of_words(const provider_error& error) {
   if (is_quota(error))
@@ -57,34 +83,51 @@ errc code_of_words(const provider_error& error) {
     return errc::context_overflow;
   if (is_filter(error))
     return errc::content_filtered;
-  if (names(error, std::array<std::string_view, 1>{"rate_limit"}))
-    return errc::rate_limited;
-  if (names(error, std::array<std::string_view, 1>{"invalid_request"}))
-    return errc::bad_request;
+  if (is_overload(error))
+    return errc::provider_overloaded;
+  for (const auto& known : named_errors)
+    if (names(error, std::array{known.word}))
+      return known.code;
   return errc::none;
+}
+
+/// Of a request the provider found fault with.
+errc code_of_fault(const provider_error& error) {
+  if (is_quota(error))
+    return errc::quota_exhausted;
+  if (is_context(error))
+    return errc::context_overflow;
+  return is_filter(error) ? errc::content_filtered : errc::bad_request;
+}
+
+/// The three kinds of 429.
+errc code_of_429(const provider_error& error) {
+  if (is_quota(error))
+    return errc::quota_exhausted;
+  return is_overload(error) ? errc::provider_overloaded : errc::rate_limited;
 }
 
 errc code_of_status(int status, const provider_error& error) {
   switch (status) {
-    case 401:
-    case 403: return errc::provider_auth_failed;
+    case 401: return errc::provider_auth_failed;
     case 402: return errc::quota_exhausted;
+    case 403: return is_quota(error) ? errc::quota_exhausted : errc::provider_auth_failed;
     case 404: return errc::not_found;
     case 408:
     case 504: return errc::deadline_exceeded;
     case 409:
     case 425: return errc::provider_failed; // A conflict on their side; it passes.
-    case 413: return errc::too_large;
-    case 429: return is_quota(error) ? errc::quota_exhausted : errc::rate_limited;
+    case 413: return is_context(error) ? errc::context_overflow : errc::too_large;
+    case 429: return code_of_429(error);
+    case 503:
+    case 529: return errc::provider_overloaded;
     default: break;
   }
   if (status >= 300 && status < 400)
     return errc::bad_config;
   if (status >= 400 && status < 500)
-    return is_context(error)  ? errc::context_overflow
-           : is_filter(error) ? errc::content_filtered
-                              : errc::bad_request;
-  return errc::provider_failed;
+    return code_of_fault(error);
+  return is_overload(error) ? errc::provider_overloaded : errc::provider_failed;
 }
 
 std::string words_of(const provider_error& error, std::string otherwise) {
@@ -92,25 +135,62 @@ std::string words_of(const provider_error& error, std::string otherwise) {
                                : std::string{utf8_prefix(error.message, detail_bytes_max)};
 }
 
-std::optional<double> number(std::string_view text) {
-  double value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool all = read.ec == std::errc{} && read.ptr == text.data() + text.size();
-  return all && std::isfinite(value) && value >= 0 ? std::optional{value} : std::nullopt;
-}
-
 milliseconds bounded(double ms) {
   return milliseconds{
     static_cast<std::int64_t>(std::min(ms, static_cast<double>(retry_after_max.count())))};
 }
 
-/// "Wed, 21 Oct 2026 07:28:00 GMT".
-milliseconds until_date(const std::string& text, std::chrono::system_clock::time_point now) {
-  std::tm when{};
-  if (strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &when) == nullptr)
-    return {};
-  const auto then = std::chrono::system_clock::from_time_t(timegm(&when));
+milliseconds until(std::chrono::system_clock::time_point then,
+                   std::chrono::system_clock::time_point now) {
   return std::clamp(std::chrono::ceil<milliseconds>(then - now), milliseconds{0}, retry_after_max);
+}
+
+/// One limit's headers: how much is left of it, and when it is full again.
+struct limit_headers {
+  const char* left;
+  const char* reset;
+};
+constexpr std::array limits{
+  limit_headers{"x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"},
+  limit_headers{"x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"},
+  limit_headers{"anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"},
+  limit_headers{"anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"},
+  limit_headers{"anthropic-ratelimit-input-tokens-remaining",
+                "anthropic-ratelimit-input-tokens-reset"},
+  limit_headers{"anthropic-ratelimit-output-tokens-remaining",
+                "anthropic-ratelimit-output-tokens-reset"},
+};
+
+/// A duration ("6m0s", or a number of seconds) or a point in time.
+milliseconds reset_after(std::string_view text, std::chrono::system_clock::time_point now) {
+  if (const auto seconds = number_of(text))
+    return bounded(*seconds * 1000);
+  if (const auto wait = duration_of(text))
+    return std::min(*wait, retry_after_max);
+  const auto then = instant_of(text);
+  return then ? until(*then, now) : milliseconds{0};
+}
+
+/// Where no limit says that it is used up, the one that is full again first is taken: trying too
+/// early costs one more 429, which says more.
+milliseconds reset_of(const net::fetch_headers& headers,
+                      std::chrono::system_clock::time_point now) {
+  milliseconds of_used_up{0};
+  auto first = retry_after_max;
+  bool any = false;
+  for (const auto& limit : limits) {
+    const auto reset = net::find_header(headers, limit.reset);
+    const auto wait = reset ? reset_after(*reset, now) : milliseconds{0};
+    if (wait == milliseconds{0})
+      continue;
+    any = true;
+    first = std::min(first, wait);
+    if (const auto left = net::find_header(headers, limit.left); left && number_of(*left) == 0.0)
+      of_used_up = std::max(of_used_up, wait);
+  }
+  if (!any)
+    return {};
+  return of_used_up > milliseconds{0} ? of_used_up : first;
 }
 
 } // namespace
@@ -126,7 +206,7 @@ failure failure_of_status(int status, std::string_view body, milliseconds retry_
 
 failure failure_of_error(const provider_error& error) {
   auto code = code_of_words(error);
-  const auto status = number(error.code).value_or(0);
+  const auto status = number_of(error.code).value_or(0);
   if (code == errc::none && status >= 400 && status < 600)
     code = code_of_status(static_cast<int>(status), error);
   if (code == errc::none)
@@ -142,28 +222,57 @@ failure failure_of_transfer(const net::fetch_result& result) {
   return failure{net::to_errc(result.error), result.why.detail, result.why.retry_after};
 }
 
-milliseconds retry_after_of(const net::fetch_headers& headers,
+milliseconds retry_after_of(int status, const net::fetch_headers& headers,
                             std::chrono::system_clock::time_point now) {
   if (const auto ms = net::find_header(headers, "retry-after-ms"))
-    if (const auto value = number(*ms))
+    if (const auto value = number_of(*ms))
       return bounded(*value);
-  const auto after = net::find_header(headers, "retry-after");
-  if (!after)
-    return {};
-  if (const auto seconds = number(*after))
-    return bounded(*seconds * 1000);
-  return until_date(std::string{*after}, now);
+  if (const auto after = net::find_header(headers, "retry-after")) {
+    if (const auto seconds = number_of(*after))
+      return bounded(*seconds * 1000);
+    const auto then = instant_of(*after);
+    return then ? until(*then, now) : milliseconds{0};
+  }
+  return status == 429 ? reset_of(headers, now) : milliseconds{0};
 }
 
-bool may_retry(const failure& why) {
-  switch (why.code) {
-    case errc::rate_limited:
+flow::retry_class retry_class_of(errc code) {
+  using flow::retry_class;
+  switch (code) {
+    // They say when they will have us again.
+    case errc::rate_limited: return retry_class::paced;
+    // Their trouble, or the network's, which may pass. Of a time-out only one attempt's: the call's
+    // own deadline leaves no time for another.
+    case errc::provider_overloaded:
     case errc::provider_failed:
     case errc::transport_failed:
     case errc::stream_cut:
-    case errc::deadline_exceeded: return true;
-    default: return false;
+    case errc::deadline_exceeded: return retry_class::counted;
+    // The same request meets the same answer.
+    case errc::bad_request:
+    case errc::not_found:
+    case errc::too_large:
+    case errc::quota_exhausted:
+    case errc::provider_auth_failed:
+    case errc::context_overflow:
+    case errc::content_filtered:
+    case errc::bad_config: return retry_class::never;
+    // Of this node, not of the provider: whoever called decides.
+    case errc::none:
+    case errc::overloaded:
+    case errc::circuit_open:
+    case errc::unavailable:
+    case errc::cancelled:
+    case errc::actor_failed:
+    case errc::node_down:
+    case errc::cache_miss:
+    case errc::unauthenticated:
+    case errc::forbidden:
+    case errc::malformed:
+    case errc::unexpected_message:
+    case errc::shutting_down: return retry_class::never;
   }
+  return retry_class::never; // A newer peer's code.
 }
 
 } // namespace skep::actors

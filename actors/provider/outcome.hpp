@@ -2,6 +2,7 @@
 
 #include "actors/common/openai_json.hpp"
 #include "messages/failure.hpp"
+#include "runtime/flow/retry_policy.hpp"
 #include "runtime/net/fetch_types.hpp"
 
 #include <chrono>
@@ -21,12 +22,15 @@ failure failure_of_error(const provider_error& error);
 /// A transfer that did not complete.
 failure failure_of_transfer(const net::fetch_result& result);
 
-/// When to try again as these headers say it (retry-after-ms, then retry-after in seconds or as an
-/// HTTP date), at most an hour; zero for nothing or nonsense. `now` is what a date is counted from.
-std::chrono::milliseconds retry_after_of(const net::fetch_headers& headers,
+/// When to try again as the headers of an answer of this status say it, at most an hour; zero for
+/// nothing or nonsense. In this order: retry-after-ms; retry-after in seconds or as an HTTP date;
+/// for a 429 the reset times of the limits (x-ratelimit-reset-requests "6m0s",
+/// anthropic-ratelimit-tokens-reset as a date, …), the latest of those that are used up. `now` is
+/// what a date is counted from.
+std::chrono::milliseconds retry_after_of(int status, const net::fetch_headers& headers,
                                          std::chrono::system_clock::time_point now);
 
-/// Trying the same provider again may help.
-bool may_retry(const failure& why);
+/// What a failed attempt says about trying the same provider again.
+flow::retry_class retry_class_of(errc code);
 
 } // namespace skep::actors

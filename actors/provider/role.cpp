@@ -2,10 +2,11 @@
 
 #include "actors/balancer/balancer.hpp"
 #include "actors/provider/config.hpp"
-#include "actors/provider/openai_connector.hpp"
+#include "actors/provider/http_connector.hpp"
 #include "actors/provider/simulated_connector.hpp"
 #include "runtime/base/fnv.hpp"
 #include "runtime/flow/rendezvous.hpp"
+#include "runtime/net/http_client.hpp"
 
 #include <algorithm>
 
@@ -13,69 +14,29 @@ namespace skep::actors {
 
 namespace {
 
-using config::option;
-using std::chrono::milliseconds;
-
-constexpr milliseconds one{1};
-constexpr milliseconds day{86'400'000};
-
-const config::table<simulated_config>& simulated_table() {
-  static const config::table<simulated_config> rows
-    = config::table<simulated_config>{
-        option{"seed", &simulated_config::seed, std::uint64_t{0}, std::uint64_t{1} << 62,
-               "The same seed and request give the same text."},
-        option{"first_token_ms", &simulated_config::first_token, milliseconds{0}, day,
-               "Median time to the first token."},
-        option{"latency", &simulated_config::shape,
-               {{"constant", latency_shape::constant},
-                {"uniform", latency_shape::uniform},
-                {"lognormal", latency_shape::lognormal}},
-               "How the time to the first token is spread."},
-        option{"spread", &simulated_config::spread, 0.0, 5.0,
-               "uniform: half width as a share of the median; lognormal: sigma."},
-        option{"tokens_per_s", &simulated_config::tokens_per_s, 0.0, 1e9,
-               "0: as fast as the caller takes them."},
-        option{"tokens_min", &simulated_config::tokens_min, 2u, 1'000'000u, "Shortest answer."},
-        option{"tokens_max", &simulated_config::tokens_max, 2u, 1'000'000u, "Longest answer."},
-        option{"failure_rate", &simulated_config::failure_rate, 0.0, 1.0,
-               "Share of calls that fail like a 500."},
-        option{"rate_limited_rate", &simulated_config::rate_limited_rate, 0.0, 1.0,
-               "Share of calls that fail like a 429."},
-        option{"cut_rate", &simulated_config::cut_rate, 0.0, 1.0, "Share of answers cut short."},
-        option{"retry_after_ms", &simulated_config::retry_after, milliseconds{0}, day,
-               "The Retry-After of a simulated 429."},
-      }
-        .check([](const simulated_config& c) -> std::optional<config::violation> {
-          if (c.tokens_min <= c.tokens_max)
-            return std::nullopt;
-          return config::violation{"tokens_min", "must not be above tokens_max"};
-        });
-  return rows;
-}
-
-bool is_http(const std::string& url) {
-  return url.starts_with("http://") || url.starts_with("https://");
-}
-
-std::optional<config::violation> check_provider(const provider_config& c) {
-  if (!is_http(c.base_url))
-    return config::violation{"base_url", "must begin with http:// or https://"};
-  for (const auto& url : c.base_urls)
-    if (!is_http(url))
-      return config::violation{"base_urls", "must begin with http:// or https://"};
-  if (c.retry_backoff_min > c.retry_backoff_max)
-    return config::violation{"retry_backoff_min_ms", "must not be above retry_backoff_max_ms"};
-  if (!c.weights.empty() && c.weights.size() != c.base_urls.size())
-    return config::violation{"weights", "must have one entry per entry of base_urls, or none"};
-  if (c.affinity != provider_affinity::none && c.base_urls.size() < 2)
-    return config::violation{"affinity", "needs at least two base_urls to choose from"};
-  return std::nullopt;
-}
-
 std::string without_slash(std::string url) {
   while (url.ends_with('/'))
     url.pop_back();
   return url;
+}
+
+/// What the guard of one base URL admits.
+upstream_options route_of(const provider_config& from) {
+  upstream_options route;
+  route.in_flight_max = from.in_flight_max;
+  route.limit = from.limit;
+  route.quota = from.quota;
+  route.breaker = from.breaker;
+  return route;
+}
+
+std::vector<std::string> addresses_of(const provider_config& from) {
+  if (!from.base_urls.empty())
+    return from.base_urls;
+  if (!from.base_url.empty())
+    return {from.base_url};
+  return {from.kind == provider_kind::anthropic ? "https://api.anthropic.com/v1"
+                                                : "https://api.openai.com/v1"};
 }
 
 /// One connector with its guard; `url` is empty for simulated ones.
@@ -91,15 +52,17 @@ caf::actor start_connector(rt::role_context& node, const std::string& published,
   auto& fetch = node.fetch();
   rt::child_spec spec;
   spec.name = published;
-  spec.guard = guard_of(options->breaker);
-  if (options->kind == provider_kind::simulated)
+  spec.guard = guard_of(route_of(*options));
+  if (options->kind == provider_kind::simulated) {
     spec.start = [&env, &kind, provider, options] {
       return env.spawn<simulated_connector>(kind, provider, options);
     };
-  else
+  } else {
+    fetch.name_pool(url);
     spec.start = [&env, &kind, &fetch, provider, url, options] {
-      return env.spawn<openai_connector>(kind, provider, without_slash(url), options, fetch);
+      return env.spawn<http_connector>(kind, provider, without_slash(url), options, fetch);
     };
+  }
   return node.supervise(std::move(spec));
 }
 
@@ -115,6 +78,10 @@ affinity_rules affinity_of(const provider_config& from) {
   return rules;
 }
 
+health_rules health_of(const provider_config& from) {
+  return {from.outlier.enabled, rules_of(from.outlier), rules_of(from.slow_start)};
+}
+
 /// By its address, so that every node sends a conversation to the same server, and one that is
 /// taken out of the list moves no other's conversations. The same address again is another worker.
 std::uint64_t id_of(const std::vector<std::string>& urls, std::size_t n) {
@@ -126,9 +93,9 @@ std::uint64_t id_of(const std::vector<std::string>& urls, std::size_t n) {
 void build_one(rt::role_context& node, const std::string& name, const provider_config& from) {
   const auto options = std::make_shared<const provider_config>(from);
   const auto published = "provider/" + name;
-  if (from.base_urls.size() < 2) {
-    const auto& url = from.base_urls.empty() ? from.base_url : from.base_urls.front();
-    start_connector(node, published, name, url, options);
+  const auto addresses = addresses_of(from);
+  if (addresses.size() == 1) {
+    start_connector(node, published, name, addresses.front(), options);
     return;
   }
   std::vector<balancer_member> members;
@@ -143,9 +110,10 @@ void build_one(rt::role_context& node, const std::string& name, const provider_c
   rt::child_spec spec;
   spec.name = published;
   spec.guard.use_breaker = false; // Its members have one each.
-  spec.start = [&env, &kind, published, members, rules = affinity_of(from)] {
-    return env.spawn<balancer>(kind, published, members, rules);
-  };
+  spec.start
+    = [&env, &kind, published, members, rules = affinity_of(from), health = health_of(from)] {
+        return env.spawn<balancer>(kind, published, members, rules, health);
+      };
   node.supervise(std::move(spec));
 }
 
@@ -156,68 +124,6 @@ expected<void> build(rt::role_context& node) {
 }
 
 } // namespace
-
-const config::table<provider_config>& provider_table() {
-  using c = provider_config;
-  static const config::table<c> rows
-    = config::table<c>{
-        option{"kind", &c::kind,
-               {{"openai", provider_kind::openai}, {"simulated", provider_kind::simulated}},
-               "openai: any API that speaks OpenAI's; simulated: answers by itself."},
-        option{"base_url", &c::base_url, "Where the API is."},
-        option{"base_urls", &c::base_urls,
-               "Several addresses of one API, instead of base_url; calls are balanced."},
-        option{"weights", &c::weights, 1u, 1'000'000u,
-               "The share of each base URL, in their order; empty: equal shares."},
-        option{"affinity", &c::affinity,
-               {{"none", provider_affinity::none},
-                {"prefix", provider_affinity::prefix},
-                {"session", provider_affinity::session}},
-               "Several base URLs: conversations that begin alike (prefix), or calls with the same "
-               "x-session-id (session), stay at one, whose prompt cache knows them; none: wherever "
-               "there is least to do."},
-        option{"affinity_prefix_bytes", &c::affinity_prefix, 16u, 1'048'576u,
-               "How much of a conversation's beginning counts, up to its first user message; "
-               "longer than the instructions that all conversations share."},
-        option{"affinity_load", &c::affinity_load, 1.0, 100.0,
-               "A base URL is passed over when it would have more than this many times the mean of "
-               "the calls in flight."},
-        option{"api_key", &c::api_key, "env.NAME of the variable that holds the key."},
-        option{"organization", &c::organization, "Sent as OpenAI-Organization."},
-        option{"project", &c::project, "Sent as OpenAI-Project."},
-        option{"models", &c::models, "Models to list; empty: the provider is asked."},
-        option{"models_ttl_ms", &c::models_ttl, milliseconds{0}, day,
-               "How long the provider's list is kept."},
-        option{"connect_timeout_ms", &c::connect_timeout, one, day, "Name lookup, TCP and TLS."},
-        option{"first_byte_timeout_ms", &c::first_byte_timeout, one, day,
-               "From the request to the first byte of the answer."},
-        option{"idle_timeout_ms", &c::idle_timeout, one, day,
-               "The longest silence in the middle of an answer."},
-        option{"total_timeout_ms", &c::total_timeout, one, day, "One attempt from start to end."},
-        option{"attempts_max", &c::attempts_max, 1u, 10u, "Tries per call, the first included."},
-        option{"retry_backoff_min_ms", &c::retry_backoff_min, one, day,
-               "Bound of the first random wait; doubles with each try."},
-        option{"retry_backoff_max_ms", &c::retry_backoff_max, one, day, "The doubling ends here."},
-        option{"retry_wait_max_ms", &c::retry_wait_max, milliseconds{0}, day,
-               "All waits of a call between tries; a Retry-After beyond it is passed on instead."},
-        option{"retry_ratio", &c::retry_ratio, 0.0, 1.0,
-               "Retries per call, on average over all calls."},
-        option{"retry_reserve_per_s", &c::retry_reserve_per_s, 0u, 100'000u,
-               "Retries per second besides, so that few calls can be retried, too."},
-        option{"in_flight_max", &c::in_flight_max, 1u, 1'000'000u,
-               "Calls at work per base URL; further ones are refused."},
-        option{"requests_per_minute", &c::requests_per_minute, 0u, 100'000'000u,
-               "Calls per base URL and minute; 0: no limit."},
-        option{"answer_bytes", &c::answer_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
-               "The largest whole answer."},
-        option{"window_bytes", &c::window_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
-               "The most that is read of a stream ahead of its caller."},
-        option{"breaker", &c::breaker, breaker_table(), "The circuit breaker per base URL."},
-        option{"simulated", &c::simulated, simulated_table(), "What a simulated provider does."},
-      }
-        .check(check_provider);
-  return rows;
-}
 
 rt::role provider_role() {
   rt::role made;

@@ -33,7 +33,13 @@ struct redis_config {
   std::uint32_t db = 0;
   std::string user;
   config::secret password;
-  std::uint32_t connections = 4;
+  std::uint32_t connections = 0;
+  std::uint32_t pool_size = 4;
+  std::uint32_t pool_overflow = 6;
+  std::uint32_t pipeline_depth = 64;
+  milliseconds idle_ttl{300'000};
+  milliseconds ping_interval{30'000};
+  milliseconds silence{10'000};
   milliseconds timeout{50};
   milliseconds connect_timeout{1'000};
   milliseconds stall{1'000};
@@ -82,8 +88,25 @@ const config::table<redis_config>& redis_table() {
         option{"user", &c::user, "The ACL user; empty: the server's default user."},
         option{"password", &c::password,
                "env.NAME of the variable that holds it; wins over the url's."},
-        option{"connections", &c::connections, 1u, 64u,
-               "Connections the commands are spread over; each is pipelined."},
+        option{"pool_size", &c::pool_size, 1u, 64u,
+               "Connections that are kept; the commands are spread over them, each is pipelined."}
+          .alias_env("DB_POOL_SIZE"),
+        option{"pool_overflow", &c::pool_overflow, 0u, 64u,
+               "Further connections under load: opened when the moving average of utilisation is "
+               "above 0.8, closed when they are idle."}
+          .alias_env("DB_MAX_OVERFLOW"),
+        option{"connections", &c::connections, 0u, 64u,
+               "The older name of pool_size, which it overrides; 0: not given."},
+        option{"pipeline_depth", &c::pipeline_depth, 1u, 100'000u,
+               "A connection with so many commands in flight counts as fully used."},
+        option{"idle_ttl_ms", &c::idle_ttl, milliseconds{100}, milliseconds{86'400'000},
+               "After this long without need a part of the overflow is closed."},
+        option{"ping_interval_ms", &c::ping_interval, milliseconds{10}, milliseconds{3'600'000},
+               "A connection that heard nothing for so long is asked PING, and replaced when it "
+               "does not answer within stall_ms."},
+        option{"silence_ms", &c::silence, milliseconds{10}, milliseconds{3'600'000},
+               "A connection that heard nothing for so long is asked PING before it gets a "
+               "command."},
         option{"timeout_ms", &c::timeout, one, minute,
                "The longest a lookup or a write waits for Redis."},
         option{"connect_timeout_ms", &c::connect_timeout, one, minute,
@@ -127,7 +150,12 @@ io::redis_endpoint endpoint_of(const redis_config& from) {
 io::redis_client_config client_of(const redis_config& from) {
   io::redis_client_config made;
   made.endpoint = endpoint_of(from);
-  made.connections = from.connections;
+  made.connections = from.connections != 0 ? from.connections : from.pool_size;
+  made.overflow = from.pool_overflow;
+  made.pipeline_depth = from.pipeline_depth;
+  made.idle_ttl = from.idle_ttl;
+  made.ping_interval = from.ping_interval;
+  made.silence_max = from.silence;
   made.commands_max = from.commands_max;
   made.bytes_max = from.in_flight_bytes;
   // A value with its record, or a page of a clear's keys.

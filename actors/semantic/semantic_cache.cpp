@@ -166,7 +166,10 @@ void semantic_cache::flush(route& on) {
   for (const auto& each : *batch)
     request.texts.push_back(each.text);
   on.asked += batch->size();
-  const auto provider = env().find("provider/" + on.provider);
+  // Texts of other policies and of clients share the embedder's calls, where there is one.
+  auto provider = env().find("embed/" + on.provider);
+  if (!provider)
+    provider = env().find("provider/" + on.provider);
   if (!provider) {
     vectors_came(on, *batch, {});
     return;

@@ -1,4 +1,4 @@
-#include "cli/bench/child_node.hpp"
+#include "cli/bench/child_server.hpp"
 #include "cli/bench/expectation.hpp"
 #include "cli/bench/node_metrics.hpp"
 #include "cli/bench/report.hpp"
@@ -120,6 +120,32 @@ bool judge(const workload& load, std::vector<phase_result>& results) {
   return fine;
 }
 
+/// What a workload without a target runs against. The node goes before its upstreams do.
+struct own_servers {
+  std::vector<std::unique_ptr<child_server>> upstreams;
+  std::unique_ptr<child_server> node;
+};
+
+expected<own_servers> start_own(const workload& load, double scale) {
+  own_servers all;
+  std::map<std::string, std::string> urls;
+  for (const auto& each : load.upstreams) {
+    std::vector<std::string> command{"simulate", "--scale", fmt::format("{}", scale)};
+    if (!each.plan.empty())
+      command.insert(command.end(), {"--plan", each.plan});
+    auto started = child_server::start(command, each.sets);
+    if (!started)
+      return fail(started.error());
+    urls[each.name] = (*started)->url();
+    all.upstreams.push_back(std::move(*started));
+  }
+  auto node = child_server::start({"run", load.head.config}, with_upstreams(load.head.sets, urls));
+  if (!node)
+    return fail(node.error());
+  all.node = std::move(*node);
+  return all;
+}
+
 std::string key_from_environment() {
   const char* key = std::getenv("OPENAI_API_KEY");
   return key != nullptr ? key : "";
@@ -139,27 +165,23 @@ int run_bench(const bench_options& options) {
                                     : "name a node: workload.config, or --target URL");
     return exit_usage;
   }
-  std::unique_ptr<child_node> node;
-  if (options.targets.empty()) {
-    auto started = child_node::start(load->head.config, load->head.sets);
-    if (!started) {
-      fmt::print(stderr, "skep bench: {}\n", started.error().detail);
-      return exit_failed;
-    }
-    node = std::move(*started);
+  auto own = options.targets.empty() ? start_own(*load, options.scale) : expected<own_servers>{};
+  if (!own) {
+    fmt::print(stderr, "skep bench: {}\n", own.error().detail);
+    return exit_failed;
   }
   std::vector<std::string> targets;
   for (const auto& each : options.targets)
     targets.push_back(base_url(each));
-  if (node)
-    targets.push_back(node->url());
+  if (own->node)
+    targets.push_back(own->node->url());
   std::vector<phase_result> results;
   {
     runner to{targets, key_from_environment()};
     results = run_phases(to, *load, options.scale, targets);
   }
   bool fine = judge(*load, results);
-  if (node && !node->stop()) {
+  if (own->node && !own->node->stop()) {
     fmt::print("FAILED the node did not drain and exit with 0\n");
     fine = false;
   }

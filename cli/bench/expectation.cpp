@@ -83,6 +83,9 @@ void phase_result::merge(const phase_result& other) {
   refused_without_retry_after += other.refused_without_retry_after;
   moved += other.moved;
   broken_streams += other.broken_streams;
+  typed_errors += other.typed_errors;
+  late += other.late;
+  answered += other.answered;
   cache_hits += other.cache_hits;
   for (const auto& [word, count] : other.cache_words)
     cache_words[word] += count;
@@ -97,13 +100,17 @@ void phase_result::merge(const phase_result& other) {
 
 std::optional<double> figure_of(const phase_result& r, const std::string& name) {
   const auto seconds = std::chrono::duration<double>{r.took}.count();
-  const std::array<std::pair<std::string_view, double>, 21> figures{{
+  const std::array<std::pair<std::string_view, double>, 25> figures{{
     {"requests", static_cast<double>(r.requests)},
     {"ok", static_cast<double>(r.ok)},
     {"errors", static_cast<double>(r.error_count())},
     {"cut", static_cast<double>(count_of(r.errors, std::string{"cut"}))},
     {"broken_streams", static_cast<double>(r.broken_streams)},
     {"errors_unbegun", static_cast<double>(r.error_count() - r.broken_streams)},
+    {"typed_errors", static_cast<double>(r.typed_errors)},
+    {"untyped_errors", static_cast<double>(r.error_count() - r.typed_errors)},
+    {"late", static_cast<double>(r.late)},
+    {"answered_share", share(r.answered, r.requests)},
     {"moved", static_cast<double>(r.moved)},
     {"unanswered", static_cast<double>(r.unanswered())},
     {"refused", static_cast<double>(count_of(r.statuses, 429) + count_of(r.statuses, 503))},

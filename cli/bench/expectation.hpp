@@ -20,7 +20,9 @@ struct expectation {
 };
 
 /// Figure, one of < <= = >= >, number. Figures: requests, ok, errors, cut, broken_streams,
-/// errors_unbegun (errors but broken_streams), moved, unanswered, refused,
+/// errors_unbegun (errors but broken_streams), typed_errors (with the API's error
+/// object), untyped_errors (all others), late, answered_share (of all requests, those with an
+/// answer or a typed error that was not late), moved, unanswered, refused,
 /// refused_without_retry_after, status_NNN, error_rate, throughput, cache_hit_rate, p50_ms, p90_ms,
 /// p95_ms, p99_ms, max_ms, ttft_p50_ms, ttft_p99_ms, chunks; by the word of x-skep-cache
 /// cache_hit, cache_miss, cache_shared, cache_stale, cache_semantic, cache_bypass and, of the

@@ -39,6 +39,9 @@ std::string json_of(const std::vector<phase_result>& phases) {
                        {"measured", phase.measured},
                        {"errors_by_kind", phase.errors},
                        {"broken_streams", phase.broken_streams},
+                       {"typed_errors", phase.typed_errors},
+                       {"late", phase.late},
+                       {"answered_share", *figure_of(phase, "answered_share")},
                        {"chunks", phase.chunks},
                        {"bytes", phase.bytes},
                        {"seconds", std::chrono::duration<double>{phase.took}.count()}};

@@ -24,6 +24,12 @@ struct phase_result {
   std::uint64_t moved = 0;
   /// Of the errors, those of streams of which something had come before.
   std::uint64_t broken_streams = 0;
+  /// Of the errors, those that said what was wrong in the API's error object.
+  std::uint64_t typed_errors = 0;
+  /// What ended too long after the phase's deadline_ms, well or not.
+  std::uint64_t late = 0;
+  /// Answers and typed errors that were not late.
+  std::uint64_t answered = 0;
   std::uint64_t cache_hits = 0;
   /// Of those that went well, by what the cache did: the word of x-skep-cache in lower case.
   std::map<std::string, std::uint64_t> cache_words;

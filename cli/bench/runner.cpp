@@ -28,6 +28,8 @@ struct job {
   bool stream = false;
   time_point intended{};
   time_point deadline{};
+  // What the node is asked for; max(): nothing.
+  time_point answer_by = time_point::max();
   std::uint32_t worker = 0;
   std::size_t target = 0;
   std::size_t tries = 0;
@@ -42,6 +44,7 @@ struct sample {
   std::uint64_t chunks = 0;
   bool done_seen = false;
   bool error_seen = false;
+  bool error_typed = false;
   bool cache_hit = false;
   std::string cache_word;
   bool retry_after = false;
@@ -77,6 +80,25 @@ bool has_content(std::string_view data) {
   return at != std::string_view::npos && data.substr(at + key.size(), 1) != "\"";
 }
 
+/// The API's error object with a message and a type.
+bool is_typed_error(std::string_view body) {
+  const auto read = nlohmann::json::parse(body, nullptr, false);
+  if (!read.is_object() || !read.contains("error") || !read["error"].is_object())
+    return false;
+  const auto& error = read["error"];
+  const auto text = [&error](const char* name) {
+    return error.contains(name) && error[name].is_string()
+           && !error[name].get_ref<const std::string&>().empty();
+  };
+  return text("message") && text("type");
+}
+
+/// A whole answer looks like one; a full parse of each would cost as much as sending it.
+bool is_answer(std::string_view body) {
+  return body.starts_with('{') && body.ends_with('}')
+         && body.find("\"choices\"") != std::string_view::npos;
+}
+
 class collector final : public net::fetch_handler {
 public:
   collector(std::shared_ptr<finished_queue> to, job asked) : to_(std::move(to)) {
@@ -95,7 +117,10 @@ public:
         return;
       }
       ++sample_.chunks;
-      sample_.error_seen = sample_.error_seen || event.data.starts_with("{\"error\"");
+      if (event.data.starts_with("{\"error\"")) {
+        sample_.error_seen = true;
+        sample_.error_typed = is_typed_error(event.data);
+      }
       if (sample_.first_token == time_point{} && has_content(event.data))
         sample_.first_token = clock::now();
     });
@@ -130,6 +155,8 @@ std::string kind_of(const sample& s) {
     return "status " + std::to_string(r.status);
   if (s.error_seen)
     return "error in stream";
+  if (!s.asked.stream && !is_answer(r.body))
+    return "malformed";
   return s.asked.stream && !s.done_seen ? "cut" : "";
 }
 
@@ -147,12 +174,30 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-void count(const sample& s, phase_result& into) {
+bool is_typed(const sample& s) {
+  if (s.result.error != fetch_error::none)
+    return s.error_seen && s.error_typed; // The node closes after an error in a stream.
+  return s.result.status != 200 ? is_typed_error(s.result.body) : s.error_typed;
+}
+
+bool is_late(const sample& s, duration deadline) {
+  constexpr duration grace_min = 250ms;
+  return s.asked.answer_by != time_point::max()
+         && s.ended > s.asked.answer_by + std::max<duration>(grace_min, deadline / 10);
+}
+
+void count(const sample& s, duration deadline, phase_result& into) {
+  const auto wrong = kind_of(s);
+  const bool typed = !wrong.empty() && is_typed(s);
+  const bool late = is_late(s, deadline);
+  into.typed_errors += typed ? 1 : 0;
+  into.late += late ? 1 : 0;
+  into.answered += (wrong.empty() || typed) && !late ? 1 : 0;
   into.bytes += s.result.body_bytes;
   into.chunks += s.chunks;
   if (s.result.status != 0)
     ++into.statuses[s.result.status];
-  if (const auto wrong = kind_of(s); !wrong.empty()) {
+  if (!wrong.empty()) {
     ++into.errors[wrong];
     const bool refused = s.result.status == 429 || s.result.status == 503;
     into.refused_without_retry_after += refused && !s.retry_after ? 1 : 0;
@@ -199,6 +244,12 @@ bool sender::send(job asked) {
   request.headers = {{"Content-Type", "application/json"}};
   if (!api_key.empty())
     request.headers.emplace_back("Authorization", "Bearer " + api_key);
+  if (asked.answer_by != time_point::max()) {
+    const auto wanted
+      = std::chrono::ceil<std::chrono::milliseconds>(asked.answer_by - skep::clock::now());
+    request.headers.emplace_back("x-request-timeout-ms",
+                                 std::to_string(std::max(wanted, 1ms).count()));
+  }
   request.body = asked.body;
   request.streaming = asked.stream;
   request.window_bytes = std::int64_t{1} << 40; // The client is never the slow one.
@@ -269,6 +320,8 @@ private:
     asked.intended = intended;
     const auto now = clock::now();
     asked.deadline = now + phase_.timeout;
+    if (phase_.deadline.count() > 0)
+      asked.answer_by = now + phase_.deadline;
     asked.target = to_.targets.pick(asked.worker, now);
     write_body(asked);
     send(std::move(asked));
@@ -304,7 +357,7 @@ private:
         return;
       }
     }
-    count(done, result_);
+    count(done, phase_.deadline, result_);
     if (!open_)
       free_.emplace(done.ended + phase_.think, done.asked.worker);
   }

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct phase_config {
   double zipf_exponent = 1.0;
   std::uint32_t max_tokens = 0;
   std::chrono::milliseconds timeout{30'000};
+  /// Above 0: what each request asks the node for; answers well behind it are late.
+  std::chrono::milliseconds deadline{0};
   std::vector<std::string> expect;
 };
 
@@ -44,6 +47,14 @@ struct phase_config {
 struct action_config {
   std::chrono::milliseconds at{0};
   std::string post;
+};
+
+/// `[[upstream]]`: a simulated provider, started before the node.
+struct upstream_config {
+  std::string name;
+  /// From the workload's folder; empty: everything goes well.
+  std::string plan;
+  std::vector<std::string> sets;
 };
 
 /// `[workload]`.
@@ -59,9 +70,14 @@ struct workload {
   workload_config head;
   std::vector<phase_config> phases;
   std::vector<action_config> actions;
+  std::vector<upstream_config> upstreams;
 };
 
 /// Reads a file; every problem comes as file:line:col: message.
 tl::expected<workload, config::diagnostics> load_workload(const std::string& path);
+
+/// The texts with the URL of an upstream for each "${upstream.NAME}". Pure.
+std::vector<std::string> with_upstreams(std::vector<std::string> texts,
+                                        const std::map<std::string, std::string>& urls);
 
 } // namespace skep::cli::bench

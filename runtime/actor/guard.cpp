@@ -13,75 +13,50 @@ namespace skep::rt {
 
 namespace {
 
-/// What an outcome says about the child and what is behind it.
-flow::breaker_outcome judge(errc code) {
-  switch (code) {
-    case errc::none:
-    case errc::not_found:
-    case errc::cache_miss:
-    case errc::bad_request:
-    case errc::unauthenticated:
-    case errc::forbidden:
-    case errc::too_large:
-    case errc::unexpected_message:
-    case errc::context_overflow:
-    case errc::content_filtered:
-      return flow::breaker_outcome::success; // It works; the call was at fault.
-    case errc::deadline_exceeded:
-    case errc::actor_failed:
-    case errc::node_down:
-    case errc::malformed:
-    case errc::transport_failed:
-    case errc::provider_failed:
-    case errc::provider_overloaded:
-    case errc::rate_limited:
-    case errc::quota_exhausted:
-    case errc::provider_auth_failed:
-    case errc::stream_cut: return flow::breaker_outcome::failure;
-    case errc::overloaded:
-    case errc::circuit_open:
-    case errc::unavailable:
-    case errc::cancelled:
-    case errc::bad_config:
-    case errc::shutting_down:
-      return flow::breaker_outcome::ignored; // Nothing was asked of it, or nothing was heard.
-  }
-  return flow::breaker_outcome::ignored;
-}
-
-std::uint64_t pack(const flow::admission& granted) {
-  return granted.permit << 32 | granted.generation;
-}
-
-flow::admission unpack(std::uint64_t token) {
-  flow::admission granted;
-  granted.granted = true;
-  granted.permit = token >> 32;
-  granted.generation = static_cast<std::uint32_t>(token);
-  return granted;
-}
-
 std::chrono::milliseconds in_ms(duration d) {
   return std::chrono::ceil<std::chrono::milliseconds>(d);
 }
 
+telemetry::counter& refused(telemetry::registry& m, const std::string& name, const char* reason) {
+  return m.counter("skep_guard_refused_total", "Calls a guard refused.",
+                   {{"name", name}, {"reason", reason}});
+}
+
 } // namespace
+
+guard::meters::meters(telemetry::registry& m, const std::string& name, const guard_config& rules)
+  : refused_absent(refused(m, name, "unavailable")), refused_late(refused(m, name, "deadline")),
+    refused_full(refused(m, name, "in_flight_max")),
+    refused_quota(refused(m, name, "quota_exhausted")),
+    refused_circuit(refused(m, name, "circuit_open")),
+    state(m.gauge("skep_breaker_state", "0 closed, 1 open, 2 half-open.", {{"name", name}})),
+    in_flight(
+      m.gauge("skep_guard_in_flight", "Calls admitted and not yet ended.", {{"name", name}})) {
+  if (!rules.use_limit)
+    return;
+  refused_limit = &refused(m, name, "adaptive_limit");
+  limit = &m.gauge("skep_guard_limit", "The present adaptive limit of calls at work.",
+                   {{"name", name}});
+}
+
+telemetry::counter& guard::meters::refused_by(flow::gate_step step) const {
+  switch (step) {
+    case flow::gate_step::deadline: return refused_late;
+    case flow::gate_step::in_flight: return refused_full;
+    case flow::gate_step::limit: return *refused_limit;
+    case flow::gate_step::quota: return refused_quota;
+    case flow::gate_step::circuit: return refused_circuit;
+    case flow::gate_step::admitted: break;
+  }
+  return refused_absent;
+}
 
 guard::guard(caf::actor_config& config, environment& env, std::string name, guard_config rules)
   : actor_proxy(config), env_(env), name_(std::move(name)), rules_(rules),
-    meters_{
-      env.metrics().counter("skep_guard_refused_total", "Calls a guard refused.",
-                            {{"name", name_}, {"reason", "circuit_open"}}),
-      env.metrics().counter("skep_guard_refused_total", "Calls a guard refused.",
-                            {{"name", name_}, {"reason", "unavailable"}}),
-      env.metrics().counter("skep_guard_refused_total", "Calls a guard refused.",
-                            {{"name", name_}, {"reason", "in_flight_max"}}),
-      env.metrics().gauge("skep_breaker_state", "0 closed, 1 open, 2 half-open.",
-                          {{"name", name_}}),
-      env.metrics().gauge("skep_guard_in_flight", "Calls admitted and not yet ended.",
-                          {{"name", name_}}),
-    },
-    breaker_(rules.breaker) {}
+    meters_(env.metrics(), name_, rules_), gate_(rules) {
+  if (meters_.limit != nullptr)
+    meters_.limit->set(gate_.limit());
+}
 
 guard::~guard() = default;
 
@@ -128,21 +103,26 @@ void guard::retire(const caf::error& reason) {
 
 flow::breaker_state guard::state() const {
   std::lock_guard hold{lock_};
-  return breaker_.state(env_.now());
+  return gate_.circuit(env_.now());
 }
 
 bool guard::would_admit() const {
   std::lock_guard hold{lock_};
-  if (!child_ || draining_ || in_flight_ >= rules_.in_flight_max)
+  if (!child_ || draining_)
     return false;
   if (hint_ != nullptr && !hint_->has_room())
     return false;
-  return !rules_.use_breaker || breaker_.retry_after(env_.now()) == duration::zero();
+  return gate_.would_admit(env_.now());
 }
 
 std::uint32_t guard::in_flight() const {
   std::lock_guard hold{lock_};
-  return in_flight_;
+  return gate_.in_flight();
+}
+
+std::uint32_t guard::limit() const {
+  std::lock_guard hold{lock_};
+  return gate_.limit();
 }
 
 caf::actor guard::child() const {
@@ -150,41 +130,50 @@ caf::actor guard::child() const {
   return child_;
 }
 
-bool guard::admit(time_point now, flow::admission& granted, failure& why) {
-  if (!child_ || draining_) {
-    meters_.refused_absent.inc();
-    why = failure{draining_ ? errc::shutting_down : errc::unavailable,
-                  name_
-                    + (draining_  ? " takes no more calls"
-                       : retired_ ? " has ended"
-                                  : " is being restarted"),
-                  rules_.absent_retry_after};
-    return false;
-  }
-  if (in_flight_ >= rules_.in_flight_max) {
-    meters_.refused_full.inc();
-    why = failure{errc::overloaded, name_ + " has in_flight_max calls at work",
-                  rules_.absent_retry_after};
-    return false;
-  }
-  granted.granted = true;
-  if (rules_.use_breaker)
-    granted = breaker_.acquire(now);
-  if (!granted.granted) {
-    meters_.refused_circuit.inc();
-    why = failure{errc::circuit_open, "the circuit to " + name_ + " is open",
-                  in_ms(granted.retry_after)};
-    return false;
-  }
-  ++in_flight_;
-  meters_.in_flight.set(in_flight_);
-  show_state(now);
-  return true;
+guard::absence guard::absent_for() const {
+  if (draining_)
+    return absence::draining;
+  if (child_)
+    return absence::none;
+  return retired_ ? absence::retired : absence::restarting;
 }
 
-void guard::show_state(time_point now) {
+failure guard::refusal(absence why) const {
+  switch (why) {
+    case absence::draining:
+      return failure{errc::shutting_down, name_ + " takes no more calls",
+                     rules_.absent_retry_after};
+    case absence::retired:
+      return failure{errc::unavailable, name_ + " has ended", rules_.absent_retry_after};
+    case absence::restarting:
+    case absence::none: break;
+  }
+  return failure{errc::unavailable, name_ + " is being restarted", rules_.absent_retry_after};
+}
+
+failure guard::refusal(const flow::gate_answer& why) const {
+  auto detail = [&]() -> std::string {
+    switch (why.refused_by) {
+      case flow::gate_step::deadline: return "too little time is left to ask " + name_;
+      case flow::gate_step::in_flight: return name_ + " has in_flight_max calls at work";
+      case flow::gate_step::limit:
+        return name_ + " has as many calls at work as it serves without queueing them";
+      case flow::gate_step::quota:
+        return "the quota of " + name_ + " was found spent; it is asked again later";
+      case flow::gate_step::circuit: return "the circuit to " + name_ + " is open";
+      case flow::gate_step::admitted: break;
+    }
+    return {};
+  };
+  return failure{why.code, detail(), in_ms(why.retry_after)};
+}
+
+void guard::show(time_point now) {
+  meters_.in_flight.set(gate_.in_flight());
   if (rules_.use_breaker)
-    meters_.state.set(static_cast<std::int64_t>(breaker_.state(now)));
+    meters_.state.set(static_cast<std::int64_t>(gate_.circuit(now)));
+  if (meters_.limit != nullptr)
+    meters_.limit->set(gate_.limit());
 }
 
 void guard::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
@@ -192,22 +181,35 @@ void guard::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   // An exit is for whoever is behind the guard, and only the supervisor retires that for good.
   const bool exits = content.size() == 1 && content.match_element<caf::exit_msg>(0);
   const auto token = exits ? nullptr : ensure_lease(*what);
-  flow::admission granted;
-  failure why;
+  const auto* asked = token ? call_of(content) : nullptr;
+  flow::gate_answer answer;
+  auto absent = absence::none;
   caf::actor child;
+  const auto now = env_.now();
   {
+    // Nothing in here allocates: what a refused caller is told is written outside.
     std::lock_guard hold{lock_};
-    const bool counted = token != nullptr;
-    if (!counted || admit(env_.now(), granted, why))
+    if (asked != nullptr) {
+      absent = absent_for();
+      if (absent == absence::none)
+        answer = gate_.acquire(asked->context.deadline, now);
+    }
+    if (absent == absence::none && answer.admitted()) {
       child = child_;
+      if (asked != nullptr)
+        show(now);
+    }
   }
   if (!child) {
-    if (token)
-      token->fail(why);
+    if (asked == nullptr)
+      return;
+    (absent == absence::none ? meters_.refused_by(answer.refused_by) : meters_.refused_absent)
+      .inc();
+    token->fail(absent == absence::none ? refusal(answer) : refusal(absent));
     return;
   }
-  if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, pack(granted))) {
-    settled({errc::cancelled, {}}, pack(granted)); // Given up before it arrived.
+  if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, answer.ticket)) {
+    settled({errc::cancelled, {}, {}}, answer.ticket); // Given up before it arrived.
     return;
   }
   child->enqueue(std::move(what), unit);
@@ -224,12 +226,8 @@ const char* guard::name() const {
 void guard::settled(const outcome& how, std::uint64_t token) noexcept {
   const auto now = env_.now();
   std::lock_guard hold{lock_};
-  --in_flight_;
-  meters_.in_flight.set(in_flight_);
-  if (!rules_.use_breaker)
-    return;
-  breaker_.settle(unpack(token), judge(how.code), now, how.retry_after);
-  show_state(now);
+  gate_.settle(token, {how.code, how.retry_after, how.latency, how.asked}, now);
+  show(now);
 }
 
 bool would_admit(const caf::actor& who) {

@@ -3,7 +3,7 @@
 #include "runtime/actor/environment.hpp"
 #include "runtime/actor/lease.hpp"
 #include "runtime/base/spinlock.hpp"
-#include "runtime/flow/circuit_breaker.hpp"
+#include "runtime/flow/gate.hpp"
 
 #include <caf/actor.hpp>
 #include <caf/actor_proxy.hpp>
@@ -13,6 +13,7 @@
 namespace skep::telemetry {
 class counter;
 class gauge;
+class registry;
 } // namespace skep::telemetry
 
 namespace skep::rt {
@@ -24,21 +25,17 @@ public:
   virtual bool has_room() const noexcept = 0;
 };
 
-/// What one guard admits.
-struct guard_config {
-  flow::breaker_config breaker;
-  /// Without a breaker only absence, drain and the in-flight bound are checked.
-  bool use_breaker = true;
-  /// Calls admitted and not yet ended.
-  std::uint32_t in_flight_max = 100'000;
+/// What one guard admits. Without a breaker and a limit only absence, drain, the deadline, the
+/// in-flight bound and a spent quota are checked.
+struct guard_config : flow::gate_config {
   /// What a refused caller is told while the child restarts.
   std::chrono::milliseconds absent_retry_after{100};
 };
 
-/// An address that survives its child's restarts, and the circuit breaker in front of it. Admission
-/// runs on the sender's thread; replies bypass the guard, their outcome reaches it through the
-/// call's lease. Monitors and links see it end only when the child is retired for good.
-/// Thread-safe.
+/// An address that survives its child's restarts, and the gate of what is behind it: deadline,
+/// bulkhead, quota hold, circuit breaker (flow::gate). Admission runs on the sender's thread;
+/// replies bypass the guard, their outcome reaches it through the call's lease. Monitors and links
+/// see it end only when the child is retired for good. Thread-safe.
 class guard final : public caf::actor_proxy, public settler {
 public:
   guard(caf::actor_config& config, environment& env, std::string name, guard_config rules);
@@ -61,6 +58,8 @@ public:
   /// A call would be admitted right now; a hint for balancers.
   bool would_admit() const;
   std::uint32_t in_flight() const;
+  /// The calls that may be at work at present.
+  std::uint32_t limit() const;
   caf::actor child() const;
 
   // -- caf ----------------------------------------------------------------------------------------
@@ -73,15 +72,27 @@ public:
 
 private:
   struct meters {
-    telemetry::counter& refused_circuit;
+    meters(telemetry::registry& m, const std::string& name, const guard_config& rules);
+    telemetry::counter& refused_by(flow::gate_step step) const;
+
     telemetry::counter& refused_absent;
+    telemetry::counter& refused_late;
     telemetry::counter& refused_full;
+    telemetry::counter& refused_quota;
+    telemetry::counter& refused_circuit;
     telemetry::gauge& state;
     telemetry::gauge& in_flight;
+    // Only those who have an adaptive limit show one.
+    telemetry::counter* refused_limit = nullptr;
+    telemetry::gauge* limit = nullptr;
   };
+  /// Why a call finds nobody behind the guard.
+  enum class absence : std::uint8_t { none, restarting, draining, retired };
 
-  bool admit(time_point now, flow::admission& granted, failure& why);
-  void show_state(time_point now);
+  absence absent_for() const;
+  void show(time_point now);
+  failure refusal(absence why) const;
+  failure refusal(const flow::gate_answer& why) const;
 
   environment& env_;
   const std::string name_;
@@ -90,8 +101,7 @@ private:
   mutable spinlock lock_; // Guards everything below.
   caf::actor child_;
   const load_hint* hint_ = nullptr; // Of the child, when it gives one.
-  flow::circuit_breaker breaker_;
-  std::uint32_t in_flight_ = 0;
+  flow::gate gate_;
   bool draining_ = false;
   bool retired_ = false;
 };

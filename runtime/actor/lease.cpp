@@ -121,6 +121,7 @@ bool lease::settle(outcome how, caf::mailbox_element_ptr answer, bool tell_holde
     more.swap(more_admissions_);
   }
   how.latency = duration{latency_.load(std::memory_order_relaxed)};
+  how.asked = asked_.load(std::memory_order_relaxed);
   // The books first: who gets the answer may count on them.
   for (const auto& each : more)
     each.who->settled(how, each.token);

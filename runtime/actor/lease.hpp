@@ -24,6 +24,8 @@ struct outcome {
   std::chrono::milliseconds retry_after{0};
   /// What the upstream took to begin its answer, as the holder noted it; zero: it noted nothing.
   duration latency{};
+  /// False: the holder refused it by itself; how it ended says nothing about the upstream.
+  bool asked = true;
 };
 
 /// Whoever admitted a call and wants to know how it ended: a guard, a balancer, a pool.
@@ -105,6 +107,12 @@ public:
     latency_.store(latency.count(), std::memory_order_relaxed);
   }
 
+  /// The holder is about to refuse the call without asking its upstream, by a code that might as
+  /// well be the upstream's (a rate limit of our own): nobody shall learn from it.
+  void note_not_asked() {
+    asked_.store(false, std::memory_order_relaxed);
+  }
+
   // -- The caller's side --------------------------------------------------------------------------
 
   /// Settles as cancelled, sends the caller nothing, tells the holder.
@@ -156,6 +164,7 @@ private:
   caf::strong_actor_ptr holder_;
   std::uint64_t key_ = 0;
   bool relay_ = false;
+  std::atomic<bool> asked_{true};
   const caf::message_id mid_;
   const std::uint64_t window_;
   std::atomic<std::int64_t> credit_;

@@ -16,7 +16,8 @@ constexpr std::size_t name_bytes_max = 256;
 
 /// Names that stand for a service any node may give; others belong to their node.
 bool is_service(std::string_view name) {
-  return name.starts_with("agent/") || name.starts_with("model/") || name.starts_with("provider/");
+  return name.starts_with("agent/") || name.starts_with("model/") || name.starts_with("provider/")
+         || name.starts_with("embed/");
 }
 
 flow::slot_map slots_of(const msg::cluster_view& view, std::uint32_t copies) {

@@ -21,6 +21,7 @@ wire_types::wire_types() {
   add_all(*this, cluster_messages{});
   add_all(*this, flight_messages{});
   add_all(*this, semantic_messages{});
+  add_all(*this, store_messages{});
 }
 
 const wire_type* wire_types::find(std::uint32_t tag) const {

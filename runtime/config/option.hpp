@@ -127,6 +127,16 @@ public:
     return std::move(*this);
   }
 
+  /// Appends another table's rows and checks: for one too long to be read in one piece.
+  table with(const table& more) && {
+    auto made = std::make_shared<table_info>(*info_);
+    const auto& from = *more.info();
+    made->options.insert(made->options.end(), from.options.begin(), from.options.end());
+    made->checks.insert(made->checks.end(), from.checks.begin(), from.checks.end());
+    info_ = std::move(made);
+    return std::move(*this);
+  }
+
   [[nodiscard]] const table_ptr& info() const noexcept {
     return info_;
   }

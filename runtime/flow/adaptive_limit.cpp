@@ -8,17 +8,19 @@ namespace skep::flow {
 
 namespace {
 constexpr std::uint32_t warm_up = 10; // Updates whose plain mean starts the long-term latency.
-}
+constexpr double gradient_min = 0.5;  // No update takes more than half, before smoothing.
+} // namespace
 
 adaptive_limit::adaptive_limit(adaptive_limit_config config)
   : config_(config), limit_(config.limit_initial) {
   SKEP_ASSERT(config.limit_min > 0 && config.limit_min <= config.limit_max);
   SKEP_ASSERT(config.limit_initial >= config.limit_min && config.limit_initial <= config.limit_max);
   SKEP_ASSERT(config.smoothing > 0.0 && config.smoothing <= 1.0 && config.long_window > 0);
+  SKEP_ASSERT(config.samples_min > 0);
 }
 
 bool adaptive_limit::try_acquire() {
-  if (inflight_ >= limit()) {
+  if (!has_room()) {
     ++refusals_;
     return false;
   }
@@ -33,34 +35,58 @@ void adaptive_limit::on_ignored() {
 
 void adaptive_limit::on_success(duration latency, time_point now) {
   on_ignored();
-  if (samples_++ == 0)
-    window_ends_ = now + config_.sample_window;
+  ++successes_;
   latency_sum_ += static_cast<double>(latency.count());
-  if (now < window_ends_ || samples_ < config_.samples_min)
+  gather(now);
+}
+
+void adaptive_limit::on_overload(time_point now) {
+  on_ignored();
+  ++overloads_;
+  gather(now);
+}
+
+/// Ends the sample window once it is old and full enough; its first result began it.
+void adaptive_limit::gather(time_point now) {
+  const auto samples = successes_ + overloads_;
+  if (samples == 1)
+    window_ends_ = now + config_.sample_window;
+  if (now < window_ends_ || samples < config_.samples_min)
     return;
-  update(latency_sum_ / samples_);
+  update();
   latency_sum_ = 0.0;
-  samples_ = 0;
+  successes_ = overloads_ = 0;
   inflight_peak_ = inflight_;
 }
 
-void adaptive_limit::update(double latency) {
-  latency = std::max(latency, 1.0);
-  learn_long_term(latency);
-  // After an overload the long-term latency is far too long; it must not take 600 updates to heal.
-  if (long_term_ > 2.0 * latency)
-    long_term_ *= 0.95;
-  // A limit that was not nearly used was not tested: no reason to move it.
-  if (inflight_peak_ < limit_ / 2)
+void adaptive_limit::update() {
+  const auto share = static_cast<double>(overloads_) / (successes_ + overloads_);
+  const auto by_latency = latency_gradient();
+  // A limit that was not nearly used was not tested: no reason to raise it, or to trust latency.
+  const auto tested = inflight_peak_ >= limit_ / 2;
+  if (!tested && overloads_ == 0)
     return;
-  auto gradient = std::clamp(config_.tolerance * long_term_ / latency, 0.5, 1.0);
-  auto wanted = limit_ * gradient + config_.headroom;
+  const auto gradient = std::max(gradient_min, std::min(tested ? by_latency : 1.0, 1.0 - share));
+  const auto headroom = tested && share < config_.overload_share_max ? config_.headroom : 0u;
+  const auto wanted = limit_ * gradient + headroom;
   limit_
     = std::clamp(limit_ * (1.0 - config_.smoothing) + wanted * config_.smoothing,
                  static_cast<double>(config_.limit_min), static_cast<double>(config_.limit_max));
 }
 
-/// An exponential average of about long_window samples, begun with a plain mean.
+/// What the window's latency says, at most 1; 1 when no call of it succeeded.
+double adaptive_limit::latency_gradient() {
+  if (successes_ == 0)
+    return 1.0;
+  const auto latency = std::max(latency_sum_ / successes_, 1.0);
+  learn_long_term(latency);
+  // After an overload the long-term latency is far too long; it must not take 600 updates to heal.
+  if (long_term_ > 2.0 * latency)
+    long_term_ *= 0.95;
+  return std::min(config_.tolerance * long_term_ / latency, 1.0);
+}
+
+/// An exponential average of about long_window updates, begun with a plain mean.
 void adaptive_limit::learn_long_term(double latency) {
   if (warmed_ < warm_up) {
     ++warmed_;
@@ -68,10 +94,6 @@ void adaptive_limit::learn_long_term(double latency) {
     return;
   }
   long_term_ += (latency - long_term_) * 2.0 / (config_.long_window + 1.0);
-}
-
-std::uint32_t adaptive_limit::limit() const {
-  return static_cast<std::uint32_t>(limit_);
 }
 
 } // namespace skep::flow

@@ -12,6 +12,7 @@ circuit_breaker::circuit_breaker(breaker_config config)
   SKEP_ASSERT(config.failures_max > 0 && config.permits_max > 0 && config.successes_min > 0);
   SKEP_ASSERT(config.open_min > duration::zero() && config.open_max >= config.open_min);
   SKEP_ASSERT(config.permit_ttl > duration::zero());
+  leases_.reserve(config.permits_max); // So that admission never allocates.
 }
 
 admission circuit_breaker::acquire(time_point now) {
@@ -19,23 +20,31 @@ admission circuit_breaker::acquire(time_point now) {
   auto wait = retry_after(now);
   if (wait > duration::zero()) {
     ++counts_.refusals;
-    return {false, 0, generation_, wait};
+    return {false, false, era_, wait};
   }
   if (state_ == breaker_state::closed)
-    return {true, 0, generation_, {}};
-  leases_.push_back({++last_permit_, now + config_.permit_ttl});
-  return {true, last_permit_, generation_, {}};
+    return {true, false, era_, {}};
+  leases_.push_back({++last_ticket_, now + config_.permit_ttl});
+  return {true, true, last_ticket_, {}};
+}
+
+/// True for calls admitted since the last change of state. The difference survives the wrap of the
+/// sequence, as long as a call does not outlive four thousand million others.
+bool circuit_breaker::of_this_state(std::uint32_t ticket) const {
+  return ticket - era_ <= last_ticket_ - era_;
 }
 
 void circuit_breaker::settle(const admission& call, breaker_outcome outcome, time_point now,
                              duration retry_after_hint) {
-  if (!call.granted || call.generation != generation_)
+  if (!call.granted || !of_this_state(call.ticket))
     return;
   advance(now);
-  if (state_ == breaker_state::closed)
+  if (state_ == breaker_state::closed) {
     settle_closed(outcome, now, retry_after_hint);
-  else if (drop_lease(call.permit))
-    settle_probe(outcome, now, retry_after_hint);
+    return;
+  }
+  drop_lease(call.ticket);
+  settle_probe(outcome, now, retry_after_hint);
 }
 
 void circuit_breaker::settle_closed(breaker_outcome outcome, time_point now, duration hint) {
@@ -47,7 +56,8 @@ void circuit_breaker::settle_closed(breaker_outcome outcome, time_point now, dur
       window_successes_.add(now);
       return;
     case breaker_outcome::failure:
-      ++failures_;
+    case breaker_outcome::overloaded:
+      failures_ += outcome == breaker_outcome::failure;
       note_hint(now, hint);
       window_failures_.add(now);
       // Only a failure trips, so the rate is summed up on failures only.
@@ -67,6 +77,7 @@ void circuit_breaker::settle_probe(breaker_outcome outcome, time_point now, dura
       }
       return;
     case breaker_outcome::failure:
+    case breaker_outcome::overloaded:
       note_hint(now, hint);
       trip(now);
       return;
@@ -99,10 +110,10 @@ void circuit_breaker::trip(time_point now) {
   enter(breaker_state::open);
 }
 
-/// Every state begins a generation, with nothing left over from the one before.
+/// Every state begins with nothing left over from the one before.
 void circuit_breaker::enter(breaker_state next) {
   state_ = next;
-  ++generation_;
+  era_ = ++last_ticket_;
   failures_ = 0;
   probed_ = 0;
   hint_until_ = {};
@@ -111,7 +122,7 @@ void circuit_breaker::enter(breaker_state next) {
   window_failures_.clear();
 }
 
-/// Does what the passing of time alone does: ends the open time, writes off expired permits.
+/// Does what the passing of time alone does: ends the open time, frees expired permits.
 void circuit_breaker::advance(time_point now) {
   if (state_ == breaker_state::open && now >= open_until_)
     enter(breaker_state::half_open);
@@ -119,8 +130,8 @@ void circuit_breaker::advance(time_point now) {
     += std::erase_if(leases_, [now](const lease& l) { return l.expires <= now; });
 }
 
-bool circuit_breaker::drop_lease(std::uint64_t permit) {
-  return std::erase_if(leases_, [permit](const lease& l) { return l.permit == permit; }) > 0;
+void circuit_breaker::drop_lease(std::uint32_t ticket) {
+  std::erase_if(leases_, [ticket](const lease& l) { return l.ticket == ticket; });
 }
 
 breaker_state circuit_breaker::state(time_point now) const {

@@ -19,21 +19,30 @@ struct breaker_config {
   duration open_max = 60s;             ///< The doubling ends here.
   duration retry_after_max = 300s;     ///< An upstream's Retry-After is believed up to this.
   std::uint32_t permits_max = 1;       ///< Probes in flight while half-open.
-  duration permit_ttl = 30s;       ///< A probe that has not been settled by then is written off.
+  duration permit_ttl = 30s;       ///< A probe without a result by then no longer bars the next.
   std::uint32_t successes_min = 1; ///< Successful probes that close it.
 };
 
 enum class breaker_state : std::uint8_t { closed, open, half_open };
 
-/// How a call ended. `ignored` says nothing about the upstream (a cancel, a bad request).
-enum class breaker_outcome : std::uint8_t { success, failure, ignored };
+/// How a call ended.
+enum class breaker_outcome : std::uint8_t {
+  success,
+  failure,
+  /// The upstream turned the call away because it has too much to do (429, 503, 529). A failure in
+  /// the rate and of a probe, but none in a row: an upstream that sheds the excess turns many calls
+  /// away between two it serves, and is used to the full all the same.
+  overloaded,
+  /// It says nothing about the upstream (a cancel).
+  ignored,
+};
 
 /// The breaker's answer to a call; the caller keeps it and settles it once.
 struct admission {
   bool granted = false;
-  std::uint64_t permit = 0;     ///< The lease of a half-open probe, 0 for none.
-  std::uint32_t generation = 0; ///< Results count only in the generation that admitted the call.
-  duration retry_after{};       ///< When refused: when it makes sense to ask again, above zero.
+  bool probe = false;       ///< It holds a half-open permit.
+  std::uint32_t ticket = 0; ///< Tells settle() what the result counts for.
+  duration retry_after{};   ///< When refused: when it makes sense to ask again, above zero.
 };
 
 /// What a breaker did since it was made; grows only.
@@ -45,8 +54,10 @@ struct breaker_counts {
 
 /// Stops calls to an upstream that fails, and finds out when it is well again. Trips on consecutive
 /// failures or on the failure rate of a window (linkerd2-proxy's unified design). Half-open permits
-/// are leases: a probe that never reports is written off after `permit_ttl`, so it cannot hold the
-/// breaker for ever. Not thread-safe; copyable.
+/// are leases: a probe that never reports frees its place after `permit_ttl`, so it cannot hold the
+/// breaker for ever. What it reports after that still counts while the probation lasts: otherwise
+/// an upstream that takes longer than the lease, to answer or to fail, would stay half-open without
+/// end. Not thread-safe; copyable.
 class circuit_breaker {
 public:
   explicit circuit_breaker(breaker_config config = {});
@@ -54,9 +65,10 @@ public:
   /// May a call go out now? A granted admission must be settled once.
   [[nodiscard]] admission acquire(time_point now);
 
-  /// Reports how an admitted call ended. Results of an older generation or of an expired permit
-  /// change nothing. `retry_after_hint` is what the upstream asked for along with a failure; the
-  /// breaker stays open at least that long if this failure, or one that follows it, trips it.
+  /// Reports how an admitted call ended, once per call: `granted` and `ticket` are all that is
+  /// read. Results of calls from before the last change of state change nothing. `retry_after_hint`
+  /// is what the upstream asked for along with a failure; the breaker stays open at least that long
+  /// if this failure, or one that follows it, trips it.
   void settle(const admission& call, breaker_outcome outcome, time_point now,
               duration retry_after_hint = {});
 
@@ -82,14 +94,15 @@ public:
 
 private:
   struct lease {
-    std::uint64_t permit;
+    std::uint32_t ticket;
     time_point expires;
   };
 
   void enter(breaker_state next);
   void trip(time_point now);
   void advance(time_point now);
-  bool drop_lease(std::uint64_t permit);
+  void drop_lease(std::uint32_t ticket);
+  [[nodiscard]] bool of_this_state(std::uint32_t ticket) const;
   void settle_closed(breaker_outcome outcome, time_point now, duration hint);
   void settle_probe(breaker_outcome outcome, time_point now, duration hint);
   void note_hint(time_point now, duration hint);
@@ -98,11 +111,13 @@ private:
 
   breaker_config config_;
   breaker_state state_ = breaker_state::closed;
-  std::uint32_t generation_ = 1;
+  // One sequence numbers states and permits. Calls of a closed breaker carry its state's number, a
+  // probe one of its own; so a ticket of this state is never below era_.
+  std::uint32_t last_ticket_ = 1;
+  std::uint32_t era_ = 1;
   std::uint32_t failures_ = 0; // Consecutive ones while closed.
   std::uint32_t probed_ = 0;   // Successful probes of this probation.
   std::uint32_t reopened_ = 0; // Openings since it was last closed: the exponent of the back-off.
-  std::uint64_t last_permit_ = 0;
   time_point open_until_{};
   time_point hint_until_{}; // The farthest Retry-After since the last success.
   std::vector<lease> leases_;

@@ -137,6 +137,14 @@ void redis_connection::ask(const redis_args& words) {
   ++reading_.awaited;
 }
 
+void redis_connection::probe(time_point now) {
+  SKEP_ASSERT(phase_ == phase::ready && sent_.empty() && greetings_ == 0);
+  phase_ = phase::checking;
+  open_until_ = now + config_.stall_max;
+  ask({"PING"});
+  greetings_ = 1;
+}
+
 void redis_connection::send(redis_batch_ptr batch) {
   SKEP_ASSERT(phase_ == phase::ready);
   for (auto& words : batch->requests)
@@ -190,6 +198,7 @@ void redis_connection::connected() {
 void redis_connection::reply_came(redis_reply reply) {
   if (reading_.awaited > 0)
     --reading_.awaited;
+  heard_at_ = clock::now();
   if (phase_ == phase::closed || closing_.code != errc::none)
     return; // On its way out.
   if (greetings_ > 0) {
@@ -214,14 +223,17 @@ void redis_connection::greeting_answered(const redis_reply& reply) {
   }
   if (greetings_ > 0)
     return;
-  phase_ = phase::ready;
-  owner_.ready(*this);
+  if (std::exchange(phase_, phase::ready) == phase::checking)
+    owner_.proved(*this);
+  else
+    owner_.ready(*this);
 }
 
 std::optional<time_point> redis_connection::due() const {
   switch (phase_) {
     case phase::closed: return std::nullopt;
-    case phase::opening: return open_until_;
+    case phase::opening:
+    case phase::checking: return open_until_;
     case phase::ready: break;
   }
   if (sent_.empty())
@@ -235,7 +247,9 @@ void redis_connection::check(time_point now) {
     return;
   const auto limit = phase_ == phase::opening ? config_.connect_timeout : config_.stall_max;
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-  const auto* what = phase_ == phase::opening ? "no greeting within" : "over a deadline by";
+  const auto* what = phase_ == phase::opening    ? "no greeting within"
+                     : phase_ == phase::checking ? "no PONG within"
+                                                 : "over a deadline by";
   close(failure{errc::transport_failed, fmt::format("Redis at {} does not answer: {} {} ms",
                                                     config_.endpoint.name(), what, ms)});
 }

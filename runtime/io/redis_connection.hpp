@@ -20,6 +20,8 @@ class redis_connection;
 class redis_connection_owner {
 public:
   virtual void ready(redis_connection& which) = 0;
+  /// The answer to probe() came: it is ready again.
+  virtual void proved(redis_connection& which) = 0;
   /// The connection is closed; `sent` are the batches that will not be answered any more.
   virtual void lost(redis_connection& which, failure why, std::deque<redis_batch_ptr> sent) = 0;
   virtual void answered(redis_batch_ptr batch) = 0;
@@ -33,7 +35,7 @@ protected:
 /// server really answers. One thread.
 class redis_connection {
 public:
-  enum class phase : std::uint8_t { closed, opening, ready };
+  enum class phase : std::uint8_t { closed, opening, ready, checking };
 
   /// `number` stands for it in the events of `epoll_fd`.
   redis_connection(const redis_client_config& config, int epoll_fd, std::uint64_t number,
@@ -49,6 +51,10 @@ public:
   std::uint64_t number() const {
     return number_;
   }
+  /// When the server's last reply came; that of the greeting at first.
+  time_point heard_at() const {
+    return heard_at_;
+  }
   /// Commands sent and not answered.
   std::size_t awaited() const {
     return reading_.awaited;
@@ -57,6 +63,8 @@ public:
   /// Begins to connect; ends in ready() or lost(), maybe at once. `address` is numeric, or unused
   /// for a Unix socket.
   void open(const std::string& address, time_point now);
+  /// Asks PING; ends in proved() or lost(). Ready connections without commands in flight only.
+  void probe(time_point now);
   /// Appends to the pipeline; flush() writes it. Ready connections only.
   void send(redis_batch_ptr batch);
   /// Writes what is there to write and tells epoll what to watch for.
@@ -94,8 +102,9 @@ private:
   bool connected_ = false;
   std::uint32_t wanted_ = 0;
   std::uint32_t watched_ = 0;
-  failure closing_; // Why we close it ourselves.
-  time_point open_until_{};
+  failure closing_;         // Why we close it ourselves.
+  time_point open_until_{}; // Or until when the answer to probe() must have come.
+  time_point heard_at_{};
 };
 
 } // namespace skep::io

@@ -30,7 +30,16 @@ redis_client_meters::redis_client_meters(telemetry::registry& m)
     connect_failures(m.counter("skep_redis_connects_total",
                                "Attempts to connect by how they ended.", {{"outcome", "failed"}})),
     lost(m.counter("skep_redis_connections_lost_total",
-                   "Connections that broke or were reset after they had worked.")) {}
+                   "Connections that broke or were reset after they had worked.")),
+    pool_size(m.gauge("skep_redis_pool_size", "Connections wanted.")),
+    grown(m.counter("skep_redis_pool_grown_total", "Steps up of the pool's size.")),
+    shrunk(m.counter("skep_redis_pool_shrunk_total", "Steps down of the pool's size.")),
+    evicted(m.counter("skep_redis_pool_evicted_total",
+                      "Connections closed because they did not answer a PING.")),
+    utilisation(
+      m.gauge_callback("skep_redis_pool_utilisation",
+                       "Moving average of the share of the pool that is used, 0 to 1.", {},
+                       [this] { return static_cast<double>(utilisation_milli.load()) / 1000; })) {}
 
 redis_inbox::redis_inbox(std::size_t commands_max, std::size_t bytes_max,
                          telemetry::registry& metrics)

@@ -38,6 +38,13 @@ struct redis_client_meters {
   telemetry::counter& connects;
   telemetry::counter& connect_failures;
   telemetry::counter& lost;
+  telemetry::gauge& pool_size;
+  telemetry::counter& grown;
+  telemetry::counter& shrunk;
+  telemetry::counter& evicted;
+  /// The moving average of what is asked of the pool, in thousandths of its size.
+  std::atomic<std::int64_t> utilisation_milli{0};
+  telemetry::registration utilisation;
 };
 
 /// The addresses behind a name, or why there are none.

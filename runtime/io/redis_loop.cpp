@@ -27,13 +27,25 @@ constexpr duration addresses_ttl = 1s;
 /// A server that comes and goes is told of so often; the metrics have all of it.
 constexpr duration log_pause = 10s;
 
+flow::pool_sizer_config rules_of(const redis_client_config& from) {
+  flow::pool_sizer_config made;
+  made.size_min = from.connections;
+  made.size_max = from.connections + from.overflow;
+  made.growth_factor = from.growth_factor;
+  made.grow_above = from.grow_above;
+  made.shrink_below = from.shrink_below;
+  made.window = from.utilisation_window;
+  made.shrink_after = from.idle_ttl;
+  return made;
+}
+
 } // namespace
 
 redis_loop::redis_loop(const redis_client_config& config, std::shared_ptr<redis_inbox> inbox)
   : config_(config), inbox_(std::move(inbox)), meters_(inbox_->meters()),
     epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
     named_(config.endpoint.socket.empty() && !is_address(config.endpoint.host)),
-    random_(std::random_device{}()), deadlines_(clock::now(), 1ms) {
+    random_(std::random_device{}()), deadlines_(clock::now(), 1ms), sizer_(rules_of(config)) {
   SKEP_ASSERT(epoll_fd_ >= 0);
   epoll_event wake{};
   wake.events = EPOLLIN;
@@ -41,7 +53,8 @@ redis_loop::redis_loop(const redis_client_config& config, std::shared_ptr<redis_
   SKEP_ASSERT(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, inbox_->wake_fd(), &wake) == 0);
   if (!named_)
     addresses_.push_back(config.endpoint.host);
-  for (std::uint64_t n = 0; n < config.connections; ++n) {
+  meters_.pool_size.set(sizer_.size());
+  for (std::uint64_t n = 0; n < config.connections + config.overflow; ++n) {
     auto& made = places_.emplace_back();
     made.connection = std::make_unique<redis_connection>(config, epoll_fd_, n, *this);
     made.backoff = flow::backoff{config.backoff};
@@ -73,9 +86,12 @@ void redis_loop::round() {
   expire(now);
   for (auto& each : places_)
     each.connection->check(now);
+  adapt_size(now);
+  retire_spare();
+  ping_silent(now);
   open_due(now);
   if (up_ > 0)
-    send_waiting();
+    send_waiting(now);
   else if (!hopeful(now))
     fail_waiting();
   for (auto& each : places_)
@@ -86,29 +102,55 @@ void redis_loop::round() {
 
 void redis_loop::assign(redis_batch_ptr batch) {
   batch->timer = deadlines_.add(batch->deadline, batch.get());
-  if (auto* to = least_loaded())
+  if (auto* to = usable(clock::now()); to != nullptr && waiting_.empty())
     to->connection->send(std::move(batch));
   else
     waiting_.push_back(std::move(batch)); // The next round sees whether that makes sense.
 }
 
-redis_loop::place* redis_loop::least_loaded() {
+redis_loop::place* redis_loop::usable(time_point now) {
   place* best = nullptr;
-  for (auto& each : places_)
-    if (each.ready && (best == nullptr || each.connection->awaited() < best->connection->awaited()))
+  place* stale = nullptr;
+  for (auto& each : places_) {
+    // One that is not wanted any more does when there is no other.
+    if (each.connection->state() != redis_connection::phase::ready
+        || (!wanted(each) && best != nullptr))
+      continue;
+    if (silent(each, config_.silence_max, now))
+      stale = &each;
+    else if (best == nullptr || each.connection->awaited() < best->connection->awaited())
       best = &each;
+  }
+  if (stale != nullptr && (best == nullptr || best->connection->awaited() > 0))
+    probe(*stale, now); // It takes commands as soon as it has answered.
   return best;
 }
 
-void redis_loop::send_waiting() {
+bool redis_loop::wanted(const place& at) const {
+  return at.connection->number() < sizer_.size();
+}
+
+bool redis_loop::silent(const place& at, duration than, time_point now) const {
+  return at.connection->state() == redis_connection::phase::ready && at.connection->awaited() == 0
+         && now - at.connection->heard_at() >= than;
+}
+
+void redis_loop::probe(place& at, time_point now) {
+  at.checking = true;
+  at.connection->probe(now);
+}
+
+void redis_loop::send_waiting(time_point now) {
   while (!waiting_.empty()) {
+    auto* to = waiting_.front()->done ? usable(now) : nullptr;
+    if (to == nullptr && waiting_.front()->done)
+      return; // Until a PONG comes.
     auto batch = std::move(waiting_.front());
     waiting_.pop_front();
-    if (!batch->done) {
+    if (to == nullptr)
       finish(std::move(batch), {}); // Its time was up while it waited.
-      continue;
-    }
-    least_loaded()->connection->send(std::move(batch));
+    else
+      to->connection->send(std::move(batch));
   }
 }
 
@@ -158,21 +200,33 @@ void redis_loop::ready(redis_connection& which) {
     log::info("Redis at {} answers", config_.endpoint.name());
 }
 
+void redis_loop::proved(redis_connection& which) {
+  places_[which.number()].checking = false;
+}
+
 void redis_loop::lost(redis_connection& which, failure why, std::deque<redis_batch_ptr> sent) {
   auto& at = places_[which.number()];
   const auto now = clock::now();
+  const bool retired = std::exchange(at.retiring, false);
+  const bool evicted = std::exchange(at.checking, false);
   if (std::exchange(at.ready, false)) {
     --up_;
     meters_.connections_up.set(static_cast<std::int64_t>(up_));
-    meters_.lost.inc();
+    if (retired)
+      return;
+    (evicted ? meters_.evicted : meters_.lost).inc();
     // One that broke at once is no reason to try faster.
     if (now - at.ready_at > config_.backoff.wait_max)
       at.backoff.reset();
-  } else {
+  } else if (!retired) {
     meters_.connect_failures.inc();
     gave_up_ = up_ == 0;
   }
-  retry_later(at, now);
+  // It was silent for long, which is no sign that the server is gone: a new one shows.
+  if (evicted)
+    at.attempt_at = {}; // In this very round, so that who waits goes on waiting.
+  else
+    retry_later(at, now);
   if (up_ == 0 && why.code != errc::shutting_down)
     tell_down(why, now);
   for (auto& batch : sent)
@@ -202,8 +256,42 @@ bool redis_loop::hopeful(time_point now) const {
   });
 }
 
+/// How many connections are wanted for what is asked of them now.
+void redis_loop::adapt_size(time_point now) {
+  std::size_t commands = waiting_.size();
+  for (const auto& each : places_)
+    commands += each.connection->awaited();
+  const auto demand = static_cast<double>(commands) / config_.pipeline_depth;
+  const auto step = sizer_.observe(now, demand, demand > sizer_.size());
+  const auto share = std::clamp(sizer_.utilisation(), 0.0, 1.0);
+  meters_.utilisation_milli.store(static_cast<std::int64_t>(share * 1000));
+  if (!step)
+    return;
+  (step->to > step->from ? meters_.grown : meters_.shrunk).inc();
+  meters_.pool_size.set(sizer_.size());
+}
+
+/// Closes what is beyond the pool's size, once nobody waits for an answer on it.
+void redis_loop::retire_spare() {
+  for (auto& each : places_) {
+    if (wanted(each) || each.connection->state() == redis_connection::phase::closed
+        || each.connection->awaited() > 0)
+      continue;
+    each.retiring = true;
+    each.connection->close(failure{errc::shutting_down, "the pool of connections has shrunk"});
+  }
+}
+
+void redis_loop::ping_silent(time_point now) {
+  for (auto& each : places_)
+    if (silent(each, config_.ping_interval, now))
+      probe(each, now);
+}
+
 void redis_loop::open_due(time_point now) {
   for (auto& each : places_) {
+    if (!wanted(each))
+      return;
     if (each.connection->state() != redis_connection::phase::closed || now < each.attempt_at)
       continue;
     if (!know_address(now))
@@ -256,9 +344,13 @@ int redis_loop::wait_ms() const {
   for (const auto& each : places_) {
     if (each.connection->state() != redis_connection::phase::closed)
       sooner(each.connection->due());
-    else if (!resolving_)
+    else if (!resolving_ && wanted(each))
       sooner(each.attempt_at);
+    if (each.connection->state() == redis_connection::phase::ready
+        && each.connection->awaited() == 0)
+      sooner(each.connection->heard_at() + config_.ping_interval);
   }
+  sooner(sizer_.next());
   if (resolving_ && !waiting_.empty())
     sooner(resolve_until_);
   if (!at)

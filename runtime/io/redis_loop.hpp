@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/flow/backoff.hpp"
+#include "runtime/flow/pool_sizer.hpp"
 #include "runtime/flow/rng.hpp"
 #include "runtime/io/redis_connection.hpp"
 
@@ -30,15 +31,25 @@ private:
     time_point attempt_at{};
     time_point ready_at{};
     bool ready = false;
+    bool checking = false; // It was asked PING.
+    bool retiring = false; // Closed because it is not wanted any more.
   };
 
   void ready(redis_connection& which) override;
+  void proved(redis_connection& which) override;
   void lost(redis_connection& which, failure why, std::deque<redis_batch_ptr> sent) override;
   void answered(redis_batch_ptr batch) override;
 
   void round();
   void assign(redis_batch_ptr batch);
-  place* least_loaded();
+  /// The connection for the next batch; none: one may come. Has silent ones asked PING first.
+  place* usable(time_point now);
+  bool wanted(const place& at) const;
+  bool silent(const place& at, duration than, time_point now) const;
+  void probe(place& at, time_point now);
+  void adapt_size(time_point now);
+  void retire_spare();
+  void ping_silent(time_point now);
   /// A connection may stand soon, so that it makes sense to wait for it.
   bool hopeful(time_point now) const;
   void open_due(time_point now);
@@ -46,7 +57,7 @@ private:
   void resolved(redis_addresses addresses, time_point now);
   void tell_down(const failure& why, time_point now);
   void retry_later(place& at, time_point now);
-  void send_waiting();
+  void send_waiting(time_point now);
   void fail_waiting();
   void expire(time_point now);
   void finish(redis_batch_ptr batch, expected<std::vector<redis_reply>> result);
@@ -61,7 +72,8 @@ private:
   const bool named_; // The host has to be looked up.
   flow::rng random_;
   timer_wheel<redis_batch*> deadlines_;
-  std::vector<place> places_;
+  std::vector<place> places_; // As many as there may be at most; the first size() are wanted.
+  flow::pool_sizer sizer_;
   std::deque<redis_batch_ptr> waiting_; // For the first connection that opens.
   std::vector<std::string> addresses_;
   std::size_t next_address_ = 0;

@@ -82,8 +82,23 @@ failure failure_of(const redis_reply& error, const std::string& server);
 /// Bounds and times of a client.
 struct redis_client_config {
   redis_endpoint endpoint;
-  /// Commands are spread over so many connections; each pipelines what it gets.
+  /// Commands are spread over so many connections; each pipelines what it gets. These are kept.
   std::uint32_t connections = 4;
+  /// Further ones, opened and closed as flow::pool_sizer decides.
+  std::uint32_t overflow = 0;
+  /// A connection with so many commands in flight counts as fully used.
+  std::uint32_t pipeline_depth = 64;
+  /// How the number of connections moves. Each step down closes some after this long without need.
+  double growth_factor = 2.0;
+  double grow_above = 0.8;
+  double shrink_below = 0.3;
+  duration utilisation_window = 100ms;
+  duration idle_ttl = 300s;
+  /// A connection that heard nothing for so long is asked PING, and closed when it does not answer
+  /// within stall_max.
+  duration ping_interval = 30s;
+  /// One that heard nothing for so long is asked PING before it gets a command.
+  duration silence_max = 10s;
   /// Batches accepted and not ended; further ones are refused.
   std::size_t commands_max = 10'000;
   /// Bytes of the words of these.

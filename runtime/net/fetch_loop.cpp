@@ -35,14 +35,20 @@ CURLSH* make_share() {
 
 } // namespace
 
-fetch_loop::fetch_loop(const fetch_config& config, fetch_inbox& inbox)
+fetch_loop::fetch_loop(const fetch_config& config, fetch_inbox& inbox, fetch_pool_book& book)
   : config_(config), inbox_(inbox), epoll_fd_(epoll_create1(EPOLL_CLOEXEC)), share_(make_share()),
-    multi_(curl_multi_init()) {
-  SKEP_ASSERT(epoll_fd_ >= 0 && multi_ != nullptr);
+    multi_(nullptr), pools_(config, book) {
+  SKEP_ASSERT(epoll_fd_ >= 0);
   epoll_event wake{};
   wake.events = EPOLLIN;
   wake.data.fd = inbox_.wake_fd();
   SKEP_ASSERT(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, inbox_.wake_fd(), &wake) == 0);
+  open_multi();
+}
+
+void fetch_loop::open_multi() {
+  multi_ = curl_multi_init();
+  SKEP_ASSERT(multi_ != nullptr);
   const auto set = [this](CURLMoption option, auto value) {
     SKEP_ASSERT(curl_multi_setopt(multi_, option, value) == CURLM_OK);
   };
@@ -50,10 +56,10 @@ fetch_loop::fetch_loop(const fetch_config& config, fetch_inbox& inbox)
   set(CURLMOPT_SOCKETDATA, this);
   set(CURLMOPT_TIMERFUNCTION, &timer_entry);
   set(CURLMOPT_TIMERDATA, this);
-  set(CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(config.connections_max));
-  set(CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(config.connections_per_host_max));
-  set(CURLMOPT_MAX_CONCURRENT_STREAMS, static_cast<long>(config.http2_streams_max));
-  set(CURLMOPT_MAXCONNECTS, static_cast<long>(config.connections_max));
+  set(CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(config_.connections_max));
+  set(CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(config_.connections_per_host_max));
+  set(CURLMOPT_MAX_CONCURRENT_STREAMS, static_cast<long>(config_.http2_streams_max));
+  set(CURLMOPT_MAXCONNECTS, static_cast<long>(config_.connections_max));
 }
 
 fetch_loop::~fetch_loop() {
@@ -73,6 +79,8 @@ void fetch_loop::run() {
     run_due_timer();
     collect_ended();
     check_deadlines();
+    seat_waiting();
+    close_idle();
     wait_for_events();
     collect_ended();
   }
@@ -116,8 +124,9 @@ void fetch_loop::on_socket(int fd, int what, bool known) {
 
 int fetch_loop::wait_ms() const {
   std::optional<time_point> at = deadlines_.next();
-  if (curl_due_ && (!at || *curl_due_ < *at))
-    at = curl_due_;
+  for (const auto& other : {curl_due_, pools_.due(), close_idle_at_})
+    if (other && (!at || *other < *at))
+      at = other;
   if (!at)
     return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*at - clock::now()).count();
@@ -165,20 +174,46 @@ void fetch_loop::obey(fetch_commands commands) {
 
 void fetch_loop::begin(std::unique_ptr<fetch_transfer> transfer) {
   const fetch_id id = transfer->id();
-  fetch_transfer& added = *transfers_.emplace(id, std::move(transfer)).first->second;
-  if (auto ready = added.prepare(config_, share_, deadlines_); !ready) {
-    end(id, added.result_of(fetch_error::invalid_request, ready.error().detail));
+  entry& added = transfers_.emplace(id, entry{std::move(transfer), {}}).first->second;
+  close_idle_at_.reset();
+  if (auto ready = added.transfer->prepare(config_, share_, deadlines_); !ready) {
+    end(id, added.transfer->result_of(fetch_error::invalid_request, ready.error().detail));
     return;
   }
+  if (pools_.enter(id, host_of(added.transfer->url()), added.seat, clock::now()))
+    send_out(*added.transfer);
+}
+
+void fetch_loop::send_out(fetch_transfer& transfer) {
   // Connects nothing yet: libcurl sets its timer to now and acts in run_due_timer.
-  SKEP_ASSERT(curl_multi_add_handle(multi_, added.easy()) == CURLM_OK);
+  SKEP_ASSERT(curl_multi_add_handle(multi_, transfer.easy()) == CURLM_OK);
+}
+
+void fetch_loop::seat_waiting() {
+  const time_point now = clock::now();
+  pools_.tick(now);
+  while (const auto id = pools_.next_ready()) {
+    entry& next = transfers_.at(*id);
+    pools_.seated(next.seat, now);
+    send_out(*next.transfer);
+  }
+}
+
+void fetch_loop::close_idle() {
+  if (!close_idle_at_ || clock::now() < *close_idle_at_)
+    return;
+  SKEP_ASSERT(transfers_.empty());
+  close_idle_at_.reset();
+  curl_due_.reset();
+  curl_multi_cleanup(multi_);
+  open_multi();
 }
 
 void fetch_loop::control(const fetch_control& command) {
   const auto it = transfers_.find(command.id);
   if (it == transfers_.end())
     return;
-  fetch_transfer& transfer = *it->second;
+  fetch_transfer& transfer = *it->second.transfer;
   if (command.cancelled) {
     end(command.id, transfer.result_of(fetch_error::cancelled, "the caller cancelled it"));
     return;
@@ -205,7 +240,7 @@ void fetch_loop::collect_ended() {
 void fetch_loop::check_deadlines() {
   const time_point now = clock::now();
   while (const auto id = deadlines_.due(now)) {
-    fetch_transfer& transfer = *transfers_.at(*id);
+    fetch_transfer& transfer = *transfers_.at(*id).transfer;
     const fetch_error error = transfer.check_deadline(now);
     if (error != fetch_error::none)
       end(*id, transfer.result_of(error, "the provider took too long"));
@@ -214,17 +249,24 @@ void fetch_loop::check_deadlines() {
 
 void fetch_loop::end_all() {
   while (!transfers_.empty()) {
-    auto& [id, transfer] = *transfers_.begin();
-    end(id, transfer->result_of(fetch_error::shutdown, "the HTTP client was closed"));
+    auto& [id, each] = *transfers_.begin();
+    end(id, each.transfer->result_of(fetch_error::shutdown, "the HTTP client was closed"));
   }
 }
 
 void fetch_loop::end(fetch_id id, fetch_result result) {
   const auto node = transfers_.extract(id);
-  fetch_transfer& transfer = *node.mapped();
+  fetch_transfer& transfer = *node.mapped().transfer;
+  fetch_seat& seat = node.mapped().seat;
+  if (seat.pool != nullptr && transfer.shun_connection(result.error))
+    seat.pool->meters.evicted.inc();
   // An unfinished HTTP/1.1 transfer takes its connection with it: the provider sees it close.
-  if (transfer.easy() != nullptr)
+  if (transfer.easy() != nullptr && !seat.waiting)
     curl_multi_remove_handle(multi_, transfer.easy());
+  const time_point now = clock::now();
+  pools_.leave(seat, result.version == http_version::http_2, now);
+  if (transfers_.empty())
+    close_idle_at_ = now + config_.connection_idle_ttl;
   inbox_.close(id);
   transfer.finish(std::move(result));
 }

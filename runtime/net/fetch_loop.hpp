@@ -2,6 +2,7 @@
 
 #include "runtime/net/fetch_deadlines.hpp"
 #include "runtime/net/fetch_inbox.hpp"
+#include "runtime/net/fetch_pools.hpp"
 #include "runtime/net/fetch_transfer.hpp"
 
 #include <cstddef>
@@ -20,7 +21,7 @@ namespace skep::net {
 /// happened in it and not what is open. Lives and dies on one thread; only the inbox is shared.
 class fetch_loop {
 public:
-  fetch_loop(const fetch_config& config, fetch_inbox& inbox);
+  fetch_loop(const fetch_config& config, fetch_inbox& inbox, fetch_pool_book& book);
   fetch_loop(const fetch_loop&) = delete;
   fetch_loop& operator=(const fetch_loop&) = delete;
   ~fetch_loop();
@@ -29,9 +30,15 @@ public:
   void run();
 
 private:
+  struct entry {
+    std::unique_ptr<fetch_transfer> transfer;
+    fetch_seat seat;
+  };
+
   static int socket_entry(CURL* easy, int fd, int what, void* self, void* known);
   static int timer_entry(CURLM* multi, long timeout_ms, void* self);
 
+  void open_multi();
   void on_socket(int fd, int what, bool known);
   void wait_for_events();
   int wait_ms() const;
@@ -39,6 +46,11 @@ private:
   void run_due_timer();
   void obey(fetch_commands commands);
   void begin(std::unique_ptr<fetch_transfer> transfer);
+  void send_out(fetch_transfer& transfer);
+  void seat_waiting();
+  /// Libcurl closes idle connections only when another transfer looks for one. When there is none
+  /// for the idle time, this closes them all.
+  void close_idle();
   void control(const fetch_control& command);
   void collect_ended();
   void check_deadlines();
@@ -54,7 +66,11 @@ private:
   fetch_deadlines deadlines_;
   /// When libcurl wants to be called even if no socket moves.
   std::optional<time_point> curl_due_;
-  std::unordered_map<fetch_id, std::unique_ptr<fetch_transfer>> transfers_;
+  fetch_pools pools_;
+  std::unordered_map<fetch_id, entry> transfers_;
+  /// When the connections that nobody uses have been idle for long enough; none: they are in use,
+  /// or closed.
+  std::optional<time_point> close_idle_at_;
 };
 
 } // namespace skep::net

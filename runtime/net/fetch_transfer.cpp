@@ -124,7 +124,13 @@ bool fetch_transfer::set_options(const fetch_config& config, void* share) {
   set(CURLOPT_TCP_NODELAY, 1L);
   set(CURLOPT_BUFFERSIZE, read_bytes);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_timeout.count()));
-  set(CURLOPT_MAXAGE_CONN, static_cast<long>(config.connection_idle_ttl.count()));
+  const auto in_seconds = [](std::chrono::milliseconds of) {
+    return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(of).count());
+  };
+  set(CURLOPT_MAXAGE_CONN, in_seconds(config.connection_idle_ttl));
+  set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_TCP_KEEPIDLE, in_seconds(config.keepalive_interval));
+  set(CURLOPT_TCP_KEEPINTVL, in_seconds(config.keepalive_interval));
   set(CURLOPT_SSL_VERIFYPEER, config.verify_tls ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, config.verify_tls ? 2L : 0L);
   if (!config.ca_file.empty())
@@ -347,6 +353,21 @@ fetch_result fetch_transfer::result_of(fetch_error error, std::string detail) {
   result.body_bytes = body_bytes_;
   fill(result);
   return result;
+}
+
+bool fetch_transfer::shun_connection(fetch_error error) {
+  if (!sent_at_)
+    return false;
+  switch (error) {
+    case fetch_error::reset:
+    case fetch_error::first_byte_timeout:
+    case fetch_error::idle_timeout:
+    case fetch_error::total_timeout:
+    case fetch_error::cut:
+    case fetch_error::protocol: curl_easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L); return true;
+    // The others never had a connection, or the connection is not to blame.
+    default: return false;
+  }
 }
 
 void fetch_transfer::fill(fetch_result& result) const {

@@ -51,6 +51,9 @@ public:
   CURL* easy() const noexcept {
     return easy_;
   }
+  const std::string& url() const noexcept {
+    return request_.url;
+  }
 
   /// Creates the libcurl handle. `share` is the client's TLS session cache.
   expected<void> prepare(const fetch_config& config, void* share, fetch_deadlines& deadlines);
@@ -63,6 +66,10 @@ public:
   fetch_result result_of(int curl_code);
   /// The same for an end decided by us.
   fetch_result result_of(fetch_error error, std::string detail);
+  /// After a transfer that failed like this its connection is in doubt: tells libcurl not to use it
+  /// again, which it would on HTTP/2. False when there is no reason, or no connection. Call before
+  /// the handle leaves the client.
+  bool shun_connection(fetch_error error);
   /// Tells the handler. The transfer is over; destroy it.
   void finish(fetch_result result);
 

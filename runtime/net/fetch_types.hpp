@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/failure.hpp"
+#include "runtime/net/fetch_config.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -21,31 +22,6 @@ using fetch_headers = std::vector<std::pair<std::string, std::string>>;
 
 /// The value of the first header of this name (compared without case), or nothing.
 std::optional<std::string_view> find_header(const fetch_headers& headers, std::string_view name);
-
-/// Bounds and TLS of one client. All counts must be positive.
-struct fetch_config {
-  /// Open connections in total; further transfers wait for one, under their total time-out.
-  std::size_t connections_max = 512;
-  /// Open connections to one host and port.
-  std::size_t connections_per_host_max = 256;
-  /// Transfers accepted and not yet ended, waiting ones included; start() refuses beyond it.
-  std::size_t queue_max = 65'536;
-  /// An idle connection older than this is closed instead of used again. 60 s stays below the idle
-  /// time-out of common load balancers.
-  std::chrono::seconds connection_idle_ttl{60};
-  /// HTTP/2 where TLS and ALPN agree on it; plain URLs always speak HTTP/1.1.
-  bool http2 = true;
-  /// Transfers sharing one HTTP/2 connection at a time. With 1, a paused stream's bytes stay with
-  /// the provider. Above 1, a live neighbour makes libcurl read on, and each paused stream may then
-  /// hold up to 32 MB in this process: the stream window of libcurl 7.88 is fixed.
-  std::size_t http2_streams_max = 1;
-  /// Off only for tests and closed networks: certificates are then not checked at all.
-  bool verify_tls = true;
-  /// PEM file of trusted authorities; empty means the system's.
-  std::string ca_file;
-  /// Obey http_proxy and friends; off by default so that a node does what its config says.
-  bool proxy_from_environment = false;
-};
 
 /// One HTTP exchange. All four time-outs must lie above 0 and within 24 h: every wait has a
 /// deadline.

@@ -1,11 +1,13 @@
 #pragma once
 
 #include "runtime/base/expected.hpp"
+#include "runtime/net/fetch_pool_meters.hpp"
 #include "runtime/net/fetch_types.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 namespace skep::net {
 
@@ -43,14 +45,20 @@ struct fetch_stats {
   /// Counted when the transfer that opened or reused the connection ends.
   std::uint64_t connections_opened = 0;
   std::uint64_t connections_reused = 0;
+  /// Of the queued ones, those that wait for a connection of their host's pool (gauge).
+  std::uint64_t waiting = 0;
 };
 
 /// Fetches over HTTP: one thread ("skep-fetch") owns every connection to a provider, TLS and the
-/// connection pool (libcurl's multi interface over epoll). All members may be called from any
-/// thread and never block on the network.
+/// connection pools (libcurl's multi interface over epoll, a pool of moving size per host in front
+/// of it: flow::pool_sizer). All members may be called from any thread and never block on the
+/// network.
 class http_client {
 public:
+  /// Keeps its metrics to itself.
   explicit http_client(fetch_config config);
+  /// Exports its pools to `metrics`, which must outlive it.
+  http_client(fetch_config config, telemetry::registry& metrics);
   http_client(const http_client&) = delete;
   http_client& operator=(const http_client&) = delete;
   /// Ends every transfer with fetch_error::shutdown, then joins the thread. Not from a handler.
@@ -71,6 +79,14 @@ public:
   void grant(fetch_id id, std::int64_t bytes);
 
   fetch_stats stats() const;
+
+  /// The pool of this URL's host and port gets metrics of its own, because the configuration names
+  /// it; those of all others share the label host="other". Call it before the first transfer.
+  void name_pool(std::string_view base_url);
+  /// The pools in use: those named, and the others as one.
+  std::vector<fetch_pool_state> pools() const;
+  /// The last changes of the pools' sizes, oldest first; at most 200.
+  std::vector<fetch_pool_resize> pool_resizes() const;
 
 private:
   class impl;

@@ -4,8 +4,9 @@
 
 namespace skep::net {
 
-http_exchange::http_exchange(std::shared_ptr<http_session> session, std::uint64_t number)
-  : session_(std::move(session)), number_(number) {}
+http_exchange::http_exchange(std::shared_ptr<http_session> session, std::uint64_t number,
+                             answer_wishes wishes)
+  : session_(std::move(session)), number_(number), wishes_(std::move(wishes)) {}
 
 http_exchange::~http_exchange() {
   if (phase_.load(std::memory_order_acquire) != phase::done)
@@ -17,8 +18,11 @@ bool http_exchange::advance(phase from, phase to) noexcept {
 }
 
 void http_exchange::respond(http_response response) {
-  if (advance(phase::waiting, phase::done))
-    session_->worker().submit(session_, number_, http_op::respond{std::move(response)});
+  if (!advance(phase::waiting, phase::done))
+    return;
+  auto& server = session_->worker().shared();
+  shape_answer(response, wishes_, server.config.compression, server.compressed);
+  session_->worker().submit(session_, number_, http_op::respond{std::move(response)});
 }
 
 void http_exchange::begin_stream(int status, http_headers headers) {
@@ -29,9 +33,20 @@ void http_exchange::begin_stream(int status, http_headers headers) {
 bool http_exchange::write(std::string frame) {
   if (phase_.load(std::memory_order_acquire) != phase::streaming)
     return false;
+  return submit_frame(std::move(frame));
+}
+
+bool http_exchange::write_owed(std::string frame) {
+  if (phase_.load(std::memory_order_acquire) != phase::streaming)
+    return false;
+  owed_.fetch_add(frame.size(), std::memory_order_relaxed);
+  return submit_frame(std::move(frame));
+}
+
+bool http_exchange::submit_frame(std::string frame) {
   if (frame.empty())
     return !session_->gone();
-  if (!session_->reserve(frame.size()))
+  if (!session_->reserve(frame.size(), owed_.load(std::memory_order_relaxed)))
     return false;
   return session_->worker().submit(session_, number_, http_op::write{std::move(frame)});
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/net/answer_shape.hpp"
 #include "runtime/net/http_message.hpp"
 
 #include <atomic>
@@ -25,12 +26,13 @@ class http_session;
 class http_exchange {
 public:
   /// For the session only.
-  http_exchange(std::shared_ptr<http_session> session, std::uint64_t number);
+  http_exchange(std::shared_ptr<http_session> session, std::uint64_t number, answer_wishes wishes);
   http_exchange(const http_exchange&) = delete;
   http_exchange& operator=(const http_exchange&) = delete;
   ~http_exchange();
 
-  /// The whole answer.
+  /// The whole answer. What the client asked of its form (compression, If-None-Match) is done here,
+  /// on the calling thread, so that the connection's thread stays free for the other clients.
   void respond(http_response response);
   /// Starts an answer of unknown length: chunked for HTTP/1.1, ended by the connection for 1.0.
   void begin_stream(int status, http_headers headers);
@@ -38,6 +40,10 @@ public:
   /// the frame is not taken, when the client is gone, no stream is open, or the frame would bring
   /// the unsent bytes over send_buffer_max_bytes (a first frame alone may be larger).
   [[nodiscard]] bool write(std::string frame);
+  /// The same for what belongs to the answer whatever its size (its beginning, its end): the bound
+  /// does not hold for it, and for other frames of this answer it is that much higher. False only
+  /// when the client is gone or no stream is open.
+  [[nodiscard]] bool write_owed(std::string frame);
   /// The clean end of a stream; the connection stays open for the next request.
   void end();
   /// Sends what is queued, then closes without the final chunk, so that the client sees a cut.
@@ -58,10 +64,14 @@ private:
   enum class phase : std::uint8_t { waiting, streaming, done };
 
   bool advance(phase from, phase to) noexcept;
+  bool submit_frame(std::string frame);
 
   std::shared_ptr<http_session> session_;
   std::uint64_t number_;
+  answer_wishes wishes_;
   std::atomic<phase> phase_{phase::waiting};
+  // Bytes of write_owed().
+  std::atomic<std::size_t> owed_{0};
 };
 
 } // namespace skep::net

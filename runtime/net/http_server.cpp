@@ -260,6 +260,10 @@ http_server_stats http_server::stats() const noexcept {
   s.bodies_refused = read(c.bodies_refused);
   s.bytes_in = read(c.bytes_in);
   s.bytes_out = read(c.bytes_out);
+  const auto& packed = impl_->shared->compressed;
+  s.compressed = read(packed.answers);
+  s.compressed_bytes_before = read(packed.plain_bytes);
+  s.compressed_bytes_after = read(packed.packed_bytes);
   s.connections = read(c.connections);
   s.active = read(c.active);
   s.bodies_bytes = read(c.bodies_bytes);

@@ -2,6 +2,7 @@
 
 #include "runtime/base/clock.hpp"
 #include "runtime/base/expected.hpp"
+#include "runtime/net/compression.hpp"
 #include "runtime/net/http_exchange.hpp"
 #include "runtime/net/http_message.hpp"
 
@@ -52,6 +53,8 @@ struct http_server_config {
   std::chrono::milliseconds write_timeout{30'000};
   /// Stream frames accepted by write() that the kernel has not taken yet, per connection.
   std::size_t send_buffer_max_bytes = 256 * 1024;
+  /// Of whole answers; streams are never compressed.
+  compression_config compression;
   /// Empty: a plain {"error":{"message":...}}.
   http_error_reply error_reply;
 };
@@ -77,6 +80,10 @@ struct http_server_stats {
   std::uint64_t bodies_refused = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  /// Answers that were compressed, and their bodies' bytes before and after.
+  std::uint64_t compressed = 0;
+  std::uint64_t compressed_bytes_before = 0;
+  std::uint64_t compressed_bytes_after = 0;
   /// Gauges: open connections, requests at the handler, bytes of bodies being received.
   std::size_t connections = 0;
   std::size_t active = 0;

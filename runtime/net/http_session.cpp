@@ -220,7 +220,8 @@ void http_session::dispatch() {
   ++number_;
   count(worker_->shared().counters.requests);
   worker_->shared().counters.active.fetch_add(1, std::memory_order_relaxed);
-  auto exchange = std::make_shared<http_exchange>(shared_from_this(), number_);
+  auto exchange = std::make_shared<http_exchange>(
+    shared_from_this(), number_, read_wishes(request, worker_->config().compression.enabled));
   try {
     worker_->shared().handler(std::move(request), std::move(exchange));
   } catch (...) {

@@ -38,9 +38,9 @@ public:
   /// on_closed and on_drained, from the worker's loop.
   void run_callbacks();
 
-  /// Books frame bytes against send_buffer_max_bytes. False when they do not fit or nobody is there
-  /// to read them. Any thread.
-  [[nodiscard]] bool reserve(std::size_t bytes) noexcept;
+  /// Books frame bytes against send_buffer_max_bytes and `owed` on top of it. False when they do
+  /// not fit or nobody is there to read them. Any thread.
+  [[nodiscard]] bool reserve(std::size_t bytes, std::size_t owed) noexcept;
   [[nodiscard]] bool gone() const noexcept {
     return gone_.load(std::memory_order_relaxed);
   }

@@ -159,8 +159,8 @@ void http_session::run_callbacks() {
   announce_drained();
 }
 
-bool http_session::reserve(std::size_t bytes) noexcept {
-  const auto limit = worker_->config().send_buffer_max_bytes;
+bool http_session::reserve(std::size_t bytes, std::size_t owed) noexcept {
+  const auto limit = worker_->config().send_buffer_max_bytes + owed;
   auto unsent = unsent_.load(std::memory_order_relaxed);
   do {
     if (gone())

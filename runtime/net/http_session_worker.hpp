@@ -62,6 +62,7 @@ struct http_shared {
   http_server_config config;
   http_handler handler;
   http_counters counters;
+  compression_counters compressed;
 };
 
 /// One thread with its io_context and the sessions bound to it. Everything but submit(), post() and

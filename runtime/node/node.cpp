@@ -7,6 +7,7 @@
 #include "runtime/net/http_client.hpp"
 #include "runtime/node/cluster_node.hpp"
 #include "runtime/node/cluster_options.hpp"
+#include "runtime/node/fetch_options.hpp"
 #include "runtime/telemetry/process_metrics.hpp"
 #include "runtime/telemetry/registry.hpp"
 
@@ -109,6 +110,8 @@ std::vector<telemetry::registration> export_fetch(telemetry::registry& metrics,
   };
   gauge("skep_fetch_active", "Transfers accepted and not ended.", &stats::active);
   gauge("skep_fetch_queued", "Transfers whose request has not gone out.", &stats::queued);
+  gauge("skep_fetch_waiting", "Of these, the ones that wait for a connection of their pool.",
+        &stats::waiting);
   gauge("skep_fetch_paused", "Streams stopped for want of credit.", &stats::paused);
   total("skep_fetch_refused_total", "Transfers beyond the queue's bound.", &stats::refused);
   total("skep_fetch_connections_opened_total", "Connections made.", &stats::connections_opened);
@@ -134,7 +137,7 @@ supervisor_config rules_of(const supervision_config& from) {
 struct node::impl final : role_context {
   impl(const config::document& doc, const node_config& n)
     : document(doc), options(n), clock(true), environment_(system, clock, metrics),
-      system(configure(caf_config, n)), fetcher(net::fetch_config{}),
+      system(configure(caf_config, n)), fetcher(doc.get<net::fetch_config>("fetch"), metrics),
       process(metrics, telemetry::build_info{SKEP_VERSION, SKEP_BUILD_TYPE}),
       fetch_metrics(export_fetch(metrics, fetcher)) {
     status_.name = n.name;
@@ -336,6 +339,7 @@ config::schema node::schema_of(std::span<const role> roles) {
                    "How failed actors are restarted.");
   accepted.section("log", config::cardinality::one, log_table(), "The log.");
   declare_cluster(accepted);
+  declare_fetch(accepted);
   for (const auto& each : roles)
     if (each.declare)
       each.declare(accepted);

@@ -254,11 +254,18 @@ registration registry::counter_callback(std::string_view name, std::string_view 
 }
 
 std::vector<family_snapshot> registry::collect() const {
+  return collect_if([](std::string_view) { return true; });
+}
+
+std::vector<family_snapshot>
+registry::collect_if(const std::function<bool(std::string_view name)>& wanted) const {
   std::vector<family_snapshot> out;
   std::vector<std::vector<pending>> waiting;
   {
     const std::lock_guard lock{impl_->mutex};
     for (const auto& [name, f] : impl_->families) {
+      if (!wanted(name))
+        continue;
       out.push_back({name, f.help, f.kind, f.options, {}});
       auto& samples = waiting.emplace_back();
       for (const auto& [labels, source] : f.series)

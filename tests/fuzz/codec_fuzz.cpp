@@ -57,5 +57,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pick(choice, bytes, cluster_messages{});
   pick(choice, bytes, flight_messages{});
   pick(choice, bytes, semantic_messages{});
+  pick(choice, bytes, store_messages{});
   return 0;
 }

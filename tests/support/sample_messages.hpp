@@ -61,6 +61,13 @@ inline auto sample_messages() {
     msg::semantic_find_reply{true, true, {3, 4}, 971},
     msg::semantic_learn_request{"faq", {1, 2}, "2+2?", {3, 4}, 2, {5, 6}, 971, "four", "five"},
     msg::semantic_revoke_request{{3, 4}},
+    msg::store_put_request{{"acme", "response", "r1"}, "value", 1000, true, 2, 3, true},
+    msg::store_put_reply{true, 4},
+    msg::store_get_request{{"acme", "response", "r1"}},
+    msg::store_get_reply{true, std::string("\0\xff", 2), 4, 900},
+    msg::store_erase_request{{"acme", "response", "r1"}, true, 4, 5},
+    msg::store_scan_request{"acme", "response", "r0", 10, 65'536},
+    msg::store_scan_reply{{{"r1", "value", 4, 900}}, true},
   };
 }
 

@@ -33,8 +33,9 @@ function skip(why, required) {
   process.exit(required && process.env.SKEP_CI === "1" ? 1 : 77);
 }
 
-if (!fs.existsSync(path.join(here, "node_modules/openai")))
-  skip("tests/system/node_modules is missing; ./dev deps installs the official client", true);
+for (const client of ["openai", "@anthropic-ai/sdk"])
+  if (!fs.existsSync(path.join(here, "node_modules", client)))
+    skip(`tests/system/node_modules/${client} is missing; ./dev deps installs the official clients`, true);
 const names = process.argv.slice(2);
 if (names.length === 0) {
   console.error("usage: node run.mjs TEST_FILE...");

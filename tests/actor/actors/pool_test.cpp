@@ -151,3 +151,19 @@ TEST_CASE("a balancer passes over members whose circuit is open", "[actors][bala
   for (int n = 0; n < 50; ++n)
     CHECK(sys.ask(to, please("echo"))->story() == "reply");
 }
+
+TEST_CASE("a pool remembers for five minutes how many of its instances were at work at once",
+          "[actors][pool]") {
+  house h{bounds(2, 10)};
+  CHECK(h.stats().busy_peak == 0); // To be warm is not to be at work.
+  std::vector<std::shared_ptr<answers>> held;
+  for (int n = 0; n < 4; ++n)
+    held.push_back(h.sys.ask(h.to, please("hold")));
+  CHECK(h.stats().busy_peak == 4); // Though none has come back.
+  for (const auto& each : held)
+    h.sys.give_up(each);
+  CHECK(h.sys.ask(h.to, please("echo"))->story() == "reply");
+  CHECK(h.stats().busy_peak == 4);
+  h.sys.advance(6min);
+  CHECK(h.stats().busy_peak == 0);
+}

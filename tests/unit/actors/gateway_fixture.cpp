@@ -164,8 +164,9 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
   rt::child_spec spec;
   spec.name = "gateway/0";
   spec.guard.use_breaker = false;
+  monitor_ = std::make_shared<performance_monitor>(sys_.metrics, ".", sys_.env.now());
   spec.start = [this, &gateways = kind("gateway"), shared] {
-    return sys_.env.spawn<gateway>(gateways, shared, status_, std::ref(*cluster_));
+    return sys_.env.spawn<gateway>(gateways, shared, status_, std::ref(*cluster_), monitor_);
   };
   rt::supervisor_config rules;
   rules.backoff_min = 1ms;
@@ -173,7 +174,7 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
   sys_.adopt(tree.root);
   guard_ = tree.guards.front();
   sys_.env.directory().add("gateway/0", guard_);
-  door_ = std::make_unique<door>(sys_.env, shared, std::vector{guard_});
+  door_ = std::make_unique<door>(sys_.env, shared, std::vector{guard_}, monitor_);
   const auto opened = door_->open();
   REQUIRE(opened);
 }
@@ -220,6 +221,12 @@ std::string post_chat(std::string_view body, std::string_view more_headers) {
   text += "\r\n";
   text += body;
   return text;
+}
+
+std::string post_to(std::string_view path, std::string_view body, std::string_view more_headers) {
+  auto text = post_chat(body, more_headers);
+  const std::string_view chat = "/v1/chat/completions";
+  return text.replace(text.find(chat), chat.size(), path);
 }
 
 std::string get(std::string_view path, std::string_view more_headers) {
@@ -294,7 +301,12 @@ reply read_reply(net::testing::raw_client& client) {
   read_chunks(client, got);
   for (std::size_t at = 0; at < got.body.size();) {
     const auto end = got.body.find("\n\n", at);
-    const auto event = got.body.substr(at, end - at);
+    auto event = got.body.substr(at, end - at);
+    if (event.starts_with("event: ")) {
+      const auto line = event.find('\n');
+      got.names.push_back(event.substr(7, line - 7));
+      event.erase(0, line == std::string::npos ? line : line + 1);
+    }
     CHECK(event.starts_with("data: "));
     got.events.push_back(event.substr(std::min<std::size_t>(6, event.size())));
     at = end == std::string::npos ? end : end + 2;

@@ -108,6 +108,7 @@ private:
   std::vector<std::unique_ptr<rt::actor_kind>> kinds_;
   test::real_system sys_;
   caf::actor guard_;
+  std::shared_ptr<performance_monitor> monitor_;
   std::unique_ptr<door> door_;
 };
 
@@ -119,12 +120,16 @@ struct reply {
   std::string body;
   /// The data of each event of a stream.
   std::vector<std::string> events;
+  /// The name of each event that has one.
+  std::vector<std::string> names;
   /// A stream's chunked encoding came to its end.
   bool whole = false;
 };
 
 /// A request as text.
 std::string post_chat(std::string_view body, std::string_view more_headers = {});
+std::string post_to(std::string_view path, std::string_view body,
+                    std::string_view more_headers = {});
 std::string get(std::string_view path, std::string_view more_headers = {});
 /// A chat body with one user message.
 std::string order(std::string_view text, std::string_view more_members = {},

@@ -91,6 +91,7 @@ provider_config quick_options() {
   provider_config options;
   options.retry_backoff_min = std::chrono::milliseconds{1};
   options.retry_backoff_max = std::chrono::milliseconds{2};
+  options.retry_reserve_per_s = 10;
   return options;
 }
 
@@ -100,8 +101,7 @@ open_provider::open_provider(skep::testing::tiny_upstream::script script, provid
     fetch_(net::fetch_config{}) {
   kind_ = std::make_unique<rt::actor_kind>(sys_.metrics, "provider/test", rt::mailbox_bounds{});
   const auto shared = std::make_shared<const provider_config>(std::move(options));
-  connector_
-    = sys_.env.spawn<openai_connector>(*kind_, "test", upstream_.url("/v1"), shared, fetch_);
+  connector_ = sys_.env.spawn<http_connector>(*kind_, "test", upstream_.url("/v1"), shared, fetch_);
   if (over_wire) {
     auto wire = rt::loopback_wire::start(sys_.env, rt::loopback_wire::delivery::at_once);
     REQUIRE(wire);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/provider/openai_connector.hpp"
+#include "actors/provider/http_connector.hpp"
 #include "tests/support/real_system.hpp"
 #include "tests/support/tiny_upstream.hpp"
 

@@ -29,9 +29,9 @@ TEST_CASE("a provider's statuses are told apart", "[provider]") {
   CHECK(code_of(429) == errc::rate_limited);
   CHECK(code_of(429, error("insufficient_quota")) == errc::quota_exhausted);
   CHECK(code_of(500) == errc::provider_failed);
-  CHECK(code_of(503) == errc::provider_failed);
+  CHECK(code_of(503) == errc::provider_overloaded);
   CHECK(code_of(504) == errc::deadline_exceeded);
-  CHECK(code_of(529) == errc::provider_failed);
+  CHECK(code_of(529) == errc::provider_overloaded);
 }
 
 TEST_CASE("the provider's own words are kept, cut to a sane length", "[provider]") {
@@ -89,7 +89,8 @@ TEST_CASE("retry-after is read in all its forms", "[provider]") {
   using std::chrono::milliseconds;
   // Wed, 21 Oct 2026 07:28:00 GMT.
   const auto now = std::chrono::system_clock::from_time_t(1'792'567'680);
-  const auto read = [&](const net::fetch_headers& headers) { return retry_after_of(headers, now); };
+  const auto read
+    = [&](const net::fetch_headers& headers) { return retry_after_of(429, headers, now); };
   CHECK(read({{"Retry-After", "2"}}) == milliseconds{2000});
   CHECK(read({{"retry-after", "0.5"}}) == milliseconds{500});
   CHECK(read({{"retry-after-ms", "120"}, {"retry-after", "9"}}) == milliseconds{120});
@@ -103,14 +104,98 @@ TEST_CASE("retry-after is read in all its forms", "[provider]") {
     CHECK(read({{"retry-after", nonsense}}) == milliseconds{0});
 }
 
-TEST_CASE("what would fail again is not tried again", "[provider]") {
-  for (const auto code : {errc::rate_limited, errc::provider_failed, errc::transport_failed,
+TEST_CASE("a limit's reset stands in for a retry-after that is missing", "[provider]") {
+  using std::chrono::milliseconds;
+  // Wed, 21 Oct 2026 07:28:00 GMT.
+  const auto now = std::chrono::system_clock::from_time_t(1'792'567'680);
+  const auto read = [&](const net::fetch_headers& headers, int status = 429) {
+    return retry_after_of(status, headers, now);
+  };
+  CHECK(read({{"x-ratelimit-reset-requests", "1s"}}) == milliseconds{1000});
+  CHECK(read({{"x-ratelimit-reset-tokens", "6m0s"}}) == milliseconds{360'000});
+  CHECK(read({{"x-ratelimit-reset-tokens", "12ms"}}) == milliseconds{12});
+  CHECK(read({{"x-ratelimit-reset-tokens", "2m59.56s"}}) == milliseconds{179'560});
+  CHECK(read({{"x-ratelimit-reset-tokens", "1d"}}) == milliseconds{3'600'000});
+  CHECK(read({{"x-ratelimit-reset-requests", "7"}}) == milliseconds{7000});
+  CHECK(read({{"anthropic-ratelimit-tokens-reset", "2026-10-21T07:28:30Z"}})
+        == milliseconds{30'000});
+  CHECK(read({{"anthropic-ratelimit-requests-reset", "2026-10-21T09:28:10.5+02:00"}})
+        == milliseconds{10'500});
+  CHECK(read({{"anthropic-ratelimit-requests-reset", "2026-10-21T07:27:59Z"}}) == milliseconds{0});
+  // The limit that is used up counts; where none says so, the one that is full again first.
+  net::fetch_headers both{{"x-ratelimit-reset-requests", "1s"},
+                          {"x-ratelimit-reset-tokens", "20s"},
+                          {"x-ratelimit-remaining-tokens", "5"}};
+  CHECK(read(both) == milliseconds{1000});
+  both.back().second = "0";
+  CHECK(read(both) == milliseconds{20'000});
+  both.emplace_back("Retry-After", "3");
+  CHECK(read(both) == milliseconds{3000});
+  // Only a 429 is about limits.
+  CHECK(read({{"x-ratelimit-reset-requests", "1s"}}, 503) == milliseconds{0});
+  CHECK(read({{"retry-after", "2"}}, 503) == milliseconds{2000});
+  for (const auto* nonsense : {"", "s", "1", "-1s", "1x", "1s1", "tomorrow", "2026-10-21", "nan",
+                               "2026-10-21T07:28:30", "2026-10-21T07:28:30+2"})
+    CHECK(read({{"x-ratelimit-reset-tokens", nonsense}})
+          == milliseconds{std::string_view{nonsense} == "1" ? 1000 : 0});
+}
+
+TEST_CASE("three kinds of 429 are told apart", "[provider]") {
+  const auto of = [](const std::string& type, const std::string& message) {
+    return code_of(429, R"({"error":{"type":")" + type + R"(","message":")" + message + R"("}})");
+  };
+  CHECK(of("rate_limit_error", "you may send 50 requests a minute") == errc::rate_limited);
+  CHECK(of("tokens", "Rate limit reached for m on tokens per min") == errc::rate_limited);
+  CHECK(of("RESOURCE_EXHAUSTED", "You exceeded your current quota") == errc::rate_limited);
+  CHECK(of("insufficient_quota", "check your plan") == errc::quota_exhausted);
+  CHECK(of("billing_error", "no") == errc::quota_exhausted);
+  CHECK(of("x", "Insufficient credits. Add more") == errc::quota_exhausted);
+  CHECK(of("engine_overloaded", "no") == errc::provider_overloaded);
+  CHECK(of("x", "The model is currently overloaded, please try later")
+        == errc::provider_overloaded);
+  CHECK(of("x", "Overloaded") == errc::provider_overloaded);
+}
+
+TEST_CASE("Anthropic's errors are understood under any status", "[provider][anthropic]") {
+  struct row {
+    int status;
+    const char* type;
+    const char* message;
+    errc expected;
+  };
+  const auto [status, type, message, expected] = GENERATE(
+    row{400, "invalid_request_error", "messages: at least one", errc::bad_request},
+    row{400, "invalid_request_error", "prompt is too long: 9 > 8", errc::context_overflow},
+    row{400, "invalid_request_error", "Your credit balance is too low", errc::quota_exhausted},
+    row{400, "invalid_request_error", "You have reached your specified API usage limits.",
+        errc::quota_exhausted},
+    row{401, "authentication_error", "invalid x-api-key", errc::provider_auth_failed},
+    row{402, "billing_error", "pay", errc::quota_exhausted},
+    row{403, "permission_error", "no", errc::provider_auth_failed},
+    row{404, "not_found_error", "model: x", errc::not_found},
+    row{413, "request_too_large", "32 MB", errc::too_large},
+    row{429, "rate_limit_error", "slow", errc::rate_limited},
+    row{500, "api_error", "oops", errc::provider_failed},
+    row{504, "timeout_error", "late", errc::deadline_exceeded},
+    row{529, "overloaded_error", "Overloaded", errc::provider_overloaded});
+  const auto body = std::string{R"({"type":"error","error":{"type":")"} + type + R"(","message":")"
+                    + message + R"("},"request_id":"req_1"})";
+  INFO(body);
+  CHECK(code_of(status, body) == expected);
+  // In the middle of a stream there is no status.
+  CHECK(failure_of_error(read_error(body)).code == expected);
+}
+
+TEST_CASE("every failure has its class of retry", "[provider]") {
+  using flow::retry_class;
+  CHECK(retry_class_of(errc::rate_limited) == retry_class::paced);
+  for (const auto code : {errc::provider_failed, errc::provider_overloaded, errc::transport_failed,
                           errc::stream_cut, errc::deadline_exceeded})
-    CHECK(may_retry(failure{code}));
+    CHECK(retry_class_of(code) == retry_class::counted);
   for (const auto code : {errc::bad_request, errc::quota_exhausted, errc::provider_auth_failed,
                           errc::context_overflow, errc::content_filtered, errc::not_found,
-                          errc::cancelled, errc::overloaded})
-    CHECK(!may_retry(failure{code}));
+                          errc::cancelled, errc::overloaded, errc::too_large})
+    CHECK(retry_class_of(code) == retry_class::never);
 }
 
 TEST_CASE("a simulated answer depends on seed and request only, and says what it is",

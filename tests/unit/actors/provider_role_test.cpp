@@ -62,6 +62,8 @@ TEST_CASE("a provider's options are checked against each other", "[actors][provi
         != std::string::npos);
   CHECK(complaint("[provider.p.simulated]\ntokens_min = 100").find("tokens_max")
         != std::string::npos);
+  CHECK(complaint("[provider.p.anthropic]\nreasoning = \"much\"").find("adaptive")
+        != std::string::npos);
   CHECK(complaint("kind = \"magic\"").find("simulated") != std::string::npos);
 }
 
@@ -69,6 +71,11 @@ TEST_CASE("addresses and keys may come from the environment", "[actors][provider
   CHECK(load("[provider.p]\nbase_url = \"env.BASE\"\napi_key = \"env.KEY\"\n"));
   CHECK(load("[provider.p]\nbase_urls = [\"env.BASE\", \"http://b\"]\nweights = [1, 3]\n"));
   CHECK_FALSE(load("[provider.p]\napi_key = \"env.NOT_THERE\"\n"));
+}
+
+TEST_CASE("a provider of kind anthropic needs no address", "[actors][provider][role]") {
+  CHECK(load("[provider.p]\nkind = \"anthropic\"\napi_key = \"env.KEY\"\n"
+             "[provider.p.anthropic]\nbeta = [\"a-1\"]\nreasoning = \"adaptive\"\n"));
 }
 
 TEST_CASE("a node publishes its providers, several addresses behind a balancer",

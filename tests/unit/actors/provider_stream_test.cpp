@@ -1,6 +1,7 @@
 #include "actors/provider/answer_stream.hpp"
 #include "tests/support/catch.hpp"
 
+#include <memory>
 #include <string>
 
 using namespace skep;
@@ -11,6 +12,12 @@ namespace {
 using phase = answer_stream::phase;
 
 const std::string head = R"({"id":"c","created":5,"model":"m",)";
+
+/// One that reads OpenAI's events.
+struct openai_stream : answer_stream {
+  openai_stream()
+    : answer_stream(openai_dialect(std::make_shared<const provider_config>())->read_stream()) {}
+};
 
 std::string event(const std::string& json) {
   return "data: " + json + "\n\n";
@@ -42,7 +49,7 @@ std::string all_text(answer_stream& from) {
 TEST_CASE("a stream is put together wherever its bytes are split", "[provider][stream]") {
   const auto bytes = text("he") + text("llo") + finish() + usage_event() + event("[DONE]");
   const auto step = GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{10'000});
-  answer_stream stream;
+  openai_stream stream;
   for (std::size_t at = 0; at < bytes.size(); at += step)
     stream.push(std::string_view{bytes}.substr(at, step));
   const auto open = stream.take_open();
@@ -59,7 +66,7 @@ TEST_CASE("a stream is put together wherever its bytes are split", "[provider][s
 }
 
 TEST_CASE("a stream without usage has it estimated, and marked so", "[provider][stream]") {
-  answer_stream stream;
+  openai_stream stream;
   stream.push(text("12345678") + finish() + event("[DONE]"));
   const auto usage = stream.usage(9);
   CHECK(usage.estimated);
@@ -69,7 +76,7 @@ TEST_CASE("a stream without usage has it estimated, and marked so", "[provider][
 
 TEST_CASE("without [DONE] an answer is whole once every choice has finished",
           "[provider][stream]") {
-  answer_stream stream;
+  openai_stream stream;
   stream.push(text("a", "0") + text("b", "1") + finish("0"));
   SECTION("all finished") {
     stream.push(finish("1"));
@@ -85,7 +92,7 @@ TEST_CASE("without [DONE] an answer is whole once every choice has finished",
 
 TEST_CASE("a stream that ends too early was cut", "[provider][stream]") {
   const auto* bytes = GENERATE("", "data: [DONE]\n\n", ": ping\n\n");
-  answer_stream stream;
+  openai_stream stream;
   stream.push(bytes);
   stream.close();
   CHECK(stream.state() == phase::failed);
@@ -94,7 +101,7 @@ TEST_CASE("a stream that ends too early was cut", "[provider][stream]") {
 }
 
 TEST_CASE("an error in the middle keeps what came before it", "[provider][stream]") {
-  answer_stream stream;
+  openai_stream stream;
   stream.push(text("a") + event(R"({"error":{"message":"slow","code":"rate_limit_exceeded"}})")
               + text("b"));
   CHECK(stream.state() == phase::failed);
@@ -104,7 +111,7 @@ TEST_CASE("an error in the middle keeps what came before it", "[provider][stream
 }
 
 TEST_CASE("what follows an answer's end is ignored", "[provider][stream]") {
-  answer_stream stream;
+  openai_stream stream;
   stream.push(text("a") + finish() + event("[DONE]") + text("b") + event("nonsense"));
   stream.fail(failure{errc::transport_failed});
   CHECK(all_text(stream) == "a");
@@ -114,14 +121,14 @@ TEST_CASE("what follows an answer's end is ignored", "[provider][stream]") {
 TEST_CASE("an event that is no chunk, or never ends, fails the stream", "[provider][stream]") {
   const auto bytes = GENERATE(std::string{"data: {nonsense\n\n"},
                               "data: " + std::string(std::size_t{5} << 20, 'x'));
-  answer_stream stream;
+  openai_stream stream;
   stream.push(bytes);
   CHECK(stream.state() == phase::failed);
   CHECK(stream.why().code == errc::provider_failed);
 }
 
 TEST_CASE("no provider makes us keep books on endless choices", "[provider][stream]") {
-  answer_stream stream;
+  openai_stream stream;
   for (int index = 0; index < 200; ++index)
     stream.push(text("a", std::to_string(index)));
   CHECK(stream.state() == phase::failed);

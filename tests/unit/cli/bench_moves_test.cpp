@@ -18,7 +18,7 @@ server_ptr counting_server(std::atomic<int>& served) {
   auto server
     = net::http_server::start(net::http_server_config{}, [&](net::http_request&&, auto exchange) {
         ++served;
-        exchange->respond({200, {{"content-type", "application/json"}}, "{}"});
+        exchange->respond({200, {{"content-type", "application/json"}}, R"({"choices":[]})"});
       });
   REQUIRE(server);
   return std::move(*server);

@@ -115,7 +115,7 @@ TEST_CASE("an open loop tells the truth about a server that stalls", "[cli][benc
     const auto stalled_until = skep::clock::now() + (300ms - into_second);
     if (into_second < 300ms)
       std::this_thread::sleep_until(stalled_until); // tidy: allow sleep, the server stalls
-    exchange->respond({200, {{"content-type", "application/json"}}, "{}"});
+    exchange->respond({200, {{"content-type", "application/json"}}, R"({"choices":[]})"});
   });
   REQUIRE(server);
   phase_config phase;
@@ -135,7 +135,9 @@ TEST_CASE("what the server answers is counted by kind", "[cli][bench]") {
   net::http_server_config config;
   auto server = net::http_server::start(config, [&](net::http_request&&, auto exchange) {
     switch (number++ % 4) {
-      case 0: exchange->respond({200, {{"cache-status", "skep; hit; ttl=1"}}, "{}"}); break;
+      case 0:
+        exchange->respond({200, {{"cache-status", "skep; hit; ttl=1"}}, R"({"choices":[]})"});
+        break;
       case 1: exchange->respond({503, {{"retry-after", "1"}}, "{}"}); break;
       case 2: exchange->respond({503, {}, "{}"}); break;
       default:

@@ -41,10 +41,9 @@ struct world {
   std::uint32_t successes = 0;
   std::uint32_t results = 0;
 
-  /// Judged without looking at generations: the breaker has changed since, or the permit ran out.
+  /// Judged without looking at tickets: the breaker has changed since.
   bool stale(const call_out& out) const {
-    auto expired = out.call.permit != 0 && now - out.since >= breaker.config().permit_ttl;
-    return out.era != era || expired;
+    return out.era != era;
   }
 };
 
@@ -67,10 +66,11 @@ std::vector<std::int64_t> digest(const world& w) {
   auto out = w.breaker.fingerprint(w.now);
   auto left = [&w](time_point until) { return std::max<std::int64_t>(0, (until - w.now).count()); };
   for (const auto& p : w.pending) {
-    out.push_back(w.stale(p) ? -1 : p.call.permit != 0);
-    if (w.stale(p) || p.call.permit == 0)
+    out.push_back(w.stale(p) ? -1 : p.call.probe);
+    if (w.stale(p) || !p.call.probe)
       continue;
-    out.push_back((w.now - p.since).count());
+    // Beyond the lease's end, age makes no difference.
+    out.push_back(std::min<duration>(w.now - p.since, w.breaker.config().permit_ttl).count());
     // Which lease it holds shows in what giving it back would leave.
     auto without = w.breaker;
     without.settle(p.call, ignored, w.now);
@@ -84,6 +84,11 @@ std::vector<std::int64_t> digest(const world& w) {
   out.push_back(std::min(w.successes, w.breaker.config().successes_min));
   out.push_back(std::min(w.results, w.breaker.config().rate_samples_min));
   return out;
+}
+
+/// A failure, in a row or not.
+bool bad(breaker_outcome outcome) {
+  return outcome == failure || outcome == overloaded;
 }
 
 class explorer {
@@ -128,6 +133,7 @@ private:
       visit_after_settle(w, i, success, {});
       visit_after_settle(w, i, ignored, {});
       visit_after_settle(w, i, failure, {});
+      visit_after_settle(w, i, overloaded, {});
       visit_after_settle(w, i, failure, 9 * tick); // More than retry_after_max.
       auto abandoned = w;
       abandoned.pending.erase(abandoned.pending.begin() + static_cast<std::ptrdiff_t>(i));
@@ -151,7 +157,7 @@ private:
     check(call.granted || call.retry_after == hint);
     check(!call.granted || w.now >= w.closed_to_all_until);
     check(before != breaker_state::closed || call.granted);
-    check((call.permit != 0) == (call.granted && before == breaker_state::half_open));
+    check(call.probe == (call.granted && before == breaker_state::half_open));
     ++w.acquires;
     if (call.granted)
       w.pending.push_back({call, w.era, w.now});
@@ -173,7 +179,7 @@ private:
 
   void observe_result(world& w, breaker_state before, breaker_state after, breaker_outcome outcome,
                       duration hint) {
-    if (outcome == failure && hint > duration::zero())
+    if (bad(outcome) && hint > duration::zero())
       w.hinted_until = std::max(w.hinted_until, w.now + std::min(hint, config_.retry_after_max));
     if (outcome == success)
       w.hinted_until = {};
@@ -183,7 +189,7 @@ private:
       return;
     ++w.era;
     if (after == breaker_state::open) {
-      check(outcome == failure);
+      check(bad(outcome));
       auto doubled
         = std::min<duration>(config_.open_min * (1 << std::min(w.openings, 8u)), config_.open_max);
       w.closed_to_all_until = std::max(w.now + doubled, w.hinted_until);
@@ -208,11 +214,11 @@ private:
   void check_must_change(const world& w, breaker_state before, breaker_state after,
                          breaker_outcome outcome) {
     if (before == breaker_state::closed) {
-      auto in_a_row = w.failures_in_a_row >= config_.failures_max;
+      auto in_a_row = outcome == failure && w.failures_in_a_row >= config_.failures_max;
       check(after == breaker_state::open || !in_a_row);
       check(after == breaker_state::closed || in_a_row || w.results >= config_.rate_samples_min);
     } else {
-      check((after == breaker_state::open) == (outcome == failure));
+      check((after == breaker_state::open) == bad(outcome));
       check((after == breaker_state::closed)
             == (outcome == success && w.successes >= config_.successes_min));
     }
@@ -232,7 +238,7 @@ private:
 
   void check_stale_results_change_nothing(const world& w) {
     auto before = w.breaker.fingerprint(w.now);
-    for (auto outcome : {success, failure, ignored}) {
+    for (auto outcome : {success, failure, overloaded, ignored}) {
       auto b = w.breaker;
       b.settle(admission{}, outcome, w.now, 9 * tick); // Refused, so never sent.
       for (const auto& p : w.pending)

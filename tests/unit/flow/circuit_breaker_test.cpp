@@ -80,13 +80,36 @@ TEST_CASE("failures older than the window do not count in the rate", "[flow][bre
   CHECK(breaker.state(later) == breaker_state::closed);
 }
 
+TEST_CASE("calls turned away for overload count in the rate, not in a row", "[flow][breaker]") {
+  circuit_breaker breaker{breaker_config{}};
+  const auto turn_away = [&](int times) {
+    for (int n = 0; n < times; ++n)
+      breaker.settle(breaker.acquire(start), overloaded, start);
+  };
+  turn_away(19);
+  CHECK(breaker.state(start) == breaker_state::closed);
+  SECTION("a failure rate of one half trips") {
+    turn_away(1);
+    CHECK(breaker.state(start) == breaker_state::open);
+    auto now = start + 1s;
+    breaker.settle(breaker.acquire(now), overloaded, now);
+    CHECK(breaker.retry_after(now) == 2s); // It fails a probe.
+  }
+  SECTION("less than that does not") {
+    for (int n = 0; n < 25; ++n)
+      breaker.settle(breaker.acquire(start), success, start);
+    turn_away(5);
+    CHECK(breaker.state(start) == breaker_state::closed);
+  }
+}
+
 TEST_CASE("half-open lets one probe out and its success closes the breaker", "[flow][breaker]") {
   auto breaker = tripped();
   auto now = start + 1s;
   CHECK(breaker.state(now) == breaker_state::half_open);
   auto probe = breaker.acquire(now);
   REQUIRE(probe.granted);
-  CHECK(probe.permit != 0);
+  CHECK(probe.probe);
   auto second = breaker.acquire(now);
   CHECK_FALSE(second.granted);
   CHECK(second.retry_after > duration::zero());
@@ -146,7 +169,7 @@ TEST_CASE("an ignored probe gives its permit back unjudged", "[flow][breaker]") 
   CHECK(breaker.acquire(now).granted);
 }
 
-TEST_CASE("a probe that never reports is written off and another may go", "[flow][breaker]") {
+TEST_CASE("a probe that does not report in time frees its place for another", "[flow][breaker]") {
   auto breaker = tripped();
   auto now = start + 1s;
   auto lost = breaker.acquire(now);
@@ -155,11 +178,29 @@ TEST_CASE("a probe that never reports is written off and another may go", "[flow
   auto next = breaker.acquire(now);
   REQUIRE(next.granted);
   CHECK(breaker.counts().permits_expired == 1);
-  breaker.settle(lost, failure, now); // Too late to matter.
   CHECK(breaker.state(now) == breaker_state::half_open);
   CHECK(breaker.permits_inflight(now) == 1);
   breaker.settle(next, success, now);
   CHECK(breaker.state(now) == breaker_state::closed);
+  breaker.settle(lost, failure, now); // The probation it belonged to is over.
+  CHECK(breaker.state(now) == breaker_state::closed);
+}
+
+TEST_CASE("a probe that outlives its lease still judges the probation", "[flow][breaker]") {
+  // Every answer of this upstream takes a minute, twice as long as the lease. If only results
+  // within the lease counted, it would stay half-open for ever.
+  auto breaker = tripped();
+  auto now = start + 1s;
+  auto slow = breaker.acquire(now);
+  now += 60s;
+  SECTION("a late success closes") {
+    breaker.settle(slow, success, now);
+    CHECK(breaker.state(now) == breaker_state::closed);
+  }
+  SECTION("a late failure opens for twice as long") {
+    breaker.settle(slow, failure, now);
+    CHECK(breaker.retry_after(now) == 2s);
+  }
 }
 
 TEST_CASE("results of calls admitted before the trip do not judge the probation",

@@ -19,7 +19,7 @@ int take_all(retry_budget& budget, time_point now) {
 } // namespace
 
 TEST_CASE("retry budget allows a fifth of the requests and no more", "[flow][retry]") {
-  retry_budget budget{{.reserve_per_second = 0}};
+  retry_budget budget{{.retry_ratio = 0.2, .reserve_per_second = 0}};
   CHECK_FALSE(budget.try_retry(start));
   for (int i = 0; i < 100; ++i)
     budget.on_request(start);
@@ -28,14 +28,20 @@ TEST_CASE("retry budget allows a fifth of the requests and no more", "[flow][ret
 }
 
 TEST_CASE("retry budget's reserve lets low traffic retry", "[flow][retry]") {
-  retry_budget budget;
+  retry_budget budget{{.reserve_per_second = 10}};
   CHECK(take_all(budget, start) == 100); // 10 per second for 10 seconds.
   CHECK_FALSE(budget.try_retry(start + 5s));
   CHECK(take_all(budget, start + 10s) == 100);
 }
 
+TEST_CASE("a lone call can be tried three times by default", "[flow][retry]") {
+  retry_budget budget;
+  budget.on_request(start);
+  CHECK(take_all(budget, start) == 2);
+}
+
 TEST_CASE("requests older than the window no longer pay for retries", "[flow][retry]") {
-  retry_budget budget{{.reserve_per_second = 0}};
+  retry_budget budget{{.retry_ratio = 0.2, .reserve_per_second = 0}};
   for (int i = 0; i < 1000; ++i)
     budget.on_request(start);
   CHECK(budget.balance(start + 9s) == 200);

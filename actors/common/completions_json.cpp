@@ -1,0 +1,154 @@
+#include "actors/common/completions_json.hpp"
+
+#include "actors/common/json_object.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+// OpenAI's bound on n.
+constexpr std::uint32_t choices_max = 128;
+
+using check = tl::expected<void, api_error>;
+
+tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
+  return tl::make_unexpected(
+    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
+}
+
+// Taken up here; everything else is a parameter of the chat.
+constexpr std::array own_members{"model", "prompt", "stream",   "stream_options",
+                                 "echo",  "suffix", "logprobs", "best_of"};
+
+check read_flag(const json_object& body, const char* name, bool& into) {
+  const auto value = body.at(name);
+  if (!value.empty() && value != "true" && value != "false")
+    return wrong(std::string{name} + " must be true or false", name);
+  into = value == "true";
+  return {};
+}
+
+std::optional<std::uint32_t> whole_number(std::string_view digits) {
+  std::uint32_t value = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const bool all = read.ec == std::errc{} && read.ptr == digits.data() + digits.size();
+  return all ? std::optional{value} : std::nullopt;
+}
+
+check read_prompts(const json_object& body, completions_body& into) {
+  const auto prompt = body.at("prompt");
+  if (auto text = string_of(prompt)) {
+    into.prompts.push_back(std::move(*text));
+    return {};
+  }
+  const auto list = elements_of(prompt);
+  if (!list || list->empty())
+    return wrong("prompt is required: a string, or a list of strings", "prompt");
+  if (list->size() > completion_prompts_max)
+    return wrong("prompt has more than " + std::to_string(completion_prompts_max) + " items",
+                 "prompt");
+  for (const auto each : *list) {
+    auto text = string_of(each);
+    if (!text)
+      return wrong("prompt must be text: prompts of tokens are not supported", "prompt");
+    into.prompts.push_back(std::move(*text));
+  }
+  return {};
+}
+
+check read_stream(const json_object& body, completions_body& into) {
+  if (auto flag = read_flag(body, "stream", into.request.stream); !flag)
+    return flag;
+  if (into.request.stream && into.prompts.size() > 1)
+    return wrong("a stream completes one prompt: send several requests, or leave stream out",
+                 "prompt");
+  const auto options = body.at("stream_options");
+  if (options.empty())
+    return {};
+  if (!options.starts_with('{'))
+    return wrong("stream_options must be an object", "stream_options");
+  if (!into.request.stream)
+    return wrong("stream_options is only allowed with stream: true", "stream_options");
+  into.include_usage = json_object{options}.at("include_usage") == "true";
+  return {};
+}
+
+/// What a chat cannot do is refused, unless nothing of it is asked for.
+check refuse_unsupported(const json_object& body, completions_body& into) {
+  if (body.has("n")) {
+    const auto asked = whole_number(body.at("n"));
+    if (!asked || *asked == 0 || *asked > choices_max)
+      return wrong("n must be a whole number from 1 to " + std::to_string(choices_max), "n");
+    into.choices = *asked;
+  }
+  if (body.has("best_of") && whole_number(body.at("best_of")) != into.choices)
+    return wrong("best_of is not supported, but for the value of n", "best_of");
+  if (body.has("suffix") && body.at("suffix") != R"("")")
+    return wrong("suffix is not supported: a chat cannot insert text", "suffix");
+  if (body.has("logprobs") && body.at("logprobs") != "false")
+    return wrong("logprobs is not supported here; use /v1/chat/completions", "logprobs");
+  if (body.has("messages"))
+    return wrong("messages belongs to /v1/chat/completions; here it is prompt", "messages");
+  return {};
+}
+
+} // namespace
+
+tl::expected<completions_body, api_error> read_completions_body(std::string_view text) {
+  if (!is_sane_json(text) || !members_of(text))
+    return wrong("the body must be a JSON object, nested no deeper than 64");
+  const json_object body{text};
+  completions_body read;
+  read.request.model = body.text("model");
+  if (read.request.model.empty())
+    return wrong("model is required: the name of an agent, or provider/model", "model");
+  for (const auto step : {read_prompts, refuse_unsupported, read_stream})
+    if (auto done = step(body, read); !done)
+      return tl::make_unexpected(done.error());
+  if (auto flag = read_flag(body, "echo", read.echo); !flag)
+    return tl::make_unexpected(flag.error());
+  object_writer parameters;
+  for (const auto& member : body.members())
+    if (std::find(own_members.begin(), own_members.end(), member.name) == own_members.end()
+        && member.value != "null")
+      parameters.raw(member.name, member.value);
+  read.request.parameters = parameters.object_or_nothing();
+  return read;
+}
+
+msg::chat_request completion_chat(const completions_body& body, std::size_t prompt) {
+  auto chat = body.request;
+  chat.messages.push_back({"user", body.prompts[prompt], {}});
+  return chat;
+}
+
+msg::chat_reply merged_completions(std::vector<msg::chat_reply> replies, std::uint32_t choices) {
+  if (replies.empty())
+    return {};
+  auto all = std::move(replies.front());
+  for (std::size_t prompt = 1; prompt < replies.size(); ++prompt) {
+    auto& each = replies[prompt];
+    for (auto& choice : each.choices) {
+      choice.index += static_cast<std::uint32_t>(prompt) * choices;
+      all.choices.push_back(std::move(choice));
+    }
+    all.usage.prompt += each.usage.prompt;
+    all.usage.completion += each.usage.completion;
+    all.usage.cached_prompt += each.usage.cached_prompt;
+    all.usage.estimated = all.usage.estimated || each.usage.estimated;
+    all.usage.rest.clear();
+    const auto attempts = all.origin.attempts + each.origin.attempts;
+    if (all.origin.cache == static_cast<std::uint8_t>(msg::cache_status::hit))
+      all.origin = std::move(each.origin);
+    all.origin.attempts = attempts;
+  }
+  return all;
+}
+
+} // namespace skep::actors

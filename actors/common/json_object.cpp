@@ -1,0 +1,102 @@
+#include "actors/common/json_object.hpp"
+
+#include "actors/common/openai_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace skep::actors {
+
+namespace {
+
+// What openai_json allows, too.
+constexpr std::size_t nesting_max = 64;
+
+bool nested_sanely(std::string_view text) {
+  std::size_t depth = 0;
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char each = text[at];
+    if (in_string) {
+      at += each == '\\' ? 1 : 0;
+      in_string = each != '"';
+    } else if (each == '"') {
+      in_string = true;
+    } else if (each == '{' || each == '[') {
+      if (++depth > nesting_max)
+        return false;
+    } else if (each == '}' || each == ']') {
+      depth -= depth > 0 ? 1 : 0;
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+bool is_sane_json(std::string_view text) {
+  // The parser takes a NUL for the end of the text; behind one there could be anything.
+  return nested_sanely(text) && text.find('\0') == std::string_view::npos
+         && nlohmann::json::accept(text.begin(), text.end());
+}
+
+std::optional<std::string> string_of(std::string_view value) {
+  if (!value.starts_with('"'))
+    return std::nullopt;
+  const auto read = nlohmann::json::parse(value.begin(), value.end(), nullptr, false);
+  return read.is_string() ? std::optional{read.get<std::string>()} : std::nullopt;
+}
+
+json_object::json_object(std::string_view text)
+  : members_(members_of(text).value_or(std::vector<json_member>{})) {}
+
+std::string_view json_object::at(std::string_view name) const {
+  const auto found = std::find_if(members_.begin(), members_.end(),
+                                  [name](const json_member& each) { return each.name == name; });
+  return found == members_.end() || found->value == "null" ? std::string_view{} : found->value;
+}
+
+std::string json_object::text(std::string_view name) const {
+  return string_of(at(name)).value_or(std::string{});
+}
+
+std::uint64_t json_object::count(std::string_view name) const {
+  const auto digits = at(name);
+  double value = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const bool all = read.ec == std::errc{} && read.ptr == digits.data() + digits.size();
+  return all && value > 0 && value < 9e15 ? static_cast<std::uint64_t>(value) : 0;
+}
+
+object_writer& object_writer::raw(std::string_view name, std::string_view value) {
+  if (value.empty())
+    return *this;
+  out_ += out_.empty() ? '{' : ',';
+  out_ += json_text(name);
+  out_ += ':';
+  out_ += value;
+  return *this;
+}
+
+object_writer& object_writer::text(std::string_view name, std::string_view value) {
+  return raw(name, json_text(value));
+}
+
+object_writer& object_writer::number(std::string_view name, std::uint64_t value) {
+  return raw(name, std::to_string(value));
+}
+
+std::string array_of(const std::vector<std::string>& values) {
+  std::string out = "[";
+  for (const auto& value : values) {
+    if (out.size() > 1)
+      out += ',';
+    out += value;
+  }
+  return out + ']';
+}
+
+} // namespace skep::actors

@@ -1,0 +1,287 @@
+#include "actors/common/responses_json.hpp"
+
+#include "actors/common/json_object.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+tl::unexpected<api_error> wrong(std::string detail, std::string param) {
+  return tl::make_unexpected(
+    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
+}
+
+using translated = tl::expected<std::string, api_error>;
+
+/// The members besides these, to be written behind what was translated.
+void add_others(object_writer& into, const json_object& from,
+                std::initializer_list<std::string_view> known) {
+  for (const auto& member : from.members())
+    if (std::find(known.begin(), known.end(), member.name) == known.end())
+      into.raw(member.name, member.value);
+}
+
+// -- tools ----------------------------------------------------------------------------------------
+
+/// {"type":"function","name":…} as {"type":"function","function":{"name":…}}.
+translated tool_of(std::string_view raw, const std::string& where) {
+  const json_object tool{raw};
+  const auto type = tool.text("type");
+  if (type != "function")
+    return wrong("tools of type \"" + type
+                   + "\" are not served here: only \"function\"; hosted tools need a model that "
+                     "brings them, behind POST /v1/chat/completions or /v1/messages",
+                 where + ".type");
+  if (tool.text("name").empty())
+    return wrong(where + ".name is required", where + ".name");
+  object_writer function;
+  for (const auto* name : {"name", "description", "parameters", "strict"})
+    function.raw(name, tool.at(name));
+  object_writer made;
+  made.text("type", "function").raw("function", function.object());
+  add_others(made, tool, {"type", "name", "description", "parameters", "strict"});
+  return made.object();
+}
+
+translated tools_of(std::string_view raw) {
+  const auto elements = elements_of(raw);
+  if (!elements)
+    return wrong("tools must be a list", "tools");
+  std::vector<std::string> made;
+  for (std::size_t n = 0; n < elements->size(); ++n) {
+    auto tool = tool_of((*elements)[n], "tools[" + std::to_string(n) + "]");
+    if (!tool)
+      return tool;
+    made.push_back(std::move(*tool));
+  }
+  return made.empty() ? std::string{} : array_of(made);
+}
+
+/// {"type":"function","name":"f"} as {"type":"function","function":{"name":"f"}}.
+std::string named_function(const json_object& choice) {
+  object_writer name;
+  name.raw("name", choice.at("name"));
+  object_writer made;
+  return made.text("type", "function").raw("function", name.object()).object();
+}
+
+translated tool_choice_of(std::string_view raw) {
+  if (string_of(raw))
+    return std::string{raw};
+  const json_object choice{raw};
+  const auto type = choice.text("type");
+  if (type == "function")
+    return named_function(choice);
+  if (type != "allowed_tools")
+    return wrong("a tool_choice of type \"" + type + "\" is not served here", "tool_choice");
+  std::vector<std::string> tools;
+  for (const auto each : elements_of(choice.at("tools")).value_or(std::vector<std::string_view>{}))
+    tools.push_back(named_function(json_object{each}));
+  object_writer allowed;
+  allowed.raw("mode", choice.at("mode")).raw("tools", array_of(tools));
+  object_writer made;
+  return made.text("type", type).raw("allowed_tools", allowed.object()).object();
+}
+
+/// text.format as response_format; empty: plain text, as ever.
+translated format_of(std::string_view raw) {
+  if (raw.empty())
+    return std::string{};
+  const json_object format{raw};
+  const auto type = format.text("type");
+  if (type == "text")
+    return std::string{};
+  if (type != "json_schema")
+    return std::string{raw}; // json_object is the same in both; others are the provider's to judge.
+  object_writer schema;
+  add_others(schema, format, {"type"});
+  object_writer made;
+  return made.text("type", type).raw("json_schema", schema.object()).object();
+}
+
+// -- the body -------------------------------------------------------------------------------------
+
+/// Members that cannot be served, and what to do instead.
+struct refused_member {
+  std::string_view name;
+  std::string_view why;
+};
+constexpr std::array refused_members{
+  refused_member{"conversation", "use previous_response_id"},
+  refused_member{"prompt", "write the prompt into instructions and input"},
+};
+
+/// Members that are understood, or mean nothing to a provider of chat completions.
+constexpr std::array ours = {"model",
+                             "input",
+                             "instructions",
+                             "stream",
+                             "stream_options",
+                             "store",
+                             "previous_response_id",
+                             "background",
+                             "include",
+                             "metadata",
+                             "truncation",
+                             "max_tool_calls",
+                             "tools",
+                             "tool_choice",
+                             "text",
+                             "reasoning",
+                             "max_output_tokens",
+                             "top_logprobs"};
+
+/// Members the response repeats as they came, and what stands there when they did not.
+struct echoed_member {
+  const char* name;
+  const char* missing;
+};
+constexpr std::array echoed_members{
+  echoed_member{"instructions", "null"},
+  echoed_member{"max_output_tokens", "null"},
+  echoed_member{"max_tool_calls", "null"},
+  echoed_member{"metadata", "{}"},
+  echoed_member{"parallel_tool_calls", "true"},
+  echoed_member{"previous_response_id", "null"},
+  echoed_member{"prompt_cache_key", ""},
+  echoed_member{"prompt_cache_retention", ""},
+  echoed_member{"reasoning", R"({"effort":null,"summary":null})"},
+  echoed_member{"safety_identifier", ""},
+  echoed_member{"service_tier", ""},
+  echoed_member{"store", "true"},
+  echoed_member{"temperature", "null"},
+  echoed_member{"text", R"({"format":{"type":"text"}})"},
+  echoed_member{"tool_choice", "\"auto\""},
+  echoed_member{"tools", "[]"},
+  echoed_member{"top_logprobs", "0"},
+  echoed_member{"top_p", "null"},
+  echoed_member{"user", "null"},
+};
+
+std::string echo_of(const json_object& body) {
+  object_writer made;
+  for (const auto& [name, missing] : echoed_members)
+    made.raw(name, body.has(name) ? body.at(name) : std::string_view{missing});
+  made.text("truncation", "disabled");
+  return made.object();
+}
+
+tl::expected<bool, api_error> flag(const json_object& body, const char* name, bool missing) {
+  const auto value = body.at(name);
+  if (value.empty())
+    return missing;
+  if (value != "true" && value != "false")
+    return wrong(std::string{name} + " must be true or false", name);
+  return value == "true";
+}
+
+tl::expected<std::vector<std::string>, api_error> read_input(const json_object& body) {
+  std::vector<std::string> items;
+  const auto input = body.at("input");
+  if (input.empty() && body.has("previous_response_id"))
+    return items;
+  if (input.starts_with('"')) {
+    object_writer part;
+    part.text("type", "input_text").raw("text", input);
+    object_writer item;
+    item.text("type", "message").text("role", "user");
+    items.push_back(item.raw("content", array_of({part.object()})).object());
+    return items;
+  }
+  const auto elements = elements_of(input);
+  if (!elements || (elements->empty() && !body.has("previous_response_id")))
+    return wrong("input is required: a text, or a list with at least one item", "input");
+  items.assign(elements->begin(), elements->end());
+  return items;
+}
+
+/// The parameters that have another form in chat completions.
+tl::expected<void, api_error> translate(const json_object& body, object_writer& into) {
+  const auto tools = body.has("tools") ? tools_of(body.at("tools")) : translated{};
+  if (!tools)
+    return tl::make_unexpected(tools.error());
+  const auto choice
+    = body.has("tool_choice") ? tool_choice_of(body.at("tool_choice")) : translated{};
+  if (!choice)
+    return tl::make_unexpected(choice.error());
+  const json_object text{body.at("text")};
+  const auto format = format_of(text.at("format"));
+  if (!format)
+    return tl::make_unexpected(format.error());
+  into.raw("tools", *tools);
+  // Without tools a choice among them is an error for some servers, and "auto" says nothing.
+  if (!tools->empty())
+    into.raw("tool_choice", *choice);
+  into.raw("response_format", *format).raw("verbosity", text.at("verbosity"));
+  into.raw("reasoning_effort", json_object{body.at("reasoning")}.at("effort"));
+  into.raw("max_completion_tokens", body.at("max_output_tokens"));
+  if (body.count("top_logprobs") > 0)
+    into.raw("logprobs", "true").raw("top_logprobs", body.at("top_logprobs"));
+  return {};
+}
+
+tl::expected<void, api_error> refuse_what_is_not_served(const json_object& body) {
+  for (const auto& [name, why] : refused_members)
+    if (body.has(name))
+      return wrong(std::string{name} + " is not served here: " + std::string{why},
+                   std::string{name});
+  const auto background = flag(body, "background", false);
+  if (!background)
+    return tl::make_unexpected(background.error());
+  if (*background)
+    return wrong("background: true is not served here: ask without it, or with stream: true",
+                 "background");
+  return {};
+}
+
+tl::expected<response_order, api_error> read_order(const json_object& body) {
+  response_order order;
+  order.model = body.text("model");
+  if (order.model.empty())
+    return wrong("model is required: the name of an agent, or provider/model", "model");
+  if (auto served = refuse_what_is_not_served(body); !served)
+    return tl::make_unexpected(served.error());
+  const auto stream = flag(body, "stream", false);
+  const auto store = flag(body, "store", true);
+  for (const auto* each : {&stream, &store})
+    if (!*each)
+      return tl::make_unexpected(each->error());
+  order.stream = *stream;
+  order.store = *store;
+  order.previous = body.text("previous_response_id");
+  if (body.has("previous_response_id") && order.previous.empty())
+    return wrong("previous_response_id must be the id of a response", "previous_response_id");
+  if (body.has("instructions") && !string_of(body.at("instructions")))
+    return wrong("instructions must be a text", "instructions");
+  order.instructions = body.text("instructions");
+  auto input = read_input(body);
+  if (!input)
+    return tl::make_unexpected(input.error());
+  order.input = std::move(*input);
+  object_writer parameters;
+  if (auto done = translate(body, parameters); !done)
+    return tl::make_unexpected(done.error());
+  for (const auto& member : body.members())
+    if (member.value != "null" && std::find(ours.begin(), ours.end(), member.name) == ours.end())
+      parameters.raw(member.name, member.value);
+  order.parameters = parameters.object_or_nothing();
+  order.echo = echo_of(body);
+  return order;
+}
+
+} // namespace
+
+tl::expected<response_order, api_error> read_response_body(std::string_view text) {
+  if (!is_sane_json(text))
+    return wrong("the body is no JSON we can read", {});
+  const json_object body{text};
+  if (body.members().empty())
+    return wrong("the body must be a JSON object", {});
+  return read_order(body);
+}
+
+} // namespace skep::actors

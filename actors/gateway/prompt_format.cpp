@@ -1,0 +1,163 @@
+#include "actors/gateway/prompt_format.hpp"
+
+#include "actors/common/json_members.hpp"
+#include "actors/gateway/http_errors.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+using nlohmann::json;
+
+tl::unexpected<api_error> wrong(std::string what, std::string param = {}) {
+  return tl::make_unexpected(
+    api_error{failure{errc::bad_request, std::move(what)}, std::move(param)});
+}
+
+/// Members that are ours, not the chat's.
+constexpr std::array own_members{"message", "agent", "model", "session_id", "stream"};
+
+/// The same request as the body of a chat completion, so that both doors read alike.
+std::string chat_body_of(const json& read, std::string_view body) {
+  std::string chat = R"({"model":"-","messages":[{"role":"user","content":)";
+  chat += json_text(read["message"].get_ref<const std::string&>()) + "}]";
+  if (read.value("stream", false))
+    chat += R"(,"stream":true)";
+  for (const auto& member : members_of(body).value_or(std::vector<json_member>{}))
+    if (std::find(own_members.begin(), own_members.end(), member.name) == own_members.end())
+      chat += "," + json_text(member.name) + ":" + std::string{member.value};
+  return chat + "}";
+}
+
+/// A member that is a text; empty when it is missing or null.
+tl::expected<std::string, api_error> text_at(const json& read, const char* name) {
+  if (!read.contains(name) || read[name].is_null())
+    return std::string{};
+  if (!read[name].is_string() || read[name].get_ref<const std::string&>().empty())
+    return wrong(std::string{name} + " must be a text that is not empty", name);
+  return read[name].get<std::string>();
+}
+
+json usage_json(const msg::token_usage& usage) {
+  return {{"prompt_tokens", usage.prompt},
+          {"completion_tokens", usage.completion},
+          {"total_tokens", usage.prompt + usage.completion},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_prompt}}}};
+}
+
+/// No call of its own to a provider was needed.
+bool is_cached(const msg::answer_origin& origin) {
+  switch (static_cast<msg::cache_status>(origin.cache)) {
+    case msg::cache_status::hit:
+    case msg::cache_status::stale:
+    case msg::cache_status::semantic: return true;
+    default: return false;
+  }
+}
+
+class prompt_writer final : public answer_format {
+public:
+  explicit prompt_writer(prompt_answer about) : about_(std::move(about)) {}
+
+  std::string whole(const msg::chat_reply& reply) override {
+    model_ = reply.model;
+    cached_ = is_cached(reply.origin);
+    std::string text;
+    if (!reply.choices.empty()) {
+      text = reply.choices.front().content;
+      finish_reason_ = reply.choices.front().finish_reason;
+    }
+    auto made = facts(reply.usage);
+    made["response"] = std::move(text);
+    return made.dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+
+  std::string open(const msg::chat_open& begin) override {
+    model_ = begin.model;
+    cached_ = is_cached(begin.origin);
+    return {};
+  }
+
+  std::string chunk(const msg::chat_chunk& piece) override {
+    if (piece.index != 0)
+      return {};
+    if (!piece.finish_reason.empty())
+      finish_reason_ = piece.finish_reason;
+    if (piece.content.empty())
+      return {};
+    return "data: {\"delta\":" + json_text(piece.content) + "}\n\n";
+  }
+
+  std::string end(const msg::token_usage& usage) override {
+    auto made = facts(usage);
+    made["done"] = true;
+    return "data: " + made.dump(-1, ' ', false, json::error_handler_t::replace)
+           + "\n\ndata: [DONE]\n\n";
+  }
+
+  std::string failed(const failure& why, std::string_view param) override {
+    return "data: " + error_body(why, param) + "\n\n";
+  }
+
+private:
+  json facts(const msg::token_usage& usage) const {
+    return {{"agent", about_.agent.empty() ? json(nullptr) : json(about_.agent)},
+            {"model", model_},
+            {"finish_reason", finish_reason_.empty() ? json(nullptr) : json(finish_reason_)},
+            {"usage", usage_json(usage)},
+            {"request_id", about_.request_id},
+            {"cached", cached_},
+            {"processing_ms", about_.age_ms()}};
+  }
+
+  const prompt_answer about_;
+  std::string model_;
+  std::string finish_reason_;
+  bool cached_ = false;
+};
+
+} // namespace
+
+tl::expected<prompt_body, api_error> read_prompt_body(std::string_view body) {
+  // The chat's reader below bounds depth; what is parsed here is only looked at member by member.
+  const auto members = members_of(body);
+  const auto read = members ? json::parse(body.begin(), body.end(), nullptr, false) : json{};
+  if (!read.is_object())
+    return wrong(R"(the body must be a JSON object: {"message": "..."})");
+  if (!read.contains("message") || !read["message"].is_string()
+      || read["message"].get_ref<const std::string&>().empty())
+    return wrong("message must be a text that is not empty", "message");
+  if (read.contains("messages"))
+    return wrong("a prompt is one message; conversations go to /v1/chat/completions", "messages");
+  if (read.contains("stream") && !read["stream"].is_boolean())
+    return wrong("stream must be true or false", "stream");
+  const auto agent = text_at(read, "agent");
+  const auto model = text_at(read, "model");
+  const auto session = text_at(read, "session_id");
+  for (const auto* each : {&agent, &model, &session})
+    if (!*each)
+      return tl::make_unexpected(each->error());
+  if (!agent->empty() && !model->empty() && *agent != *model)
+    return wrong("agent and model do not go together: name one of them", "model");
+  auto chat = read_chat_body(chat_body_of(read, body));
+  if (!chat)
+    return tl::make_unexpected(chat.error());
+  prompt_body made;
+  made.model = agent->empty() ? *model : *agent;
+  made.named_by = agent->empty() && !model->empty() ? "model" : "agent";
+  made.session_id = *session;
+  made.request = std::move(chat->request);
+  return made;
+}
+
+std::unique_ptr<answer_format> prompt_format(prompt_answer about) {
+  return std::make_unique<prompt_writer>(std::move(about));
+}
+
+} // namespace skep::actors

@@ -1,0 +1,237 @@
+#include "actors/gateway/responses_desk.hpp"
+
+#include "actors/common/json_object.hpp"
+#include "messages/size.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/telemetry/registry.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+constexpr std::string_view prefix = "resp_";
+constexpr std::string_view kind = "response";
+constexpr std::size_t uuid_digits = 32;
+constexpr std::size_t node_digits = 16;
+constexpr std::chrono::milliseconds node_retry_after{1'000};
+
+/// The node_id() in a response's id; nothing when it is none of ours.
+std::optional<std::uint64_t> node_in(std::string_view id) {
+  if (id.size() != prefix.size() + uuid_digits + node_digits || !id.starts_with(prefix))
+    return std::nullopt;
+  const auto digits = id.substr(id.size() - node_digits);
+  std::uint64_t node = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), node, 16);
+  const bool all = read.ec == std::errc{} && read.ptr == digits.data() + digits.size();
+  return all ? std::optional{node} : std::nullopt;
+}
+
+std::optional<kept_response> read_kept(const std::string& value) {
+  const json_object whole{value};
+  if (!whole.has("response"))
+    return std::nullopt;
+  kept_response made;
+  made.object = whole.at("response");
+  for (const auto item : elements_of(whole.at("input")).value_or(std::vector<std::string_view>{}))
+    made.input.emplace_back(item);
+  return made;
+}
+
+const char* const unkept_help
+  = "Responses that were answered but not kept: over responses_value_bytes, or the store failed.";
+
+} // namespace
+
+/// An answer on its way through this gateway.
+struct responses_desk::relayed {
+  relayed(rt::responder o, wish w) : out(std::move(o)), what(std::move(w)), writer(what.head) {
+    for (const auto& item : what.input)
+      bytes += item.size();
+  }
+
+  /// False: it is too large to be kept, and no longer put together.
+  bool take(std::size_t more, std::size_t most) {
+    bytes += more;
+    fits = fits && bytes <= most;
+    return fits && what.keep;
+  }
+
+  rt::responder out;
+  wish what;
+  response_writer writer;
+  rt::request_key request = 0;
+  std::size_t bytes = 0;
+  bool fits = true;
+};
+
+responses_desk::responses_desk(rt::bounded_actor& owner, rt::cluster_port& cluster,
+                               const gateway_config& rules)
+  : owner_(owner), cluster_(cluster), rules_(rules),
+    kept_(owner.env().metrics().counter("skep_gateway_responses_kept_total",
+                                        "Responses that GET /v1/responses/{id} finds.")),
+    too_large_(owner.env().metrics().counter("skep_gateway_responses_unkept_total", unkept_help,
+                                             {{"reason", "too_large"}})),
+    failed_(owner.env().metrics().counter("skep_gateway_responses_unkept_total", unkept_help,
+                                          {{"reason", "failed"}})) {}
+
+// -- ids and stores -------------------------------------------------------------------------------
+
+std::string responses_desk::make_id() const {
+  auto uuid = to_string(make_request_id());
+  std::erase(uuid, '-');
+  return fmt::format("{}{}{:016x}", prefix, uuid, rt::node_id(cluster_.self()));
+}
+
+caf::actor responses_desk::own_store() const {
+  return owner_.env().reach(owner_.env().directory().find("store"));
+}
+
+/// The store of the node in the id; null when that node is not here.
+caf::actor responses_desk::store_of(std::string_view id) const {
+  const auto node = node_in(id);
+  // A node without a cluster has one store, whatever the node was called when it was filled.
+  if (!cluster_.clustered() || node == rt::node_id(cluster_.self()))
+    return own_store();
+  const auto state = cluster_.state();
+  const auto* member = node && state->view ? state->member_of(*node) : nullptr;
+  return member != nullptr ? cluster_.remote(member->name, "store") : caf::actor{};
+}
+
+skep::context responses_desk::in_time(skep::context context) const {
+  context.deadline = std::min(context.deadline, owner_.now() + rules_.responses_timeout);
+  return context;
+}
+
+void responses_desk::find(const skep::context& context, const std::string& tenant,
+                          const std::string& id,
+                          std::function<void(expected<std::optional<kept_response>>)> then) {
+  if (!node_in(id))
+    return then(std::optional<kept_response>{});
+  const auto store = store_of(id);
+  if (!store)
+    return then(
+      fail(errc::node_down, "the node that keeps this response is not here", node_retry_after));
+  owner_.ask(store, in_time(context), msg::store_get_request{{tenant, std::string{kind}, id}},
+             [then = std::move(then)](const rt::answer& got) {
+               const auto* reply = got.get<msg::store_get_reply>();
+               if (reply == nullptr)
+                 return then(fail(got.why));
+               auto read = reply->found ? read_kept(reply->value) : std::nullopt;
+               if (reply->found && !read)
+                 return then(fail(errc::malformed, "what is kept under this id is no response"));
+               then(std::move(read));
+             });
+}
+
+void responses_desk::forget(const skep::context& context, const std::string& tenant,
+                            const std::string& id, std::function<void(expected<bool>)> then) {
+  if (!node_in(id))
+    return then(false);
+  const auto store = store_of(id);
+  if (!store)
+    return then(
+      fail(errc::node_down, "the node that keeps this response is not here", node_retry_after));
+  msg::store_erase_request erase;
+  erase.key = {tenant, std::string{kind}, id};
+  owner_.ask(store, in_time(context), std::move(erase),
+             [then = std::move(then)](const rt::answer& got) {
+               const auto* reply = got.get<msg::store_put_reply>();
+               if (reply == nullptr)
+                 return then(fail(got.why));
+               then(reply->done);
+             });
+}
+
+// -- answers on their way -------------------------------------------------------------------------
+
+void responses_desk::relay(rt::responder out, const caf::actor& to, skep::context context,
+                           msg::chat_request request, wish what) {
+  const auto window = out.window();
+  const auto r = std::make_shared<relayed>(std::move(out), std::move(what));
+  // The call holds these functions, and the answer's holder the call.
+  r->out.on_cancel([this, weak = std::weak_ptr{r}] {
+    if (const auto open = weak.lock())
+      owner_.give_up(open->request);
+  });
+  r->out.on_credit([this, weak = std::weak_ptr{r}](std::uint64_t bytes) {
+    if (const auto open = weak.lock())
+      owner_.grant(open->request, bytes);
+  });
+  r->request = owner_.ask(
+    to, std::move(context), std::move(request), [this, r](const rt::answer& got) { heard(r, got); },
+    window);
+}
+
+void responses_desk::heard(const std::shared_ptr<relayed>& r, const rt::answer& got) {
+  if (const auto* open = got.get<msg::chat_open>()) {
+    r->writer.begin(open->model);
+    r->out.open(*open);
+  } else if (const auto* piece = got.get<msg::chat_chunk>()) {
+    if (r->take(bytes_of(*piece), rules_.responses_value_max))
+      r->writer.add(*piece);
+    r->out.chunk(*piece);
+  } else if (const auto* end = got.get<msg::chat_end>()) {
+    if (r->take(0, rules_.responses_value_max))
+      r->writer.end(end->usage);
+    finish<msg::chat_end>(r, *end,
+                          [](relayed& to, msg::chat_end last) { to.out.end(std::move(last)); });
+  } else if (const auto* whole = got.get<msg::chat_reply>()) {
+    if (r->take(bytes_of(*whole), rules_.responses_value_max))
+      r->writer.take(*whole);
+    finish<msg::chat_reply>(
+      r, *whole, [](relayed& to, msg::chat_reply last) { to.out.reply(std::move(last)); });
+  } else {
+    r->out.fail(got.what == rt::answer::kind::failed
+                  ? got.why
+                  : failure{errc::unexpected_message, "the agent's answer is no chat"});
+    if (!got.last())
+      owner_.give_up(r->request);
+  }
+}
+
+template <class Last>
+void responses_desk::finish(const std::shared_ptr<relayed>& r, Last last,
+                            void (*deliver)(relayed&, Last)) {
+  keep(*r, [r, last = std::move(last), deliver] { deliver(*r, last); });
+}
+
+/// Calls `then` when the response is kept, or cannot be.
+void responses_desk::keep(relayed& r, std::function<void()> then) {
+  if (!r.what.keep)
+    return then();
+  object_writer value;
+  if (r.fits)
+    value.raw("response", r.writer.object()).raw("input", array_of(r.what.input));
+  msg::store_put_request put{{r.what.tenant, std::string{kind}, r.what.head.id},
+                             value.object(),
+                             static_cast<std::uint64_t>(rules_.responses_ttl.count())};
+  put.make_room = true;
+  if (!r.fits || put.value.size() > rules_.responses_value_max) {
+    too_large_.inc();
+    return then();
+  }
+  const auto store = own_store();
+  if (!store) {
+    failed_.inc();
+    return then();
+  }
+  skep::context context;
+  context.tenant = r.what.tenant;
+  context.deadline = owner_.now() + rules_.responses_timeout;
+  owner_.ask(store, std::move(context), std::move(put),
+             [this, then = std::move(then)](const rt::answer& got) {
+               const bool done = got.get<msg::store_put_reply>() != nullptr;
+               (done ? kept_ : failed_).inc();
+               if (!done)
+                 log::warn("a response is not kept: {}", to_string(got.why));
+               then();
+             });
+}
+
+} // namespace skep::actors

@@ -1,0 +1,432 @@
+#include "actors/gateway/responses_format.hpp"
+
+#include "actors/common/json_object.hpp"
+#include "actors/common/openai_json.hpp"
+#include "actors/gateway/http_errors.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+std::string hex_of(const std::string& id) {
+  return id.substr(id.find('_') + 1);
+}
+
+/// Members of an object's text without its braces, each ready to stand behind another.
+std::string members_in(const std::string& object) {
+  return object.size() > 2 ? "," + object.substr(1, object.size() - 2) : std::string{};
+}
+
+/// Usage as the Responses API counts it.
+std::string usage_of(const msg::token_usage& usage) {
+  const json_object rest{usage.rest};
+  const json_object details{rest.at("completion_tokens_details")};
+  object_writer in;
+  in.number("cached_tokens", usage.cached_prompt);
+  object_writer out;
+  out.number("reasoning_tokens", details.count("reasoning_tokens"));
+  object_writer made;
+  made.number("input_tokens", usage.prompt).raw("input_tokens_details", in.object());
+  made.number("output_tokens", usage.completion).raw("output_tokens_details", out.object());
+  return made.number("total_tokens", usage.prompt + usage.completion).object();
+}
+
+/// One of the codes the API has for a response that failed.
+std::string_view error_code(errc code) {
+  switch (code) {
+    case errc::rate_limited:
+    case errc::quota_exhausted: return "rate_limit_exceeded";
+    case errc::bad_request:
+    case errc::context_overflow:
+    case errc::content_filtered: return "invalid_prompt";
+    default: return "server_error";
+  }
+}
+
+std::vector<std::string> list_of(std::string_view array) {
+  const auto elements = elements_of(array).value_or(std::vector<std::string_view>{});
+  return {elements.begin(), elements.end()};
+}
+
+} // namespace
+
+response_writer::response_writer(response_head head) : head_(std::move(head)) {}
+
+// -- the answer's pieces --------------------------------------------------------------------------
+
+std::string response_writer::begin(const std::string& model) {
+  if (!model.empty())
+    head_.model = model;
+  events_.clear();
+  const auto now = "\"response\":" + object();
+  event("response.created", now);
+  event("response.in_progress", now);
+  return std::exchange(events_, {});
+}
+
+std::string response_writer::add(const msg::chat_chunk& piece) {
+  events_.clear();
+  if (piece.index != 0 || done_)
+    return {};
+  const json_object delta{piece.delta_rest};
+  if (delta.has("reasoning_content"))
+    think(delta.text("reasoning_content"));
+  else if (delta.has("reasoning"))
+    think(delta.text("reasoning"));
+  if (delta.has("thinking_blocks"))
+    think_blocks(delta.at("thinking_blocks"));
+  const json_object logprobs{json_object{piece.rest}.at("logprobs")};
+  if (!piece.content.empty())
+    say(part_kind::text, piece.content, logprobs.at("content"));
+  if (const auto refusal = delta.text("refusal"); !refusal.empty())
+    say(part_kind::refusal, refusal, {});
+  if (delta.has("tool_calls"))
+    call_tools(delta.at("tool_calls"));
+  if (!piece.finish_reason.empty())
+    finish_reason_ = piece.finish_reason;
+  return std::exchange(events_, {});
+}
+
+void response_writer::take(const msg::chat_reply& reply) {
+  if (!reply.model.empty())
+    head_.model = reply.model;
+  for (const auto& choice : reply.choices)
+    add({choice.index, choice.content, choice.message_rest, choice.finish_reason, choice.rest});
+  finish(reply.usage);
+  events_.clear();
+}
+
+std::string response_writer::end(const msg::token_usage& usage) {
+  events_.clear();
+  finish(usage);
+  event("response." + status(), "\"response\":" + object());
+  return std::exchange(events_, {});
+}
+
+std::string response_writer::fail(const failure& why, std::string_view param) {
+  events_.clear();
+  const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
+  const auto code = error_code(why.code);
+  object_writer shown;
+  shown.text("code", code).text("message", text);
+  shown.raw("param", param.empty() ? "null" : json_text(param));
+  event("error", shown.object().substr(1, shown.object().size() - 2));
+  object_writer error;
+  error_ = error.text("code", code).text("message", text).object();
+  done_ = true;
+  event("response.failed", "\"response\":" + object());
+  return std::exchange(events_, {});
+}
+
+void response_writer::finish(const msg::token_usage& usage) {
+  if (items_.empty())
+    part_for(item_for(item_kind::message), part_kind::text); // An answer without a word.
+  done_ = true;
+  for (auto& it : items_)
+    if (it.open)
+      close(it);
+  usage_ = usage_of(usage);
+}
+
+// -- items ----------------------------------------------------------------------------------------
+
+void response_writer::think(std::string_view text) {
+  if (text.empty())
+    return;
+  auto& it = item_for(item_kind::reasoning);
+  auto& p = part_for(it, part_kind::reasoning);
+  p.text += text;
+  event("response.reasoning_text.delta",
+        place_of(it, it.parts.size() - 1) + ",\"delta\":" + json_text(text));
+}
+
+/// Pieces of one number belong together, as anthropic_request.hpp has it; whole blocks have none.
+void response_writer::think_blocks(std::string_view blocks) {
+  std::uint64_t position = 0;
+  for (const auto& raw : list_of(blocks)) {
+    const json_object block{raw};
+    const auto number = block.has("index") ? block.count("index") : position;
+    ++position;
+    const auto holds = [&](const item& it) { return it.thoughts.count(number) > 0; };
+    auto it = std::find_if(items_.begin(), items_.end(), holds);
+    auto& t = (it != items_.end() ? *it : item_for(item_kind::reasoning)).thoughts[number];
+    t.type = block.text("type");
+    t.thinking += block.text("thinking");
+    t.signature += block.text("signature");
+    if (t.type != "thinking") {
+      object_writer whole;
+      for (const auto& member : block.members())
+        if (member.name != "index")
+          whole.raw(member.name, member.value);
+      t.whole = whole.object();
+    }
+  }
+}
+
+void response_writer::say(part_kind kind, std::string_view text, std::string_view logprobs) {
+  auto& it = item_for(item_kind::message);
+  auto& p = part_for(it, kind);
+  p.text += text;
+  const auto place = place_of(it, it.parts.size() - 1);
+  if (kind == part_kind::refusal)
+    return event("response.refusal.delta", place + ",\"delta\":" + json_text(text));
+  auto fresh = list_of(logprobs);
+  event("response.output_text.delta",
+        place + ",\"delta\":" + json_text(text) + ",\"logprobs\":" + array_of(fresh));
+  std::move(fresh.begin(), fresh.end(), std::back_inserter(p.logprobs));
+}
+
+/// Whole calls have no number but their place.
+void response_writer::call_tools(std::string_view calls) {
+  std::uint64_t position = 0;
+  for (const auto& raw : list_of(calls)) {
+    const json_object call{raw};
+    const json_object function{call.at("function")};
+    const auto number = call.has("index") ? call.count("index") : position;
+    ++position;
+    const auto same
+      = [&](const item& it) { return it.kind == item_kind::call && it.number == number; };
+    if (std::none_of(items_.begin(), items_.end(), same))
+      begin_call(number, call.text("id"), function.text("name"));
+    auto& it = *std::find_if(items_.begin(), items_.end(), same);
+    add_arguments(it, function.text("arguments"));
+  }
+}
+
+void response_writer::add_arguments(item& it, const std::string& piece) {
+  if (piece.empty())
+    return;
+  it.arguments += piece;
+  event("response.function_call_arguments.delta", place_of(it) + ",\"delta\":" + json_text(piece));
+}
+
+/// Calls stay open until the end: nobody says that the pieces of one come before the next one's.
+void response_writer::begin_call(std::uint64_t number, std::string call_id, std::string name) {
+  close_open_talk();
+  item made;
+  made.kind = item_kind::call;
+  made.number = number;
+  made.id = "fc_" + hex_of(head_.id) + std::to_string(items_.size());
+  made.call_id
+    = call_id.empty() ? "call_" + hex_of(head_.id) + std::to_string(number) : std::move(call_id);
+  made.name = std::move(name);
+  items_.push_back(std::move(made));
+  const auto& it = items_.back();
+  event("response.output_item.added",
+        "\"output_index\":" + std::to_string(items_.size() - 1) + ",\"item\":" + item_json(it));
+}
+
+response_writer::item& response_writer::item_for(item_kind kind) {
+  if (!items_.empty() && items_.back().kind == kind && items_.back().open)
+    return items_.back();
+  return open_item(kind);
+}
+
+response_writer::item& response_writer::open_item(item_kind kind) {
+  close_open_talk();
+  item made;
+  made.kind = kind;
+  made.id = (kind == item_kind::reasoning ? "rs_" : "msg_") + hex_of(head_.id)
+            + std::to_string(items_.size());
+  items_.push_back(std::move(made));
+  event("response.output_item.added", "\"output_index\":" + std::to_string(items_.size() - 1)
+                                        + ",\"item\":" + item_json(items_.back()));
+  return items_.back();
+}
+
+/// The item's last part when it is of this kind, else a new one.
+response_writer::part& response_writer::part_for(item& in, part_kind kind) {
+  if (!in.parts.empty() && in.parts.back().kind == kind)
+    return in.parts.back();
+  if (!in.parts.empty())
+    close_part(in, in.parts.size() - 1);
+  in.parts.push_back({kind, {}, {}});
+  event("response.content_part.added",
+        place_of(in, in.parts.size() - 1) + ",\"part\":" + part_json(in.parts.back()));
+  return in.parts.back();
+}
+
+/// Something else begins: what was thought or said before is whole.
+void response_writer::close_open_talk() {
+  for (auto& it : items_)
+    if (it.open && it.kind != item_kind::call)
+      close(it);
+}
+
+void response_writer::close(item& it) {
+  // Some providers say nothing for a function without arguments; clients parse what they get.
+  if (it.kind == item_kind::call && it.arguments.empty())
+    add_arguments(it, "{}");
+  it.open = false;
+  if (it.kind == item_kind::call)
+    event("response.function_call_arguments.done", place_of(it) + ",\"name\":" + json_text(it.name)
+                                                     + ",\"arguments\":" + json_text(it.arguments));
+  else if (!it.parts.empty())
+    close_part(it, it.parts.size() - 1);
+  const auto index = static_cast<std::size_t>(&it - items_.data());
+  event("response.output_item.done",
+        "\"output_index\":" + std::to_string(index) + ",\"item\":" + item_json(it));
+}
+
+void response_writer::close_part(const item& it, std::size_t index) {
+  const auto& p = it.parts[index];
+  const auto place = place_of(it, index);
+  const auto text = json_text(p.text);
+  switch (p.kind) {
+    case part_kind::reasoning:
+      event("response.reasoning_text.done", place + ",\"text\":" + text);
+      break;
+    case part_kind::text:
+      event("response.output_text.done",
+            place + ",\"text\":" + text + ",\"logprobs\":" + array_of(p.logprobs));
+      break;
+    case part_kind::refusal: event("response.refusal.done", place + ",\"refusal\":" + text); break;
+  }
+  event("response.content_part.done", place + ",\"part\":" + part_json(p));
+}
+
+// -- JSON -----------------------------------------------------------------------------------------
+
+/// `members` without braces, as they stand behind type and sequence_number.
+void response_writer::event(std::string_view type, std::string_view members) {
+  events_ += "event: ";
+  events_ += type;
+  events_ += "\ndata: {\"type\":\"";
+  events_ += type;
+  events_ += "\",\"sequence_number\":" + std::to_string(sequence_++) + ",";
+  events_ += members;
+  events_ += "}\n\n";
+}
+
+std::string response_writer::place_of(const item& it) const {
+  const auto index = static_cast<std::size_t>(&it - items_.data());
+  return "\"item_id\":\"" + it.id + "\",\"output_index\":" + std::to_string(index);
+}
+
+std::string response_writer::place_of(const item& it, std::size_t content_index) const {
+  return place_of(it) + ",\"content_index\":" + std::to_string(content_index);
+}
+
+std::string response_writer::part_json(const part& p) const {
+  object_writer made;
+  switch (p.kind) {
+    case part_kind::reasoning: made.text("type", "reasoning_text").text("text", p.text); break;
+    case part_kind::refusal: made.text("type", "refusal").text("refusal", p.text); break;
+    case part_kind::text:
+      made.text("type", "output_text").text("text", p.text).raw("annotations", "[]");
+      made.raw("logprobs", array_of(p.logprobs));
+      break;
+  }
+  return made.object();
+}
+
+std::string response_writer::item_json(const item& it) const {
+  std::vector<std::string> parts;
+  for (const auto& p : it.parts)
+    parts.push_back(part_json(p));
+  // What was cut off is the last thing; everything before it is whole.
+  const bool last = &it == &items_.back();
+  const auto* state = it.open ? done_ ? "incomplete" : "in_progress"
+                      : last && done_ && status() == "incomplete" ? "incomplete"
+                                                                  : "completed";
+  object_writer made;
+  made.text("id", it.id);
+  switch (it.kind) {
+    case item_kind::reasoning:
+      made.text("type", "reasoning").raw("summary", "[]").raw("content", array_of(parts));
+      if (!it.open && !it.thoughts.empty())
+        made.text("encrypted_content", thoughts_json(it));
+      break;
+    case item_kind::message:
+      made.text("type", "message").text("role", "assistant").raw("content", array_of(parts));
+      break;
+    case item_kind::call:
+      made.text("type", "function_call").text("call_id", it.call_id).text("name", it.name);
+      made.text("arguments", it.arguments);
+      break;
+  }
+  return made.text("status", state).object();
+}
+
+std::string response_writer::thoughts_json(const item& it) const {
+  std::vector<std::string> blocks;
+  for (const auto& [number, t] : it.thoughts) {
+    object_writer block;
+    block.text("type", t.type).text("thinking", t.thinking).text("signature", t.signature);
+    blocks.push_back(t.whole.empty() ? block.object() : t.whole);
+  }
+  return array_of(blocks);
+}
+
+std::string response_writer::status() const {
+  if (!error_.empty())
+    return "failed";
+  if (!done_)
+    return "in_progress";
+  const bool cut = finish_reason_ == "length" || finish_reason_ == "content_filter";
+  return cut ? "incomplete" : "completed";
+}
+
+std::vector<std::string> response_writer::items() const {
+  std::vector<std::string> made;
+  for (const auto& it : items_)
+    made.push_back(item_json(it));
+  return made;
+}
+
+std::string response_writer::object() const {
+  const auto state = status();
+  const auto* why = finish_reason_ == "length" ? R"({"reason":"max_output_tokens"})"
+                                               : R"({"reason":"content_filter"})";
+  object_writer made;
+  made.text("id", head_.id).text("object", "response");
+  made.raw("created_at", std::to_string(head_.created)).text("status", state);
+  made.raw("background", "false").raw("error", error_.empty() ? "null" : error_);
+  made.raw("incomplete_details", state == "incomplete" ? why : "null");
+  made.text("model", head_.model);
+  made.raw("output", array_of(done_ ? items() : std::vector<std::string>{}));
+  made.raw("usage", usage_.empty() ? "null" : usage_);
+  auto text = made.object();
+  text.insert(text.size() - 1, members_in(head_.echo));
+  return text;
+}
+
+// -- the format -----------------------------------------------------------------------------------
+
+namespace {
+
+class response_answer final : public answer_format {
+public:
+  explicit response_answer(response_head head) : writer_(std::move(head)) {}
+
+  std::string whole(const msg::chat_reply& reply) override {
+    writer_.take(reply);
+    return writer_.object();
+  }
+  std::string open(const msg::chat_open& begin) override {
+    return writer_.begin(begin.model);
+  }
+  std::string chunk(const msg::chat_chunk& piece) override {
+    return writer_.add(piece);
+  }
+  std::string end(const msg::token_usage& usage) override {
+    return writer_.end(usage);
+  }
+  std::string failed(const failure& why, std::string_view param) override {
+    return writer_.fail(why, param);
+  }
+
+private:
+  response_writer writer_;
+};
+
+} // namespace
+
+std::unique_ptr<answer_format> responses_format(response_head head) {
+  return std::make_unique<response_answer>(std::move(head));
+}
+
+} // namespace skep::actors

@@ -1,0 +1,97 @@
+#include "actors/common/anthropic_answer.hpp"
+#include "actors/common/anthropic_request.hpp"
+#include "actors/common/json_object.hpp"
+#include "actors/provider/dialect.hpp"
+#include "actors/provider/times.hpp"
+
+namespace skep::actors {
+
+namespace {
+
+class anthropic_events final : public event_reader {
+public:
+  expected<chunk_event> read(std::string_view data) override {
+    return stream_.read(data);
+  }
+  bool finish_is_enough() const override {
+    return false;
+  }
+
+private:
+  anthropic_stream stream_;
+};
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string all;
+  for (const auto& word : words)
+    all += (all.empty() ? "" : ",") + word;
+  return all;
+}
+
+class anthropic final : public dialect {
+public:
+  explicit anthropic(std::shared_ptr<const provider_config> options)
+    : options_(std::move(options)) {}
+
+  net::fetch_headers headers() const override {
+    net::fetch_headers headers{{"anthropic-version", options_->anthropic.version}};
+    if (!options_->api_key.empty())
+      headers.emplace_back("x-api-key", options_->api_key.reveal());
+    if (!options_->anthropic.beta.empty())
+      headers.emplace_back("anthropic-beta", joined(options_->anthropic.beta));
+    return headers;
+  }
+
+  std::string_view chat_path() const override {
+    return "/messages";
+  }
+  expected<std::string> write_chat(const msg::chat_request& request) const override {
+    anthropic_options how;
+    how.max_tokens = options_->anthropic.max_tokens_default;
+    how.reasoning = options_->anthropic.reasoning;
+    return write_messages_request(request, how);
+  }
+  expected<msg::chat_reply> read_reply(std::string_view body) const override {
+    return read_messages_reply(body);
+  }
+  std::unique_ptr<event_reader> read_stream() const override {
+    return std::make_unique<anthropic_events>();
+  }
+
+  std::string_view models_path() const override {
+    return "/models?limit=1000"; // The most the API gives at a time, and far more than it has.
+  }
+  expected<std::vector<msg::model_entry>> read_models(std::string_view body) const override;
+
+  expected<void> embeds() const override {
+    return fail(errc::bad_request, "Anthropic's API has no embeddings; ask a provider of kind "
+                                   "openai for them, for example a local embedding server");
+  }
+
+private:
+  const std::shared_ptr<const provider_config> options_;
+};
+
+expected<std::vector<msg::model_entry>> anthropic::read_models(std::string_view body) const {
+  const json_object page{body};
+  const auto entries = elements_of(page.at("data"));
+  if (!entries || !is_sane_json(body))
+    return fail(errc::provider_failed, "the provider's list of models has no data");
+  std::vector<msg::model_entry> models;
+  for (const auto raw : *entries) {
+    const json_object entry{raw};
+    const auto created = instant_of(entry.text("created_at"));
+    if (!entry.text("id").empty())
+      models.push_back({entry.text("id"),
+                        created ? std::chrono::system_clock::to_time_t(*created) : 0, "anthropic"});
+  }
+  return models;
+}
+
+} // namespace
+
+std::unique_ptr<const dialect> anthropic_dialect(std::shared_ptr<const provider_config> options) {
+  return std::make_unique<anthropic>(std::move(options));
+}
+
+} // namespace skep::actors

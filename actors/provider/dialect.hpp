@@ -1,0 +1,66 @@
+#pragma once
+
+#include "actors/common/openai_json.hpp"
+#include "actors/provider/config.hpp"
+#include "messages/chat.hpp"
+#include "messages/provider.hpp"
+#include "runtime/base/expected.hpp"
+#include "runtime/net/fetch_types.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace skep::actors {
+
+/// Understands the events of one streamed answer, in their order. One thread at a time.
+class event_reader {
+public:
+  event_reader() = default;
+  event_reader(const event_reader&) = delete;
+  event_reader& operator=(const event_reader&) = delete;
+  virtual ~event_reader() = default;
+
+  /// Reads the data of one event; errc::provider_failed when it is none of this API's.
+  virtual expected<chunk_event> read(std::string_view data) = 0;
+  /// An answer whose choices all have finished is whole even if its last event never came.
+  virtual bool finish_is_enough() const = 0;
+};
+
+/// How one family of APIs is spoken: what goes out, and what comes back means. Everything between,
+/// connections, tries and credit, is the connector's. Pure; any thread.
+class dialect {
+public:
+  dialect() = default;
+  dialect(const dialect&) = delete;
+  dialect& operator=(const dialect&) = delete;
+  virtual ~dialect() = default;
+
+  /// Who asks, and in which version of the API. They hold the key: never to be logged.
+  virtual net::fetch_headers headers() const = 0;
+
+  /// Behind the base URL, with a slash at its beginning.
+  virtual std::string_view chat_path() const = 0;
+  /// The body that asks for an answer; errc::bad_request for what this API cannot do.
+  virtual expected<std::string> write_chat(const msg::chat_request& request) const = 0;
+  /// A whole answer; errc::provider_failed when the body is none.
+  virtual expected<msg::chat_reply> read_reply(std::string_view body) const = 0;
+  virtual std::unique_ptr<event_reader> read_stream() const = 0;
+
+  virtual std::string_view models_path() const = 0;
+  /// errc::provider_failed when the body is no list of models.
+  virtual expected<std::vector<msg::model_entry>> read_models(std::string_view body) const = 0;
+
+  /// Nothing when the API has vectors; else errc::bad_request, which says what to do.
+  virtual expected<void> embeds() const = 0;
+};
+
+/// OpenAI's chat completions, and all that speak like it.
+std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options);
+/// Anthropic's Messages API.
+std::unique_ptr<const dialect> anthropic_dialect(std::shared_ptr<const provider_config> options);
+/// The one of `options.kind`.
+std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options);
+
+} // namespace skep::actors

@@ -1,0 +1,277 @@
+// The part of http_connector that tries, and tries again: transfers and what they bring.
+#include "actors/common/embeddings_json.hpp"
+#include "actors/provider/http_connector.hpp"
+#include "actors/provider/outcome.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// What may follow an answer's end, and how long it may take, for its connection to be used again.
+constexpr std::int64_t tail_bytes_max = 4096;
+constexpr duration tail_wait = 1s;
+
+milliseconds left_of(const skep::context& context, time_point now, milliseconds at_most) {
+  if (context.deadline == time_point::max())
+    return at_most;
+  const auto left = std::chrono::ceil<milliseconds>(context.deadline - now);
+  return std::clamp(left, milliseconds{1}, at_most);
+}
+
+/// A provider may quote the key it was given; nobody else is to see it.
+void hide(std::string& text, const std::string& key) {
+  if (key.empty())
+    return;
+  for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at))
+    text.replace(at, key.size(), "***");
+}
+
+std::int64_t unix_seconds() {
+  return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+}
+
+} // namespace
+
+net::fetch_headers http_connector::headers_for(const skep::context& context) const {
+  auto headers = dialect_->headers();
+  headers.emplace_back("X-Request-Id", to_string(context.id));
+  if (context.trace.valid())
+    headers.emplace_back("traceparent", to_traceparent(child_span(context.trace)));
+  return headers;
+}
+
+net::fetch_request http_connector::fetch_request_for(const job& j) const {
+  const auto at = now();
+  net::fetch_request request;
+  request.method = "POST";
+  request.url = base_url_;
+  request.url += j.vectors > 0 ? std::string_view{"/embeddings"} : dialect_->chat_path();
+  request.headers = headers_for(j.context);
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.headers.emplace_back("Accept", j.stream ? "text/event-stream" : "application/json");
+  request.body = j.body;
+  request.connect_timeout = left_of(j.context, at, options_->connect_timeout);
+  request.first_byte_timeout = left_of(j.context, at, options_->first_byte_timeout);
+  request.idle_timeout = left_of(j.context, at, options_->idle_timeout);
+  request.total_timeout = left_of(j.context, at, options_->total_timeout);
+  request.body_max = options_->answer_max;
+  request.streaming = j.stream;
+  request.window_bytes
+    = static_cast<std::int64_t>(std::clamp<std::uint64_t>(j.out.window(), 1, options_->window_max));
+  return request;
+}
+
+void http_connector::start_attempt(job_id id) {
+  auto& j = jobs_.at(id);
+  j.timer = 0;
+  j.retry_after = milliseconds{0};
+  j.owed = 0;
+  j.attempt_began = now();
+  if (j.stream)
+    j.answer.emplace(dialect_->read_stream());
+  const auto started = fetch_.start(fetch_request_for(j),
+                                    post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
+  if (!started) {
+    auto why = started.error();
+    if (why.code == errc::bad_request)
+      why.code = errc::bad_config; // URL, headers and time-outs are the configuration's.
+    attempt_failed(id, std::move(why));
+    return;
+  }
+  j.fetch = *started;
+  if (options_->attempt_timeout > milliseconds{0})
+    j.timer = after(options_->attempt_timeout, [this, id] {
+      jobs_.at(id).timer = 0;
+      attempt_failed(id, failure{errc::deadline_exceeded,
+                                 "the provider did not answer within attempt_timeout_ms"});
+    });
+}
+
+/// How long to wait before the call is tried again; nothing when it must not be.
+std::optional<duration> http_connector::wait_before_retry(job& j, const failure& why) {
+  if (j.opened)
+    return std::nullopt;
+  const auto refused = retries_.refusals();
+  const auto wait = retries_.next(j.tries, retry_class_of(why.code), why.retry_after,
+                                  j.context.deadline, now(), random_);
+  meters_.retries_refused.add(retries_.refusals() - refused);
+  return wait;
+}
+
+void http_connector::attempt_failed(job_id id, failure why) {
+  auto& j = jobs_.at(id);
+  cancel_timer(std::exchange(j.timer, 0));
+  if (j.fetch != 0) {
+    fetch_.cancel(std::exchange(j.fetch, 0));
+    ++j.epoch; // What that transfer still brings is of no interest.
+  }
+  if (const auto wait = wait_before_retry(j, why)) {
+    j.answer.reset();
+    meters_.retries.inc();
+    j.timer = after(*wait, [this, id] { start_attempt(id); });
+    return;
+  }
+  hide(why.detail, options_->api_key.reveal());
+  const auto usage = j.opened ? j.answer->usage(j.prompt_bytes) : msg::token_usage{};
+  j.out.fail(why);
+  end(id, why.code, usage);
+}
+
+// -- what the transfer brings ---------------------------------------------------------------------
+
+void http_connector::fetched(const fetch_event& event) {
+  const bool last = event.what == fetch_event::kind::done;
+  if (event.job == models_job_) {
+    if (last)
+      models_came(event.result);
+    return;
+  }
+  if (const auto entry = tails_.find(event.job); entry != tails_.end()) {
+    if (!last)
+      return;
+    cancel_timer(entry->second.timer);
+    tails_.erase(entry);
+    return;
+  }
+  const auto entry = jobs_.find(event.job);
+  if (entry == jobs_.end() || entry->second.epoch != event.epoch)
+    return; // Given up meanwhile.
+  auto& j = entry->second;
+  if (last) {
+    transfer_ended(event.job, event);
+  } else if (event.what == fetch_event::kind::headers) {
+    j.retry_after = event.retry_after;
+  } else {
+    j.answer->push(event.data);
+    j.owed += static_cast<std::int64_t>(event.data.size());
+    deliver(event.job);
+  }
+}
+
+/// The first piece is there: from now on nothing is tried again.
+void http_connector::open_stream(job& j, msg::chat_open head) {
+  j.opened = true;
+  j.body = {};
+  cancel_timer(std::exchange(j.timer, 0));
+  if (head.created == 0)
+    head.created = unix_seconds();
+  const auto at = now();
+  meters_.first_token.record(at - j.began);
+  j.out.note_latency(at - j.attempt_began);
+  j.out.open(std::move(head));
+}
+
+/// Hands on what has been read, as far as the caller's credit goes; lets the transfer read on, or
+/// ends the call, once everything is delivered.
+void http_connector::deliver(job_id id) {
+  auto& j = jobs_.at(id);
+  auto& answer = *j.answer;
+  if (auto head = answer.take_open())
+    open_stream(j, std::move(*head));
+  while (answer.waiting() && j.out.credit() > 0)
+    j.out.chunk(answer.take_chunk());
+  if (answer.waiting())
+    return; // The next grant goes on.
+  switch (answer.state()) {
+    case answer_stream::phase::reading:
+      if (j.owed > 0 && j.fetch != 0 && j.out.credit() > 0)
+        fetch_.grant(j.fetch, std::exchange(j.owed, 0));
+      return;
+    case answer_stream::phase::failed: attempt_failed(id, answer.why()); return;
+    case answer_stream::phase::whole: break;
+  }
+  msg::chat_end last;
+  last.usage = answer.usage(j.prompt_bytes);
+  const auto usage = last.usage;
+  if (j.fetch != 0)
+    read_tail(id, j.fetch, j.owed);
+  j.out.end(std::move(last));
+  end(id, errc::none, usage);
+}
+
+void http_connector::read_tail(job_id id, net::fetch_id fetch, std::int64_t owed) {
+  if (tails_.size() >= options_->in_flight_max) {
+    fetch_.cancel(fetch);
+    return;
+  }
+  fetch_.grant(fetch, owed + tail_bytes_max);
+  const auto timer = after(tail_wait, [this, id] {
+    const auto entry = tails_.find(id);
+    fetch_.cancel(entry->second.fetch);
+    tails_.erase(entry);
+  });
+  tails_.emplace(id, tail{fetch, timer});
+}
+
+void http_connector::transfer_ended(job_id id, const fetch_event& event) {
+  auto& j = jobs_.at(id);
+  const auto& result = event.result;
+  j.fetch = 0;
+  const bool good_status = result.status >= 200 && result.status < 300;
+  if (result.status != 0 && !good_status) {
+    attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
+  } else if (j.answer) {
+    if (result.ok())
+      j.answer->close();
+    else
+      j.answer->fail(failure_of_transfer(result));
+    deliver(id);
+  } else if (result.ok() && j.vectors > 0) {
+    vectors_came(id, result.body);
+  } else if (result.ok()) {
+    answer_came(id, result.body);
+  } else {
+    attempt_failed(id, failure_of_transfer(result));
+  }
+}
+
+// -- whole answers --------------------------------------------------------------------------------
+
+namespace {
+
+/// A body that is no answer may say why.
+failure why_no_answer(const std::string& body, const failure& otherwise) {
+  const auto error = read_error(body);
+  return error.message.empty() ? otherwise : failure_of_error(error);
+}
+
+} // namespace
+
+void http_connector::answer_came(job_id id, const std::string& body) {
+  auto reply = dialect_->read_reply(body);
+  if (!reply)
+    return attempt_failed(id, why_no_answer(body, reply.error()));
+  auto& j = jobs_.at(id);
+  if (reply->usage.prompt == 0 && reply->usage.completion == 0)
+    reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
+  if (reply->created == 0)
+    reply->created = unix_seconds();
+  const auto usage = reply->usage;
+  j.out.note_latency(now() - j.attempt_began);
+  j.out.reply(std::move(*reply));
+  end(id, errc::none, usage);
+}
+
+void http_connector::vectors_came(job_id id, const std::string& body) {
+  auto reply = read_embeddings_reply(body);
+  if (!reply)
+    return attempt_failed(id, why_no_answer(body, reply.error()));
+  auto& j = jobs_.at(id);
+  if (reply->embeddings.size() != j.vectors) {
+    attempt_failed(id, failure{errc::provider_failed,
+                               "the provider sent " + std::to_string(reply->embeddings.size())
+                                 + " vectors for " + std::to_string(j.vectors) + " inputs"});
+    return;
+  }
+  msg::token_usage usage;
+  usage.prompt = reply->prompt_tokens;
+  j.out.note_latency(now() - j.attempt_began);
+  j.out.reply(std::move(*reply));
+  end(id, errc::none, usage);
+}
+
+} // namespace skep::actors

@@ -1,0 +1,76 @@
+#include "actors/provider/dialect.hpp"
+
+namespace skep::actors {
+
+namespace {
+
+class openai_events final : public event_reader {
+public:
+  expected<chunk_event> read(std::string_view data) override {
+    if (data != "[DONE]")
+      return read_chunk(data);
+    chunk_event done;
+    done.opens = false;
+    done.last = true;
+    return done;
+  }
+  /// Some servers leave [DONE] out.
+  bool finish_is_enough() const override {
+    return true;
+  }
+};
+
+class openai final : public dialect {
+public:
+  explicit openai(std::shared_ptr<const provider_config> options) : options_(std::move(options)) {}
+
+  net::fetch_headers headers() const override {
+    net::fetch_headers headers;
+    if (!options_->api_key.empty())
+      headers.emplace_back("Authorization", "Bearer " + options_->api_key.reveal());
+    if (!options_->organization.empty())
+      headers.emplace_back("OpenAI-Organization", options_->organization);
+    if (!options_->project.empty())
+      headers.emplace_back("OpenAI-Project", options_->project);
+    return headers;
+  }
+
+  std::string_view chat_path() const override {
+    return "/chat/completions";
+  }
+  expected<std::string> write_chat(const msg::chat_request& request) const override {
+    return write_chat_request(request);
+  }
+  expected<msg::chat_reply> read_reply(std::string_view body) const override {
+    return read_chat_reply(body);
+  }
+  std::unique_ptr<event_reader> read_stream() const override {
+    return std::make_unique<openai_events>();
+  }
+
+  std::string_view models_path() const override {
+    return "/models";
+  }
+  expected<std::vector<msg::model_entry>> read_models(std::string_view body) const override {
+    return actors::read_models(body);
+  }
+  expected<void> embeds() const override {
+    return {};
+  }
+
+private:
+  const std::shared_ptr<const provider_config> options_;
+};
+
+} // namespace
+
+std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options) {
+  return std::make_unique<openai>(std::move(options));
+}
+
+std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options) {
+  return options->kind == provider_kind::anthropic ? anthropic_dialect(std::move(options))
+                                                   : openai_dialect(std::move(options));
+}
+
+} // namespace skep::actors

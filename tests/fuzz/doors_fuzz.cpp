@@ -1,0 +1,92 @@
+// The older and the other chat API of the door: what a client sends becomes a request of ours and a
+// provider's, or is refused; what a provider answers is written as JSON, whole and in frames.
+#include "actors/common/anthropic_answer.hpp"
+#include "actors/common/anthropic_door.hpp"
+#include "actors/common/anthropic_request.hpp"
+#include "actors/common/completions_json.hpp"
+#include "actors/gateway/completions_format.hpp"
+#include "actors/gateway/messages_format.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace skep;
+using namespace skep::actors;
+
+namespace {
+
+void require_json(std::string_view text) {
+  if (!nlohmann::json::accept(text.begin(), text.end()))
+    std::abort();
+}
+
+/// Every frame is an event with JSON, or [DONE].
+void require_frames(std::string_view frames) {
+  constexpr std::string_view mark = "data: ";
+  while (!frames.empty()) {
+    const auto end = frames.find("\n\n");
+    const auto at = frames.find(mark);
+    if (end == std::string_view::npos || at > end)
+      std::abort();
+    const auto data = frames.substr(at + mark.size(), end - at - mark.size());
+    if (data != "[DONE]")
+      require_json(data);
+    frames.remove_prefix(end + 2);
+  }
+}
+
+std::vector<std::unique_ptr<answer_format>> formats() {
+  std::vector<std::unique_ptr<answer_format>> made;
+  made.push_back(messages_format({"req", true, {"END"}}));
+  made.push_back(completions_format({{"prompt"}, 1, true}));
+  return made;
+}
+
+void write_whole(const msg::chat_reply& reply) {
+  for (const auto& format : formats()) {
+    require_json(format->whole(reply));
+    auto frames = format->open({reply.id, reply.created, reply.model, reply.rest, {}});
+    for (const auto& choice : reply.choices)
+      frames += format->chunk({choice.index, choice.content, delta_members(choice.message_rest),
+                               choice.finish_reason, choice.rest});
+    require_frames(frames + format->end(reply.usage));
+  }
+}
+
+/// The same event again and again makes pieces that do not fit each other.
+void write_stream(const chunk_event& event) {
+  for (const auto& format : formats()) {
+    auto frames = format->open(event.open);
+    for (int again = 0; again < 2; ++again)
+      for (const auto& piece : event.chunks)
+        frames += format->chunk(piece);
+    require_frames(frames + format->end(event.usage.value_or(msg::token_usage{})));
+  }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string bytes(data, data + size);
+  if (const auto body = read_messages_body(bytes)) {
+    require_json(write_chat_request(body->request));
+    if (const auto written = write_messages_request(body->request, {}))
+      require_json(*written);
+  }
+  if (const auto body = read_completions_body(bytes))
+    require_json(write_chat_request(completion_chat(*body, 0)));
+  if (const auto reply = read_chat_reply(bytes))
+    write_whole(*reply);
+  if (const auto reply = read_messages_reply(bytes))
+    write_whole(*reply);
+  if (const auto event = read_chunk(bytes))
+    write_stream(*event);
+  return 0;
+}
