@@ -60,7 +60,7 @@ enum class errc : std::uint8_t {
   bad_config = 24,
   /// The node is shutting down.
   shutting_down = 25,
-  /// The provider itself is overloaded (503, 529): not our rate, but its load. Trying again later, or
+  /// The provider itself is overloaded (503, 529): its load, not our rate. Trying again later, or
   /// elsewhere, helps.
   provider_overloaded = 26,
 };

@@ -13,22 +13,6 @@ namespace {
 using config::option;
 using std::chrono::milliseconds;
 
-const config::table<pool_config>& pool_table() {
-  static const config::table<pool_config> rows{
-    option{"idle_min", &pool_config::idle_min, 0u, 1'000'000u,
-           "Idle instances kept however long nobody asks; never more than size_max."},
-    option{"size_max", &pool_config::size_max, 1u, 4'000'000u,
-           "Instances at once; calls beyond it are refused with 503."}
-      .alias_env("AGENT_POOL_SIZE"),
-    option{"idle_ttl_ms", &pool_config::idle_ttl, milliseconds{100}, milliseconds{86'400'000},
-           "An instance idle for longer is ended, the least recently used first."},
-    option{"warm_up", &pool_config::warm_up, "Start idle_min instances with the node."},
-    option{"retry_after_ms", &pool_config::retry_after, milliseconds{1}, milliseconds{60'000},
-           "What a refused caller is told to wait."},
-  };
-  return rows;
-}
-
 bool is_json_object(const std::string& text) {
   return text.empty() || nlohmann::json::parse(text, nullptr, false).is_object();
 }
@@ -37,12 +21,13 @@ const config::table<tier_config>& tier_table() {
   static const config::table<tier_config> rows
     = config::table<tier_config>{
         option{"name", &tier_config::name,
-               "Clients may ask for it as \"AGENT:TIER\"; simple, moderate, complex, reasoning are "
-               "usual."}
+               "Clients may ask for it as \"AGENT:TIER\"; usual are simple, moderate, complex and "
+               "reasoning."}
           .required(),
         option{"score_max", &tier_config::score_max, 0u, complexity_max,
                "Requests up to this complexity (0 to 100) belong here, if to no tier before."},
-        option{"models", &tier_config::models, "Tried first, in this order; each one of the agent's models."}
+        option{"models", &tier_config::models,
+               "Tried first, in this order; each one of the agent's models."}
           .required(),
       }
         .check([](const tier_config& c) -> std::optional<config::violation> {
@@ -93,9 +78,9 @@ const config::table<agent_config>& agent_table() {
                 {"weight", routing_kind::weight},
                 {"complexity", routing_kind::complexity},
                 {"price", routing_kind::price}},
-               "Which model is asked first: chain: the order of models; weight: chance, by weights; "
-               "complexity: that of the tier for requests as hard as this one; price: the cheapest. "
-               "The others follow if it fails."},
+               "Which model is asked first: the order of models (chain), chance by weights "
+               "(weight), that of the tier for requests as hard as this one (complexity), the "
+               "cheapest (price). The others follow if it fails."},
         option{"weights", &agent_config::weights, 1u, 1'000'000u,
                "The share of each model, in their order; empty: equal shares."},
         option{"tier", &agent_config::tiers, tier_table(),

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/agent/routing.hpp"
-#include "actors/pool/pool.hpp"
+#include "actors/common/pool_options.hpp"
 #include "runtime/config/option.hpp"
 
 #include <chrono>

@@ -2,6 +2,7 @@
 
 #include "actors/agent/agent.hpp"
 #include "actors/agent/config.hpp"
+#include "actors/pool/pool.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
 #include "runtime/base/log.hpp"

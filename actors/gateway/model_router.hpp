@@ -20,8 +20,9 @@ struct model_route {
   std::string label;
 };
 
-/// Finds who answers for a model name: the agent of that name, or of "agent:tier", else for "provider/model" that
-/// provider, else the default provider. Providers are reached through their pass-through agents
+/// Finds who answers for a model name: the agent of that name, or of "agent:tier", else for
+/// "provider/model" that provider, else the default provider. Providers are reached through their
+/// pass-through agents
 /// ("model/PROVIDER"), which have the cache in front, where there are any. Handles are remembered,
 /// names nobody has are not. Not thread-safe.
 class model_router {

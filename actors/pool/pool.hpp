@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/common/pool_options.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/base/spinlock.hpp"
@@ -11,20 +12,6 @@
 #include <vector>
 
 namespace skep::actors {
-
-/// Bounds of one pool.
-struct pool_config {
-  /// Idle instances kept however long nobody asks.
-  std::uint32_t idle_min = 4;
-  /// Instances at once; calls beyond it are refused.
-  std::uint32_t size_max = 1024;
-  /// An instance idle for longer is ended, the least recently used first.
-  std::chrono::milliseconds idle_ttl{60'000};
-  /// Start idle_min instances with the pool instead of with the first calls.
-  bool warm_up = true;
-  /// What a refused caller is told to wait.
-  std::chrono::milliseconds retry_after{250};
-};
 
 /// What a pool did and holds.
 struct pool_stats {

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace skep::actors {
@@ -44,11 +45,14 @@ struct anthropic_config {
   anthropic_reasoning reasoning = anthropic_reasoning::budget;
 };
 
+/// A base_url that means the kind's own public address.
+inline constexpr std::string_view own_address = "auto";
+
 /// `[provider.NAME]`.
 struct provider_config {
   provider_kind kind = provider_kind::openai;
-  /// Empty: the address of the kind's own service.
-  std::string base_url;
+  /// "auto": the address of the kind's own service.
+  std::string base_url{own_address};
   /// Several instead of the one; calls are balanced over them.
   std::vector<std::string> base_urls;
   /// One per base URL, or empty for equal shares.

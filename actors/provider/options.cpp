@@ -69,8 +69,8 @@ bool is_http(const std::string& url) {
 }
 
 std::optional<config::violation> check_provider(const provider_config& c) {
-  if (!c.base_url.empty() && !is_http(c.base_url))
-    return config::violation{"base_url", "must begin with http:// or https://"};
+  if (c.base_url != own_address && !is_http(c.base_url))
+    return config::violation{"base_url", "must begin with http:// or https://, or be \"auto\""};
   for (const auto& url : c.base_urls)
     if (!is_http(url))
       return config::violation{"base_urls", "must begin with http:// or https://"};
@@ -95,7 +95,7 @@ config::table<provider_config> address_options() {
            "openai: any API that speaks OpenAI's; anthropic: any that speaks Anthropic's "
            "Messages API; simulated: answers by itself."},
     option{"base_url", &c::base_url,
-           "Where the API is, up to and without /chat/completions or /messages; empty: "
+           "Where the API is, up to and without /chat/completions or /messages; auto: "
            "https://api.openai.com/v1, or https://api.anthropic.com/v1 for kind anthropic."},
     option{"base_urls", &c::base_urls,
            "Several addresses of one API, instead of base_url; calls are balanced."},

@@ -33,7 +33,7 @@ upstream_options route_of(const provider_config& from) {
 std::vector<std::string> addresses_of(const provider_config& from) {
   if (!from.base_urls.empty())
     return from.base_urls;
-  if (!from.base_url.empty())
+  if (from.base_url != own_address)
     return {from.base_url};
   return {from.kind == provider_kind::anthropic ? "https://api.anthropic.com/v1"
                                                 : "https://api.openai.com/v1"};

@@ -21,8 +21,10 @@ std::optional<duration> retry_policy::next(retry_state& call, retry_class why, d
   if (why == retry_class::never)
     return std::nullopt;
   const auto pause = wait(call, why, retry_after, random);
-  // The budget comes last: a call that stops for a reason of its own must not spend others' share.
-  if (exhausted(call, why, pause, deadline, now) || !budget_.try_retry(now))
+  // Who was told when to come back is expected then, and bounded by the wall clock. For the others
+  // the budget comes last: a call that stops for a reason of its own must not spend their share.
+  const bool invited = why == retry_class::paced && retry_after > duration::zero();
+  if (exhausted(call, why, pause, deadline, now) || !(invited || budget_.try_retry(now)))
     return std::nullopt;
   call.waited += pause;
   if (why == retry_class::counted)

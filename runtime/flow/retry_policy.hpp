@@ -59,6 +59,7 @@ public:
   /// How long to wait before the next attempt; nothing when the failure stands: it is no failure to
   /// retry, or attempts, waits, the deadline or the budget are used up. `retry_after` is what the
   /// upstream asked for (zero: nothing); it is obeyed with a little jitter on top, never undercut.
+  /// A paced failure with one is outside of the budget: the upstream expects the call then.
   /// A paced failure without one waits at least the back-off's `initial`: nothing else keeps it
   /// from being tried at once, and again.
   [[nodiscard]] std::optional<duration> next(retry_state& call, retry_class why,

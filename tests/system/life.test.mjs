@@ -224,6 +224,7 @@ test("every shipped configuration is well-formed, and all-options.toml is what t
   for (const name of fs.readdirSync(path.join(source, "configs"))) {
     if (!name.endsWith(".toml")) continue;
     process.env.OPENAI_API_KEY ??= "test";
+    process.env.ANTHROPIC_API_KEY ??= "test";
     process.env.SKEP_CLIENT_KEY ??= "test";
     const done = command("check", path.join(source, "configs", name));
     assert.equal(done.code, 0, done.stderr);
