@@ -158,12 +158,19 @@ msg::cache_key context_cache::impl::value_identity(std::string_view value, time_
   return keep(key, {{}, canonical_hash(value)}, now).identity;
 }
 
+/// Two names of the answer's bound; a provider may refuse both at once.
+bool same_meaning(std::string_view a, std::string_view b) {
+  const auto bounds
+    = [](std::string_view name) { return name == "max_tokens" || name == "max_completion_tokens"; };
+  return a == b || (bounds(a) && bounds(b));
+}
+
 assembled_context context_cache::impl::assemble(const context_inputs& inputs, time_point now) {
   auto members = members_of(inputs.own).value_or(std::vector<json_member>{});
   const auto own = members.size();
   for (auto& each : members_of(inputs.defaults).value_or(std::vector<json_member>{}))
     if (std::none_of(members.begin(), members.begin() + static_cast<std::ptrdiff_t>(own),
-                     [&](const json_member& mine) { return mine.name == each.name; }))
+                     [&](const json_member& mine) { return same_meaning(mine.name, each.name); }))
       members.push_back(std::move(each));
   assembled_context made;
   made.parameters = object_of(members);

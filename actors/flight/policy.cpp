@@ -30,6 +30,7 @@ bool another_may_answer(const failure& why) {
     case errc::provider_auth_failed:
     case errc::context_overflow:
     case errc::stream_cut:
+    case errc::malformed:
     case errc::not_found: return true;
     case errc::none:
     case errc::cancelled:
@@ -37,7 +38,6 @@ bool another_may_answer(const failure& why) {
     case errc::bad_request:
     case errc::unauthenticated:
     case errc::forbidden:
-    case errc::malformed:
     case errc::too_large:
     case errc::unexpected_message:
     case errc::content_filtered:

@@ -213,13 +213,21 @@ void session::whole(const msg::chat_reply& reply) {
     play(reply);
     return;
   }
+  // Written outside of the lock: an answer may be large. Nobody else needs the format any more.
+  std::unique_ptr<answer_format> format;
+  {
+    std::lock_guard hold{lock_};
+    if (phase_ != phase::waiting || !format_)
+      return;
+    format = std::move(format_);
+  }
+  auto response = json_response(200, format->whole(reply));
+  add_origin_headers(response.headers, reply.origin);
   ending over;
   {
     std::lock_guard hold{lock_};
     if (phase_ != phase::waiting)
       return;
-    auto response = json_response(200, format_->whole(reply));
-    add_origin_headers(response.headers, reply.origin);
     summary_.origin = reply.origin;
     summary_.usage = reply.usage;
     summary_.first_token = age();

@@ -5,7 +5,7 @@
 #include "actors/common/upstream_options.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
-#include "runtime/flow/retry_budget.hpp"
+#include "runtime/flow/retry_policy.hpp"
 
 #include <chrono>
 #include <string>
@@ -17,6 +17,8 @@ namespace skep::actors {
 enum class provider_kind : std::uint8_t { openai, anthropic, simulated };
 /// Which calls go to the same of several base URLs.
 enum class provider_affinity : std::uint8_t { none, prefix, session };
+/// What an OpenAI-like provider is sent of what only other APIs have.
+enum class provider_extensions : std::uint8_t { automatic, pass, drop };
 enum class latency_shape : std::uint8_t { constant, uniform, lognormal };
 
 /// `[provider.NAME.simulated]`.
@@ -63,6 +65,7 @@ struct provider_config {
   std::uint32_t affinity_prefix = 1024;
   double affinity_load = 1.25;
   config::secret api_key;
+  provider_extensions extensions = provider_extensions::automatic;
   std::string organization;
   std::string project;
   std::vector<std::string> models;
@@ -78,6 +81,7 @@ struct provider_config {
   std::chrono::milliseconds retry_backoff_max{5'000};
   std::chrono::milliseconds retry_wait_max{20'000};
   std::chrono::milliseconds retry_paced_max{60'000};
+  double retry_paced_ratio = flow::retry_policy_config{}.invited.retry_ratio;
   double retry_ratio = flow::retry_budget_config{}.retry_ratio;
   double retry_reserve_per_s = flow::retry_budget_config{}.reserve_per_second;
   std::uint32_t in_flight_max = 1'000;

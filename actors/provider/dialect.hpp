@@ -56,11 +56,13 @@ public:
   virtual expected<void> embeds() const = 0;
 };
 
-/// OpenAI's chat completions, and all that speak like it.
-std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options);
+/// OpenAI's chat completions, and all that speak like it at `base_url`.
+std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options,
+                                              std::string_view base_url);
 /// Anthropic's Messages API.
 std::unique_ptr<const dialect> anthropic_dialect(std::shared_ptr<const provider_config> options);
 /// The one of `options.kind`.
-std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options);
+std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options,
+                                          std::string_view base_url);
 
 } // namespace skep::actors

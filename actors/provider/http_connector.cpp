@@ -22,6 +22,7 @@ flow::retry_policy_config retries_of(const provider_config& from) {
   config.backoff.initial = from.retry_backoff_min;
   config.backoff.wait_max = from.retry_backoff_max;
   config.budget.retry_ratio = from.retry_ratio;
+  config.invited.retry_ratio = from.retry_paced_ratio;
   config.budget.reserve_per_second = from.retry_reserve_per_s;
   return config;
 }
@@ -49,8 +50,9 @@ http_connector::http_connector(caf::actor_config& config, rt::environment& env,
                                std::string base_url, std::shared_ptr<const provider_config> options,
                                net::http_client& fetch)
   : bounded_actor(config, env, kind), provider_(std::move(provider)),
-    base_url_(std::move(base_url)), options_(std::move(options)), dialect_(dialect_of(options_)),
-    fetch_(fetch), meters_(env.metrics(), provider_), retries_(retries_of(*options_)),
+    base_url_(std::move(base_url)), options_(std::move(options)),
+    dialect_(dialect_of(options_, base_url_)), fetch_(fetch), meters_(env.metrics(), provider_),
+    retries_(retries_of(*options_)),
     rates_(options_->requests_per_minute, options_->tokens_per_minute, now()),
     random_(std::random_device{}()) {}
 

@@ -1,3 +1,4 @@
+#include "actors/common/openai_extensions.hpp"
 #include "actors/provider/dialect.hpp"
 
 namespace skep::actors {
@@ -20,9 +21,21 @@ public:
   }
 };
 
+/// OpenAI's own service refuses members it does not know; others know some of them.
+bool drops_extensions(provider_extensions wish, std::string_view base_url) {
+  switch (wish) {
+    case provider_extensions::pass: return false;
+    case provider_extensions::drop: return true;
+    case provider_extensions::automatic: break;
+  }
+  return base_url.find("://api.openai.com/") != std::string_view::npos;
+}
+
 class openai final : public dialect {
 public:
-  explicit openai(std::shared_ptr<const provider_config> options) : options_(std::move(options)) {}
+  openai(std::shared_ptr<const provider_config> options, std::string_view base_url)
+    : options_(std::move(options)),
+      drops_extensions_(drops_extensions(options_->extensions, base_url)) {}
 
   net::fetch_headers headers() const override {
     net::fetch_headers headers;
@@ -39,7 +52,7 @@ public:
     return "/chat/completions";
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
-    return write_chat_request(request);
+    return write_chat_request(drops_extensions_ ? without_extensions(request) : request);
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
     return read_chat_reply(body);
@@ -60,17 +73,20 @@ public:
 
 private:
   const std::shared_ptr<const provider_config> options_;
+  const bool drops_extensions_;
 };
 
 } // namespace
 
-std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options) {
-  return std::make_unique<openai>(std::move(options));
+std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options,
+                                              std::string_view base_url) {
+  return std::make_unique<openai>(std::move(options), base_url);
 }
 
-std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options) {
+std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options,
+                                          std::string_view base_url) {
   return options->kind == provider_kind::anthropic ? anthropic_dialect(std::move(options))
-                                                   : openai_dialect(std::move(options));
+                                                   : openai_dialect(std::move(options), base_url);
 }
 
 } // namespace skep::actors

@@ -116,6 +116,14 @@ config::table<provider_config> address_options() {
            "A base URL is passed over when it would have more than this many times the mean of "
            "the calls in flight."},
     option{"api_key", &c::api_key, "env.NAME of the variable that holds the key."},
+    option{"extensions",
+           &c::extensions,
+           {{"auto", provider_extensions::automatic},
+            {"pass", provider_extensions::pass},
+            {"drop", provider_extensions::drop}},
+           "kind openai: what only other APIs have (thinking, cache_control, top_k, "
+           "reasoning_content) is passed on, or left out; auto: left out at api.openai.com, which "
+           "refuses what it does not know."},
     option{"organization", &c::organization, "Sent as OpenAI-Organization."},
     option{"project", &c::project, "Sent as OpenAI-Project."},
     option{"models", &c::models, "Models to list; empty: the provider is asked."},
@@ -148,6 +156,8 @@ config::table<provider_config> attempt_options() {
     option{"retry_paced_max_ms", &c::retry_paced_max, milliseconds{0}, day,
            "How long after its first try a call that meets 429s is tried again; within "
            "retry_wait_max_ms."},
+    option{"retry_paced_ratio", &c::retry_paced_ratio, 0.0, 10.0,
+           "Retries after a 429 with a Retry-After per call, on average over all calls."},
     option{"retry_ratio", &c::retry_ratio, 0.0, 1.0,
            "Retries per call, on average over all calls."},
     option{"retry_reserve_per_s", &c::retry_reserve_per_s, 0.0, 1e5,

@@ -219,9 +219,9 @@ failure failure_of_transfer(const net::fetch_result& result) {
   // fault.
   if (result.error == net::fetch_error::invalid_request)
     return failure{errc::bad_config, result.why.detail};
-  // Nor is it when the answer is larger than the configuration takes.
+  // Nor is it when the answer is larger than the configuration takes; the next one would be, too.
   if (result.error == net::fetch_error::too_large)
-    return failure{errc::provider_failed, result.why.detail};
+    return failure{errc::malformed, result.why.detail};
   return failure{net::to_errc(result.error), result.why.detail, result.why.retry_after};
 }
 

@@ -6,13 +6,15 @@
 
 namespace skep::flow {
 
-retry_policy::retry_policy(retry_policy_config config) : config_(config), budget_(config.budget) {
+retry_policy::retry_policy(retry_policy_config config)
+  : config_(config), budget_(config.budget), invited_(config.invited) {
   SKEP_ASSERT(config.attempts_max > 0 && config.retry_after_spread >= 0.0);
   SKEP_ASSERT(config.wait_max >= duration::zero() && config.paced_max >= duration::zero());
 }
 
 retry_state retry_policy::begin(time_point now) {
   budget_.on_request(now);
+  invited_.on_request(now);
   return {now, 1, duration::zero(), backoff{config_.backoff}};
 }
 
@@ -21,10 +23,10 @@ std::optional<duration> retry_policy::next(retry_state& call, retry_class why, d
   if (why == retry_class::never)
     return std::nullopt;
   const auto pause = wait(call, why, retry_after, random);
-  // Who was told when to come back is expected then, and bounded by the wall clock. For the others
-  // the budget comes last: a call that stops for a reason of its own must not spend their share.
   const bool invited = why == retry_class::paced && retry_after > duration::zero();
-  if (exhausted(call, why, pause, deadline, now) || !(invited || budget_.try_retry(now)))
+  auto& budget = invited ? invited_ : budget_;
+  // The budget comes last: a call that stops for a reason of its own must not spend others' share.
+  if (exhausted(call, why, pause, deadline, now) || !budget.try_retry(now))
     return std::nullopt;
   call.waited += pause;
   if (why == retry_class::counted)

@@ -36,6 +36,9 @@ struct retry_policy_config {
   double retry_after_spread = 0.1;
   backoff_config backoff;
   retry_budget_config budget;
+  /// That of retries the upstream asked for: paced ones with a Retry-After. It expects them, so
+  /// they may be more; but each may be refused again, and costs it something.
+  retry_budget_config invited{.retry_ratio = 0.5, .reserve_per_second = 1.0};
 };
 
 /// What one call has used up of a policy; lives with the call.
@@ -59,16 +62,16 @@ public:
   /// How long to wait before the next attempt; nothing when the failure stands: it is no failure to
   /// retry, or attempts, waits, the deadline or the budget are used up. `retry_after` is what the
   /// upstream asked for (zero: nothing); it is obeyed with a little jitter on top, never undercut.
-  /// A paced failure with one is outside of the budget: the upstream expects the call then.
+  /// A paced failure with one has a budget of its own.
   /// A paced failure without one waits at least the back-off's `initial`: nothing else keeps it
   /// from being tried at once, and again.
   [[nodiscard]] std::optional<duration> next(retry_state& call, retry_class why,
                                              duration retry_after, time_point deadline,
                                              time_point now, rng& random);
 
-  /// Retries the budget refused since it was made.
+  /// Retries the budgets refused since it was made.
   [[nodiscard]] std::uint64_t refusals() const {
-    return budget_.refusals();
+    return budget_.refusals() + invited_.refusals();
   }
 
 private:
@@ -78,6 +81,7 @@ private:
 
   retry_policy_config config_;
   retry_budget budget_;
+  retry_budget invited_;
 };
 
 } // namespace skep::flow

@@ -115,7 +115,8 @@ TEST_CASE("a rate limit at half of what is offered is used to nine tenths", "[si
   const auto result = overload_sim{rules}.run();
   INFO(line("rate limited", rules, result));
   CHECK(answered(result) >= 0.45);
-  CHECK(result.per_call() <= 1.2);
+  // Calls turned away with a Retry-After may come back half as often as there are calls.
+  CHECK(result.per_call() <= 1.6);
 }
 
 TEST_CASE("a failing upstream sees at most a fifth more attempts than there are calls",

@@ -102,6 +102,9 @@ TEST_CASE("own members come first as they are, defaults fill what they leave out
   CHECK(cache.assemble({"", R"({"n":1})"}, start).parameters == R"({"n":1})");
   CHECK(cache.assemble({R"({"n":1})", ""}, start).parameters == R"({"n":1})");
   CHECK(cache.assemble({"", ""}, start).parameters.empty());
+  // Two names of one bound.
+  CHECK(cache.assemble({R"({"max_tokens":9})", R"({"max_completion_tokens":1})"}, start).parameters
+        == R"({"max_completion_tokens":1})");
   CHECK(cache.assemble({"", "nonsense"}, start).identity == msg::cache_key{});
 }
 

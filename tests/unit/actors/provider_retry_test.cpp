@@ -162,7 +162,7 @@ TEST_CASE("an answer over answer_bytes is refused, and not asked for again",
   open_provider provider{
     counting(requests, [](upstream_connection& on, int) { on.reply(200, std::string(5000, ' ')); }),
     options};
-  CHECK(provider.finish_chat(false)->why().code == errc::too_large);
+  CHECK(provider.finish_chat(false)->why().code == errc::malformed);
   CHECK(requests == 1);
 }
 

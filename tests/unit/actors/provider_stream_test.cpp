@@ -16,7 +16,7 @@ const std::string head = R"({"id":"c","created":5,"model":"m",)";
 /// One that reads OpenAI's events.
 struct openai_stream : answer_stream {
   openai_stream()
-    : answer_stream(openai_dialect(std::make_shared<const provider_config>())->read_stream()) {}
+    : answer_stream(openai_dialect(std::make_shared<const provider_config>(), {})->read_stream()) {}
 };
 
 std::string event(const std::string& json) {

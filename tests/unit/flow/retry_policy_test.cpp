@@ -15,6 +15,7 @@ constexpr auto never_late = time_point::max();
 retry_policy_config plain() {
   retry_policy_config config;
   config.budget.reserve_per_second = 1'000'000;
+  config.invited.reserve_per_second = 1'000'000;
   return config;
 }
 
@@ -137,6 +138,23 @@ TEST_CASE("retries of all calls together stay within the budget", "[flow][retry]
   }
   CHECK(retries == 100);
   CHECK(rules.refusals() >= 900);
+}
+
+TEST_CASE("retries the upstream asked for have a budget of their own", "[flow][retry]") {
+  auto config = plain();
+  config.budget = {.retry_ratio = 0.0, .reserve_per_second = 0};
+  config.invited = {.retry_ratio = 0.5, .reserve_per_second = 0};
+  retry_policy rules{config};
+  rng random{5};
+  int retries = 0;
+  for (int n = 0; n < 100; ++n) {
+    auto state = rules.begin(start);
+    CHECK_FALSE(rules.next(state, retry_class::counted, 1s, never_late, start, random));
+    CHECK_FALSE(rules.next(state, retry_class::paced, {}, never_late, start, random));
+    if (rules.next(state, retry_class::paced, 1s, never_late, start, random))
+      ++retries;
+  }
+  CHECK(retries == 50);
 }
 
 TEST_CASE("a call that stops for its own reason leaves the budget to others", "[flow][retry]") {

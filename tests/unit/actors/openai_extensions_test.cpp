@@ -1,0 +1,50 @@
+#include "actors/common/openai_extensions.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace skep;
+using namespace skep::actors;
+
+namespace {
+
+std::string parameters(std::string text) {
+  msg::chat_request request;
+  request.parameters = std::move(text);
+  return without_extensions(std::move(request)).parameters;
+}
+
+std::string rest(std::string text) {
+  msg::chat_request request;
+  request.messages.push_back({"user", {}, std::move(text)});
+  return without_extensions(std::move(request)).messages.front().rest;
+}
+
+} // namespace
+
+TEST_CASE("members only other APIs have are left out, the others keep bytes and order",
+          "[actors][openai][extensions]") {
+  CHECK(parameters(R"({"top_k":5,"temperature": 1.0,"thinking":{"type":"enabled"},"a":1})")
+        == R"({"temperature":1.0,"a":1})");
+  CHECK(parameters(R"({"top_k":5})").empty());
+  CHECK(parameters({}).empty());
+  CHECK(rest(R"({"thinking_blocks":[1],"reasoning_content":"x"})").empty());
+  CHECK(rest(R"({"tool_call_id":"7","is_error":true})") == R"({"tool_call_id":"7"})");
+}
+
+TEST_CASE("cache marks go from parts, calls and tools", "[actors][openai][extensions]") {
+  CHECK(rest(R"({"content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}, 7]})")
+        == R"({"content":[{"type":"text","text":"a"},7]})");
+  CHECK(rest(R"({"tool_calls":[{"id":"c","cache_control":{},"type":"function"}]})")
+        == R"({"tool_calls":[{"id":"c","type":"function"}]})");
+  CHECK(parameters(R"({"tools":[{"type":"function","defer_loading":true,"function":{"b":1,"a":2}},)"
+                   R"({"type":"web_search_20250305","name":"web_search"}]})")
+        == R"({"tools":[{"type":"function","function":{"b":1,"a":2}},)"
+           R"({"type":"web_search_20250305","name":"web_search"}]})");
+}
+
+TEST_CASE("a request without such members stays as it is", "[actors][openai][extensions]") {
+  const std::string text = R"({"content": [ {"type":"text","text":"a"} ],  "name":"n"})";
+  CHECK(rest(text) == text);
+  const std::string odd = "no json at all, but thinking";
+  CHECK_NOTHROW(rest(odd));
+  CHECK_NOTHROW(parameters(odd));
+}
