@@ -43,6 +43,8 @@ total_timeout_ms = 700
 attempts_max = 2
 retry_backoff_min_ms = 10
 retry_backoff_max_ms = 50
+# One test after the other spends retries: none of them is to find the budget empty.
+retry_reserve_per_s = 100
 answer_bytes = 4194304
 `;
 const chain = `
