@@ -78,6 +78,11 @@ struct keeper {
     rules.sweep_max = 100;
     actor = sys.spawn<store_keeper>(sys.kind("store"), rules, db);
   }
+  /// Calls that were never served keep their actor, and it keeps the store.
+  ~keeper() {
+    db->waiting.clear();
+    db->sweeps.clear();
+  }
 
   std::shared_ptr<slow_store> db = std::make_shared<slow_store>();
   rt::test_system sys;
