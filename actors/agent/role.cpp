@@ -2,6 +2,7 @@
 
 #include "actors/agent/agent.hpp"
 #include "actors/agent/config.hpp"
+#include "actors/common/names_under.hpp"
 #include "actors/pool/pool.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
@@ -161,21 +162,11 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   return {};
 }
 
-/// "provider/NAME" but not "provider/NAME/0".
-std::vector<std::string> provider_names(rt::role_context& node) {
-  constexpr std::string_view prefix = "provider/";
-  std::vector<std::string> names;
-  for (const auto& full : node.env().directory().names(prefix))
-    if (full.find('/', prefix.size()) == std::string::npos)
-      names.push_back(full.substr(prefix.size()));
-  return names;
-}
-
 expected<void> build(rt::role_context& node) {
   for (const auto& [name, from] : node.config().all<agent_config>("agent"))
     if (auto done = build_named(node, name, from); !done)
       return done;
-  for (const auto& provider : provider_names(node)) {
+  for (const auto& provider : names_under("provider/", node.env().directory().names("provider/"))) {
     agent_definition definition;
     definition.name = "model/" + provider;
     definition.plan.models.push_back({{provider, {}}});

@@ -1,24 +1,14 @@
 #include "actors/embedder/role.hpp"
 
+#include "actors/common/names_under.hpp"
 #include "actors/embedder/embedder.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 
 #include <string>
-#include <string_view>
 
 namespace skep::actors {
 
 namespace {
-
-/// "provider/NAME" but not "provider/NAME/0".
-std::vector<std::string> provider_names(rt::role_context& node) {
-  constexpr std::string_view prefix = "provider/";
-  std::vector<std::string> names;
-  for (const auto& full : node.env().directory().names(prefix))
-    if (full.find('/', prefix.size()) == std::string::npos)
-      names.push_back(full.substr(prefix.size()));
-  return names;
-}
 
 /// In a cluster another node may have the provider as well: the route takes the call there when
 /// this one is full or broken.
@@ -38,7 +28,7 @@ expected<void> build(rt::role_context& node) {
   bounds.bytes_max = rules.held_max;
   const auto& kind = node.kind("embedder", bounds);
   auto& env = node.env();
-  for (const auto& provider : provider_names(node)) {
+  for (const auto& provider : names_under("provider/", node.env().directory().names("provider/"))) {
     rt::child_spec spec;
     spec.name = "embed/" + provider;
     spec.guard.use_breaker = false; // The provider behind it has one.

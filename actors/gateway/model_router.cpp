@@ -1,21 +1,10 @@
 #include "actors/gateway/model_router.hpp"
 
+#include "actors/common/names_under.hpp"
+
 #include <utility>
 
 namespace skep::actors {
-
-namespace {
-
-/// What follows `prefix` in the directory, one level deep: "provider/x" but not "provider/x/0".
-std::vector<std::string> names_under(rt::environment& env, std::string_view prefix) {
-  std::vector<std::string> names;
-  for (const auto& full : env.names(prefix))
-    if (full.find('/', prefix.size()) == std::string::npos)
-      names.push_back(full.substr(prefix.size()));
-  return names;
-}
-
-} // namespace
 
 model_router::model_router(rt::environment& env, std::string default_provider)
   : env_(env), default_provider_(std::move(default_provider)) {}
@@ -78,7 +67,7 @@ std::vector<std::string> model_router::agents() const {
 }
 
 std::vector<std::string> model_router::providers() const {
-  return names_under(env_, "provider/");
+  return names_under("provider/", env_.names("provider/"));
 }
 
 } // namespace skep::actors
