@@ -2,6 +2,13 @@
 
 namespace skep::actors {
 
+breaker_options eager_breaker() {
+  breaker_options made;
+  made.open_min = std::chrono::milliseconds{500};
+  made.open_max = std::chrono::milliseconds{5'000};
+  return made;
+}
+
 const config::table<breaker_options>& breaker_table() {
   using c = breaker_options;
   using config::option;

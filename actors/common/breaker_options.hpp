@@ -18,6 +18,9 @@ struct breaker_options {
   std::chrono::milliseconds open_max{60'000};
 };
 
+/// For what is near and cheap to ask (a Redis, a disk): when it works again, that is found soon.
+breaker_options eager_breaker();
+
 const config::table<breaker_options>& breaker_table();
 
 /// A guard with such a breaker.

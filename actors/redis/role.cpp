@@ -17,14 +17,6 @@ namespace {
 using config::option;
 using std::chrono::milliseconds;
 
-/// A Redis that is back is found soon: looking costs it one GET per node.
-breaker_options breaker_defaults() {
-  breaker_options made;
-  made.open_min = milliseconds{500};
-  made.open_max = milliseconds{5'000};
-  return made;
-}
-
 /// `[redis]`.
 struct redis_config {
   std::string url;
@@ -49,7 +41,7 @@ struct redis_config {
   std::uint64_t value_max = std::uint64_t{1} << 20;
   milliseconds ttl{3'600'000};
   std::string prefix = "skep";
-  breaker_options breaker = breaker_defaults();
+  breaker_options breaker = eager_breaker();
 };
 
 /// Letters that mean themselves in a pattern of SCAN, so that a clear hits our keys only.

@@ -16,14 +16,6 @@ namespace {
 using config::option;
 using std::chrono::milliseconds;
 
-/// A disk that works again is found soon.
-breaker_options breaker_defaults() {
-  breaker_options made;
-  made.open_min = milliseconds{500};
-  made.open_max = milliseconds{5'000};
-  return made;
-}
-
 /// `[store]`.
 struct store_config {
   std::string path;
@@ -35,7 +27,7 @@ struct store_config {
   std::uint64_t queue_bytes_max = std::uint64_t{64} << 20;
   milliseconds timeout{5'000};
   milliseconds sweep_interval{30'000};
-  breaker_options breaker = breaker_defaults();
+  breaker_options breaker = eager_breaker();
 };
 
 const config::table<store_config>& store_table() {
