@@ -81,6 +81,10 @@ struct timers::impl {
 timers::timers(bool real_time) : impl_(std::make_unique<impl>(real_time)) {}
 
 timers::~timers() {
+  stop();
+}
+
+void timers::stop() {
   {
     std::lock_guard guard{impl_->mutex};
     impl_->stopping = true;

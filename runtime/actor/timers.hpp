@@ -27,8 +27,10 @@ public:
   explicit timers(bool real_time);
   timers(const timers&) = delete;
   timers& operator=(const timers&) = delete;
-  /// Fires nothing any more.
+  /// As stop().
   ~timers();
+  /// Joins the thread: nothing fires any more. Idempotent; not from an actor.
+  void stop();
 
   time_point now() const noexcept;
 

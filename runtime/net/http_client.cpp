@@ -38,9 +38,14 @@ public:
   }
 
   ~impl() {
+    stop();
+  }
+
+  void stop() {
     SKEP_ASSERT(std::this_thread::get_id() != thread_.get_id());
     inbox_.stop();
-    thread_.join();
+    if (thread_.joinable())
+      thread_.join();
   }
 
   impl(const impl&) = delete;
@@ -107,6 +112,10 @@ http_client::http_client(fetch_config config, telemetry::registry& metrics)
   : impl_(std::make_unique<impl>(std::move(config), &metrics)) {}
 
 http_client::~http_client() = default;
+
+void http_client::stop() {
+  impl_->stop();
+}
 
 expected<fetch_id> http_client::start(fetch_request request,
                                       std::shared_ptr<fetch_handler> handler) {

@@ -61,8 +61,11 @@ public:
   http_client(fetch_config config, telemetry::registry& metrics);
   http_client(const http_client&) = delete;
   http_client& operator=(const http_client&) = delete;
-  /// Ends every transfer with fetch_error::shutdown, then joins the thread. Not from a handler.
+  /// As stop().
   ~http_client();
+  /// Ends every transfer with fetch_error::shutdown, then joins the thread; start() refuses from then
+  /// on. Idempotent; not from a handler.
+  void stop();
 
   /// Accepts a transfer; its handler then gets exactly one on_done. errc::overloaded with a
   /// retry-after at queue_max, bad_request for a time-out or header that cannot be: the handler is

@@ -137,9 +137,9 @@ supervisor_config rules_of(const supervision_config& from) {
 struct node::impl final : role_context {
   impl(const config::document& doc, const node_config& n)
     : document(doc), options(n), clock(true), environment_(system, clock, metrics),
-      system(configure(caf_config, n)), fetcher(doc.get<net::fetch_config>("fetch"), metrics),
+      fetcher(doc.get<net::fetch_config>("fetch"), metrics),
       process(metrics, telemetry::build_info{SKEP_VERSION, SKEP_BUILD_TYPE}),
-      fetch_metrics(export_fetch(metrics, fetcher)) {
+      fetch_metrics(export_fetch(metrics, fetcher)), system(configure(caf_config, n)) {
     status_.name = n.name;
     status_.debug_kill = n.debug_kill;
   }
@@ -195,19 +195,20 @@ struct node::impl final : role_context {
 
   const config::document document;
   const node_config options;
-  // Actors may end as late as in the system's destructor, so what they use stands before it.
+  // Actors may run until the system's destructor has joined the scheduler's threads, so everything
+  // they use stands before it: also an actor that outlasts stop_timeout finds it alive.
   node_status status_;
   caf::actor_system_config caf_config;
   telemetry::registry metrics;
   std::map<std::string, std::unique_ptr<actor_kind>> kinds;
   timers clock;
   environment environment_;
-  caf::actor_system system;
   net::http_client fetcher;
   telemetry::process_metrics process;
   std::vector<telemetry::registration> fetch_metrics;
   std::unique_ptr<cluster_port> solo;
   std::unique_ptr<cluster_node> members;
+  caf::actor_system system;
   std::vector<supervisor::child> children; // Of the role being built.
   std::vector<supervisor::child> role_supervisors;
   caf::actor root;
@@ -328,6 +329,9 @@ void node::impl::stop() {
     std::this_thread::sleep_for(1ms);
   if (environment_.live_actors() > 0)
     log::warn("{} actors did not end in time", environment_.live_actors());
+  // From here on no thread wakes an actor, so that the scheduler can be stopped.
+  fetcher.stop();
+  clock.stop();
 }
 
 // -- node -----------------------------------------------------------------------------------------

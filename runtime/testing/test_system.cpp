@@ -11,6 +11,8 @@
 #include <caf/send.hpp>
 
 #include <deque>
+#include <mutex>
+#include <thread>
 
 namespace skep::rt {
 
@@ -20,6 +22,45 @@ const char* word_of(int kind) {
   static constexpr const char* words[] = {"reply", "open", "chunk", "end", "failed"};
   return words[kind];
 }
+
+/// CAF's test coordinator, whose queue of jobs one thread may touch: that of the test. What other
+/// threads (a store's, a socket's) wake waits in a list of its own until the test runs again.
+class test_scheduler final : public caf::scheduler::test_coordinator {
+public:
+  using test_coordinator::test_coordinator;
+
+  static caf::actor_system::module* make(caf::actor_system& system, caf::detail::type_list<>) {
+    return new test_scheduler{system}; // The system owns its modules.
+  }
+
+  /// On the test's thread: takes over what other threads woke. False when that is nothing.
+  bool take_over() {
+    std::vector<caf::resumable*> woken;
+    {
+      const std::lock_guard guard{lock_};
+      woken.swap(woken_);
+    }
+    jobs.insert(jobs.end(), woken.begin(), woken.end());
+    return !woken.empty();
+  }
+
+protected:
+  void enqueue(caf::resumable* job) override {
+    if (std::this_thread::get_id() == owner_)
+      return test_coordinator::enqueue(job);
+    const std::lock_guard guard{lock_};
+    woken_.push_back(job);
+  }
+  void stop() override {
+    take_over();
+    test_coordinator::stop();
+  }
+
+private:
+  const std::thread::id owner_ = std::this_thread::get_id();
+  std::mutex lock_;                    // Guards woken_.
+  std::vector<caf::resumable*> woken_; // Each with the reference that a job holds.
+};
 
 /// Makes the requests of the test.
 class prober_actor : public bounded_actor {
@@ -77,11 +118,11 @@ struct test_system::impl {
   }
 
   caf::actor_system_config& configure() {
-    config.set("scheduler.policy", caf::atom("testing"));
+    config.load<test_scheduler>();
     return config;
   }
-  caf::scheduler::test_coordinator& coordinator() {
-    return dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  test_scheduler& scheduler() {
+    return dynamic_cast<test_scheduler&>(system.scheduler());
   }
 
   // Actors may end as late as in the system's destructor, so what they use stands before it.
@@ -138,13 +179,13 @@ caf::actor test_system::adopt(caf::actor who) {
 }
 
 void test_system::run() {
-  auto& coordinator = impl_->coordinator();
+  auto& scheduler = impl_->scheduler();
   do {
-    while (coordinator.try_run_once()) {
+    while (scheduler.take_over() || scheduler.try_run_once()) {
       // Until nobody has anything to do.
     }
     // What is on its way through the socket comes back as work.
-  } while ((impl_->wire && impl_->wire->settle()) || coordinator.has_job());
+  } while ((impl_->wire && impl_->wire->settle()) || scheduler.take_over() || scheduler.has_job());
 }
 
 void test_system::advance(duration by) {

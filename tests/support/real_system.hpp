@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/actor/environment.hpp"
+#include "runtime/actor/mailbox.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/telemetry/registry.hpp"
 
@@ -10,7 +11,10 @@
 #include <caf/send.hpp>
 
 #include <deque>
+#include <new>
+#include <string>
 #include <thread>
+#include <utility>
 
 namespace skep::test {
 
@@ -28,14 +32,34 @@ bool eventually(Predicate done) {
 
 /// An environment with real threads and real time, as a node has it.
 struct real_system {
-  explicit real_system(std::size_t threads = 2)
-    : clock(true), env(system, clock, metrics), system(configure(threads)) {}
+  explicit real_system(std::size_t threads = 2) : clock(true), env(system, clock, metrics) {
+    new (&system) caf::actor_system(configure(threads));
+  }
+  /// A fixture whose actors use members declared behind this one calls stop() first.
   ~real_system() {
+    stop();
+  }
+  real_system(const real_system&) = delete;
+  real_system& operator=(const real_system&) = delete;
+
+  /// Ends every actor and joins the scheduler's threads: once it returns, no actor's code runs any
+  /// more, so whatever the actors used may go. Metrics and environment stay. Idempotent.
+  void stop() {
+    if (std::exchange(stopped, true))
+      return;
     for (const auto& who : adopted)
       caf::anon_send_exit(who, caf::exit_reason::kill);
     adopted.clear();
     env.directory().clear();
     eventually([this] { return env.live_actors() == 0; });
+    env.use_wire(nullptr);
+    clock.stop(); // No thread wakes an actor from here on.
+    system.~actor_system();
+  }
+
+  /// A kind of actor that outlives the actors.
+  const rt::actor_kind& kind(const std::string& name, const rt::mailbox_bounds& bounds = {}) {
+    return kinds.emplace_back(metrics, name, bounds);
   }
 
   caf::actor adopt(caf::actor who) {
@@ -50,12 +74,16 @@ struct real_system {
     return config;
   }
 
-  // Actors may end as late as in the system's destructor, so what they use stands before it.
   caf::actor_system_config config;
   telemetry::registry metrics;
+  std::deque<rt::actor_kind> kinds;
   rt::timers clock;
   rt::environment env;
-  caf::actor_system system;
+  // Its lifetime ends in stop(), before that of the parts above.
+  union {
+    caf::actor_system system;
+  };
+  bool stopped = false;
   std::deque<caf::actor> adopted;
 };
 

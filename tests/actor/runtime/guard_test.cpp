@@ -207,7 +207,7 @@ TEST_CASE("a guard's places come back from many threads at once", "[actor][guard
   constexpr int calls = 5'000;
   ledger books;
   test::real_system sys;
-  actor_kind kind{sys.metrics, "connector", {}};
+  const auto& kind = sys.kind("connector");
   auto rules = upstream_rules();
   rules.use_limit = true;
   rules.limit.sample_window = 1ms;

@@ -89,7 +89,7 @@ TEST_CASE("many producers never get past the bound, and the books balance",
   mailbox_bounds bounds;
   bounds.messages_max = GENERATE(1u, 64u, 100'000u);
   real_system sys;
-  actor_kind kind{sys.metrics, "counting", bounds};
+  const auto& kind = sys.kind("counting", bounds);
   auto to = sys.adopt(sys.env.spawn<counting_actor>(kind, handled, in_order));
   auto& inside = static_cast<bounded_actor&>(*caf::actor_cast<caf::abstract_actor*>(to));
 
@@ -135,7 +135,7 @@ TEST_CASE("control reaches an actor that is flooded with data", "[actor][mailbox
   mailbox_bounds bounds;
   bounds.messages_max = 16;
   real_system sys;
-  actor_kind kind{sys.metrics, "counting", bounds};
+  const auto& kind = sys.kind("counting", bounds);
   auto to = sys.adopt(sys.env.spawn<counting_actor>(kind, handled, in_order));
   std::atomic<bool> gone{false};
   to->attach_functor([&gone](const caf::error&) { gone = true; });
@@ -159,7 +159,7 @@ TEST_CASE("actors that end under fire answer everything that was sent", "[actor]
   constexpr int each = 2'000;
   for (int round = 0; round < 10; ++round) {
     real_system sys;
-    actor_kind kind{sys.metrics, "counting", {}};
+    const auto& kind = sys.kind("counting");
     auto to = sys.adopt(sys.env.spawn<counting_actor>(kind, handled, in_order));
     std::vector<producer> outcomes(2);
     std::thread one{[&] { outcomes[0].send(to, std::to_string(round) + "a", each); }};

@@ -150,15 +150,10 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
     REQUIRE(wire);
     sys_.env.use_wire(*wire);
   }
-  const auto kind = [this](const std::string& name) -> const rt::actor_kind& {
-    kinds_.push_back(std::make_unique<rt::actor_kind>(sys_.metrics, name, rt::mailbox_bounds{}));
-    return *kinds_.back();
-  };
   status_.phase = rt::node_phase::ready;
   status_.name = "test";
   cluster_ = rt::make_solo_cluster(sys_.env, "test");
-  sys_.env.directory().add("agent/helper",
-                           sys_.adopt(sys_.env.spawn<scripted_agent>(kind("helper"), helper)));
+  add_agent("helper", helper);
   options.listen = "127.0.0.1:0";
   const auto shared = std::make_shared<const gateway_config>(options);
   rt::child_spec spec;
@@ -181,7 +176,7 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
 
 open_gateway::~open_gateway() {
   door_->close();
-  sys_.env.use_wire(nullptr);
+  sys_.stop(); // Before the parts its actors use.
 }
 
 std::uint16_t open_gateway::port() const {
@@ -190,10 +185,12 @@ std::uint16_t open_gateway::port() const {
   return where->second;
 }
 
+void open_gateway::add_agent(const std::string& name, agent_script& script) {
+  publish("agent/" + name, sys_.env.spawn<scripted_agent>(kind(name), script));
+}
+
 void open_gateway::add_provider(const std::string& name, agent_script& script) {
-  kinds_.push_back(std::make_unique<rt::actor_kind>(sys_.metrics, name, rt::mailbox_bounds{}));
-  sys_.env.directory().add("provider/" + name,
-                           sys_.adopt(sys_.env.spawn<scripted_agent>(*kinds_.back(), script)));
+  publish("provider/" + name, sys_.env.spawn<scripted_agent>(kind(name), script));
 }
 
 void open_gateway::publish(const std::string& name, caf::actor who) {

@@ -91,8 +91,14 @@ public:
   door& way_in() {
     return *door_;
   }
+  /// Publishes "agent/NAME" served by a scripted agent.
+  void add_agent(const std::string& name, agent_script& script);
   /// Publishes "provider/NAME" served by a scripted agent.
   void add_provider(const std::string& name, agent_script& script);
+  /// A kind for actors of the test's own; it outlives them.
+  const rt::actor_kind& kind(const std::string& name) {
+    return sys_.kind(name);
+  }
   /// Publishes an actor of the test's own, spawned in env(); it ends with the gateway.
   void publish(const std::string& name, caf::actor who);
   void kill_gateway();
@@ -102,11 +108,9 @@ public:
   agent_script helper;
 
 private:
-  // Actors may end as late as in the system's destructor, so what they use stands before it.
   rt::node_status status_;
-  std::unique_ptr<rt::cluster_port> cluster_;
-  std::vector<std::unique_ptr<rt::actor_kind>> kinds_;
   test::real_system sys_;
+  std::unique_ptr<rt::cluster_port> cluster_;
   caf::actor guard_;
   std::shared_ptr<performance_monitor> monitor_;
   std::unique_ptr<door> door_;

@@ -131,10 +131,8 @@ TEST_CASE("who answers a prompt that names nobody is clear or asked for",
   options.default_agent = "second";
   open_gateway several;
   open_gateway decided{options};
-  telemetry::registry metrics;
-  const rt::actor_kind kind{metrics, "scripted", {}};
-  several.publish("agent/second", several.env().spawn<scripted_agent>(kind, other));
-  decided.publish("agent/second", decided.env().spawn<scripted_agent>(kind, sim));
+  several.add_agent("second", other);
+  decided.add_agent("second", sim);
 
   const auto asked = fetch(several, post_prompt(R"({"message":"say x"})"));
   CHECK(asked.status == 400);

@@ -200,11 +200,9 @@ TEST_CASE("an answer goes out although it cannot be kept, and is counted",
   gateway_config options;
   options.responses_timeout = std::chrono::milliseconds{50};
   open_gateway gateway{options};
-  telemetry::registry metrics;
-  const rt::actor_kind kind{metrics, "store", {}};
   const auto how = GENERATE(0, 1, 2);
   if (how > 0)
-    gateway.publish("store", gateway.env().spawn<bad_store>(kind, how == 1));
+    gateway.publish("store", gateway.env().spawn<bad_store>(gateway.kind("store"), how == 1));
   const auto body = json{{"model", "helper"}, {"input", "say x"}}.dump();
   const auto got = fetch(gateway, post_to("/v1/responses", body));
   CHECK(got.status == 200);
@@ -213,7 +211,6 @@ TEST_CASE("an answer goes out although it cannot be kept, and is counted",
   const auto id = json::parse(got.body)["id"].get<std::string>();
   if (how == 0)
     CHECK(fetch(gateway, get("/v1/responses/" + id)).status == 503);
-  gateway.way_in().close();
 }
 
 TEST_CASE("a response too large to be kept is answered", "[actors][gateway][responses]") {

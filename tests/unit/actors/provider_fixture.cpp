@@ -99,25 +99,24 @@ open_provider::open_provider(skep::testing::tiny_upstream::script script, provid
                              bool over_wire)
   : upstream_(std::move(script)), sys_(2), meters_(sys_.metrics, "test"),
     fetch_(net::fetch_config{}) {
-  kind_ = std::make_unique<rt::actor_kind>(sys_.metrics, "provider/test", rt::mailbox_bounds{});
+  const auto& kind = sys_.kind("provider/test");
   const auto shared = std::make_shared<const provider_config>(std::move(options));
-  connector_ = sys_.env.spawn<http_connector>(*kind_, "test", upstream_.url("/v1"), shared, fetch_);
+  connector_ = sys_.env.spawn<http_connector>(kind, "test", upstream_.url("/v1"), shared, fetch_);
   if (over_wire) {
     auto wire = rt::loopback_wire::start(sys_.env, rt::loopback_wire::delivery::at_once);
     REQUIRE(wire);
     sys_.env.use_wire(*wire);
   }
   reached_ = sys_.env.reach(connector_);
-  asker_ = sys_.env.spawn<asker>(*kind_);
+  asker_ = sys_.env.spawn<asker>(kind);
 }
 
 open_provider::~open_provider() {
   for (const auto& who : {asker_, connector_})
     caf::anon_send_exit(who, caf::exit_reason::kill);
   asker_ = connector_ = reached_ = nullptr;
-  // The transfers' client goes before the actors' memory, but after their last word to it.
   CHECK(test::eventually([this] { return sys_.env.live_actors() == 0; }));
-  sys_.env.use_wire(nullptr);
+  sys_.stop(); // Before the transfers' client, which its actors use.
 }
 
 void open_provider::order(std::function<void(asker&)> what) {

@@ -112,8 +112,6 @@ private:
   void order(std::function<void(asker&)> what);
 
   skep::testing::tiny_upstream upstream_;
-  // Actors may end as late as in the system's destructor, so what they use stands before it.
-  std::unique_ptr<rt::actor_kind> kind_;
   test::real_system sys_;
   provider_meters meters_;
   net::http_client fetch_;
