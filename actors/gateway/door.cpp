@@ -121,7 +121,9 @@ net::http_server_config door::server_config() const {
   config.write_timeout = options_->write_timeout;
   config.send_buffer_max_bytes
     = static_cast<std::size_t>(options_->stream_window) * frame_bytes_per_credit + end_frames_bytes;
-  config.error_reply = refused_response;
+  config.error_reply = [](int status, std::string_view message, std::string_view) {
+    return refused_response(status, message);
+  };
   config.compression.enabled = options_->compression;
   config.compression.min_bytes = options_->compression_min;
   config.compression.max_bytes = options_->compression_max;
@@ -150,6 +152,8 @@ void door::export_stats() {
           &stats::refused);
   counter("skep_http_malformed_total", "Requests refused before they were read whole.",
           &stats::malformed);
+  counter("skep_http_heads_refused_total", "Requests refused by their head, their bodies unread.",
+          &stats::heads_refused);
   counter("skep_http_bodies_refused_total", "Request bodies over bodies_bytes.",
           &stats::bodies_refused);
   counter("skep_http_timeouts_total", "Connections cut for being too slow.", &stats::timeouts);

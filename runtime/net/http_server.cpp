@@ -254,6 +254,7 @@ http_server_stats http_server::stats() const noexcept {
   s.accept_failures = read(c.accept_failures);
   s.requests = read(c.requests);
   s.malformed = read(c.malformed);
+  s.heads_refused = read(c.heads_refused);
   s.timeouts = read(c.timeouts);
   s.lost = read(c.lost);
   s.frames_refused = read(c.frames_refused);

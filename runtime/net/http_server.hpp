@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,8 +20,16 @@ namespace skep::net {
 
 /// Makes the answer to a request the server itself refuses (400, 408, 413, 417, 431, 500, 501, 503,
 /// 505), so that the owner decides on its envelope and headers. The status is set by the server.
-/// Runs on any of the server's threads; must not block.
-using http_error_reply = std::function<http_response(int status, std::string_view message)>;
+/// `path` is the request's as far as it was read, else empty. Runs on any of the server's threads;
+/// must not block.
+using http_error_reply
+  = std::function<http_response(int status, std::string_view message, std::string_view path)>;
+
+/// Looks at a request's head before its body is read, on the connection's thread; must not block.
+/// `head.body` is empty, `head.peer` set. A response refuses the request: it is written, and unless
+/// the request has no body, what comes of it is read away within the linger bounds and the
+/// connection closes.
+using http_head_check = std::function<std::optional<http_response>(const http_request& head)>;
 
 /// Takes one request, on thread request.thread_index; must not block. It may answer at once or keep
 /// the exchange and answer later from any thread.
@@ -36,8 +45,13 @@ struct http_server_config {
   int threads = 1;
   /// Open connections; one more gets 503 with retry-after and is closed.
   std::size_t connections_max = 10'000;
+  /// Empty: every head passes.
+  http_head_check check_head;
   /// One request body, decoded (413).
   std::size_t body_max_bytes = 8 * 1024 * 1024;
+  /// The bound of this request's body instead; empty: body_max_bytes. Asked after check_head, on
+  /// the connection's thread; must not block.
+  std::function<std::size_t(const http_request& head)> body_max_of;
   /// All bodies being received at a time (503): what slow uploads can hold of our memory.
   std::size_t bodies_max_bytes = 512 * 1024 * 1024;
   /// Request line and header fields (431).
@@ -70,6 +84,8 @@ struct http_server_stats {
   std::uint64_t requests = 0;
   /// Requests refused as malformed or over a limit, before the handler saw them.
   std::uint64_t malformed = 0;
+  /// Requests check_head refused.
+  std::uint64_t heads_refused = 0;
   /// Connections cut for one of the time-outs, idle keep-alive ones not counted.
   std::uint64_t timeouts = 0;
   /// Requests whose client went away before the answer was complete.

@@ -44,12 +44,12 @@ void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
 
 http_session::http_session(std::shared_ptr<http_worker> worker, tcp::socket socket)
   : worker_(std::move(worker)), socket_(std::move(socket)), peer_(describe(socket_)),
-    parser_({worker_->config().header_max_bytes, worker_->config().body_max_bytes}) {}
+    parser_(worker_->config().header_max_bytes) {}
 
 void http_session::start(bool refused) {
   wait_for(waiting::first_byte);
   if (refused) {
-    auto response = error_response(503, "all connections are in use; try again shortly");
+    auto response = error_response(503, "all connections are in use; try again shortly", {});
     response.headers.add("retry-after", "1");
     keep_alive_ = false;
     queue_response(std::move(response));
@@ -161,7 +161,12 @@ bool http_session::may_parse() const noexcept {
 bool http_session::parse_some() {
   const auto [what, consumed] = parser_.feed(input_.view());
   input_.consume(consumed);
+  return proceed(what);
+}
+
+bool http_session::proceed(http_request_parser::outcome what) {
   switch (what) {
+    case http_request_parser::outcome::head: return take_head();
     case http_request_parser::outcome::complete: dispatch(); return true;
     case http_request_parser::outcome::refused:
       count(worker_->shared().counters.malformed);
@@ -170,6 +175,40 @@ bool http_session::parse_some() {
     case http_request_parser::outcome::need_more: after_partial(); return false;
   }
   return false;
+}
+
+/// Whom the owner turns away must not make us hold his body.
+bool http_session::take_head() {
+  const auto& config = worker_->config();
+  auto& head = parser_.request();
+  head.peer = peer_;
+  head.thread_index = worker_->index();
+  if (config.check_head) {
+    if (auto refusal = config.check_head(head)) {
+      turn_away(std::move(*refusal));
+      return true;
+    }
+  }
+  const auto what
+    = parser_.begin_body(config.body_max_of ? config.body_max_of(head) : config.body_max_bytes);
+  // The body's first bytes came with the head.
+  if (what == http_request_parser::outcome::need_more && input_.size() > 0)
+    return true;
+  return proceed(what);
+}
+
+void http_session::turn_away(http_response response) {
+  count(worker_->shared().counters.heads_refused);
+  keep_alive_ = parser_.keep_alive() && !parser_.has_body();
+  http_1_0_ = parser_.is_http_1_0();
+  head_request_ = parser_.is_head();
+  parser_.reset();
+  queue_response(std::move(response));
+  ++number_;
+  if (keep_alive_)
+    wait_for(waiting::next_request);
+  else
+    start_closing();
 }
 
 void http_session::after_partial() {
@@ -210,8 +249,7 @@ void http_session::dispatch() {
   http_1_0_ = parser_.is_http_1_0();
   head_request_ = request.method == "HEAD";
   parser_.reset();
-  request.peer = peer_;
-  request.thread_index = worker_->index();
+  path_ = request.path;
   streaming_ = false;
   bodyless_ = false;
   drained_ = 0;
@@ -235,7 +273,7 @@ void http_session::refuse(int status, std::string_view message) {
   http_1_0_ = false;
   head_request_ = false;
   release_body();
-  auto response = error_response(status, message);
+  auto response = error_response(status, message, parser_.request().path);
   if (status == 503)
     response.headers.add("retry-after", "1");
   queue_response(std::move(response));

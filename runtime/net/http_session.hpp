@@ -71,6 +71,9 @@ private:
   void advance();
   [[nodiscard]] bool may_parse() const noexcept;
   bool parse_some();
+  bool proceed(http_request_parser::outcome what);
+  bool take_head();
+  void turn_away(http_response response);
   void after_partial();
   bool book_body();
   void release_body() noexcept;
@@ -88,7 +91,7 @@ private:
   void perform(http_op::watch_drained& op);
   void apply_late(std::uint64_t number, http_operation& operation);
   void queue_response(http_response response);
-  http_response error_response(int status, std::string_view message) const;
+  http_response error_response(int status, std::string_view message, std::string_view path) const;
   [[nodiscard]] http_head_options head_options(const http_headers& headers);
 
   void flush();
@@ -106,6 +109,8 @@ private:
   boost::asio::ip::tcp::socket socket_;
   std::size_t slot_ = 0;
   std::string peer_;
+  /// Of the request at the handler.
+  std::string path_;
   http_input input_;
   http_output output_;
   http_request_parser parser_;

@@ -18,12 +18,13 @@ void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
 
 } // namespace
 
-http_response http_session::error_response(int status, std::string_view message) const {
+http_response http_session::error_response(int status, std::string_view message,
+                                           std::string_view path) const {
   const auto& config = worker_->config();
   http_response response;
   try {
     if (config.error_reply)
-      response = config.error_reply(status, message);
+      response = config.error_reply(status, message, path);
   } catch (...) {
     // The owner's envelope failed; the plain one below still says why.
     response = {};
@@ -122,7 +123,7 @@ void http_session::perform(http_op::drop&) {
     http_op::abort cut;
     return perform(cut);
   }
-  queue_response(error_response(500, "the request was dropped without an answer"));
+  queue_response(error_response(500, "the request was dropped without an answer", path_));
   finish_exchange();
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/net/http_session_parser.hpp"
 
+#include "runtime/base/assert.hpp"
+
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 
@@ -94,7 +96,7 @@ void http_request_parser::reset() {
   refusal_ = {};
   scanned_ = line_start_ = overhead_bytes_ = 0;
   remaining_ = 0;
-  keep_alive_ = http_1_0_ = expects_continue_ = false;
+  chunked_ = keep_alive_ = http_1_0_ = expects_continue_ = false;
 }
 
 http_request_parser::step http_request_parser::refuse(int status, std::string_view message,
@@ -120,7 +122,7 @@ http_request_parser::step http_request_parser::feed_head(std::string_view data) 
     return refuse(400, "this is not an HTTP request", blank);
   for (;;) {
     const auto lf = data.find('\n', scanned_);
-    if (lf == std::string_view::npos || lf >= limits_.header_max_bytes)
+    if (lf == std::string_view::npos || lf >= header_max_bytes_)
       break;
     if (lf == 0 || data[lf - 1] != '\r')
       return refuse(400, "a header line must end with CR LF", blank);
@@ -128,19 +130,15 @@ http_request_parser::step http_request_parser::feed_head(std::string_view data) 
     line_start_ = scanned_ = lf + 1;
     if (!head_ends)
       continue;
-    auto parsed = parse_head(data.substr(0, lf + 1));
-    if (parsed.what != outcome::need_more)
-      return {parsed.what, blank + lf + 1};
-    return feed_body(data.substr(lf + 1), blank + lf + 1);
+    return {parse_head(data.substr(0, lf + 1)), blank + lf + 1};
   }
-  if (data.size() >= limits_.header_max_bytes)
+  if (data.size() >= header_max_bytes_)
     return refuse(431, head_too_large, blank);
   scanned_ = data.size();
   return {outcome::need_more, blank};
 }
 
-/// need_more here means: go on with the body.
-http_request_parser::step http_request_parser::parse_head(std::string_view head) {
+http_request_parser::outcome http_request_parser::parse_head(std::string_view head) {
   std::string target;
   head_parser parser{request_, target};
   error_code ec;
@@ -148,17 +146,18 @@ http_request_parser::step http_request_parser::parse_head(std::string_view head)
   if (ec == http::error::bad_version) {
     const auto line = head.substr(0, head.find('\r'));
     const bool other_version = line.rfind(" HTTP/") != std::string_view::npos;
-    return other_version ? refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-                         : refuse(400, "the request line is malformed");
+    return other_version ? refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here").what
+                         : refuse(400, "the request line is malformed").what;
   }
   if (ec || !parser.is_done())
-    return refuse(400, "the request line or a header field is malformed");
+    return refuse(400, "the request line or a header field is malformed").what;
   http_1_0_ = parser.version == 10;
   keep_alive_ = parser.keep_alive();
   split_target(target);
   if (!choose_framing() || !accept_expectation())
-    return {outcome::refused, 0};
-  return state_ == state::done ? step{outcome::complete, 0} : step{outcome::need_more, 0};
+    return outcome::refused;
+  state_ = state::before_body;
+  return outcome::head;
 }
 
 bool http_request_parser::choose_framing() {
@@ -176,23 +175,36 @@ bool http_request_parser::choose_framing() {
       return refuse(400, "transfer-encoding is ambiguous here"), false;
     if (!equal_ignoring_case(encoding, "chunked"))
       return refuse(501, "chunked is the only transfer-encoding understood"), false;
-    state_ = state::chunk_size_first;
+    chunked_ = true;
     return true;
   }
-  state_ = state::done;
   if (lengths == 0)
     return true;
   const auto* end = length.data() + length.size();
   const auto [stop, error] = std::from_chars(length.data(), end, remaining_);
   if (lengths > 1 || length.empty() || stop != end || error == std::errc::invalid_argument)
     return refuse(400, "content-length must be one number"), false;
-  if (error != std::errc{} || remaining_ > limits_.body_max_bytes)
+  if (error != std::errc{})
     return refuse(413, body_too_large), false;
-  if (remaining_ > 0) {
-    state_ = state::fixed_body;
-    request_.body.reserve(std::min(remaining_, body_reserve_max_bytes));
-  }
   return true;
+}
+
+http_request_parser::outcome http_request_parser::begin_body(std::size_t body_max_bytes) {
+  SKEP_ASSERT(state_ == state::before_body);
+  body_max_bytes_ = body_max_bytes;
+  if (chunked_) {
+    state_ = state::chunk_size_first;
+    return outcome::need_more;
+  }
+  if (remaining_ > body_max_bytes_)
+    return refuse(413, body_too_large).what;
+  if (remaining_ == 0) {
+    state_ = state::done;
+    return outcome::complete;
+  }
+  state_ = state::fixed_body;
+  request_.body.reserve(std::min(remaining_, body_reserve_max_bytes));
+  return outcome::need_more;
 }
 
 bool http_request_parser::accept_expectation() {
@@ -306,7 +318,7 @@ bool http_request_parser::take_size_digit(char c) {
   state_ = state::chunk_size;
   if (leading_zero && !count_overhead())
     return false;
-  if (remaining_ > limits_.body_max_bytes - request_.body.size())
+  if (remaining_ > body_max_bytes_ - request_.body.size())
     return refuse(413, body_too_large), false;
   return true;
 }

@@ -15,13 +15,8 @@ namespace skep::net {
 /// request smuggling) is refused. Pure: no socket, no clock. Not thread-safe.
 class http_request_parser {
 public:
-  struct limits {
-    /// Request line and fields together; over it the refusal is 431.
-    std::size_t header_max_bytes = 64 * 1024;
-    /// The decoded body; over it the refusal is 413.
-    std::size_t body_max_bytes = 8 * 1024 * 1024;
-  };
-  enum class outcome { need_more, complete, refused };
+  /// head: the head is complete, begin_body() comes next.
+  enum class outcome { need_more, head, complete, refused };
   struct step {
     outcome what;
     /// How many bytes of the input were used; the caller drops them.
@@ -33,11 +28,20 @@ public:
     std::string_view message;
   };
 
-  explicit http_request_parser(limits bounds) noexcept : limits_(bounds) {}
+  /// `header_max_bytes` bounds request line and fields together; over it the refusal is 431.
+  explicit http_request_parser(std::size_t header_max_bytes) noexcept
+    : header_max_bytes_(header_max_bytes) {}
 
   /// Takes what it can from the front of `data`. A head is consumed whole or not at all: call again
   /// with the same bytes and more behind them. After `complete` or `refused` call reset() first.
   step feed(std::string_view data);
+  /// Goes on after `head`: need_more when a body follows, else complete. `body_max_bytes` bounds
+  /// the decoded body; over it the refusal is 413.
+  outcome begin_body(std::size_t body_max_bytes);
+  /// The request as far as it was read: its head from `head` on.
+  [[nodiscard]] http_request& request() noexcept {
+    return request_;
+  }
   /// The finished request, moved out.
   [[nodiscard]] http_request take() {
     return std::move(request_);
@@ -48,6 +52,10 @@ public:
   /// Ready for the next request.
   void reset();
 
+  /// From `head` on: true when a body follows.
+  [[nodiscard]] bool has_body() const noexcept {
+    return chunked_ || remaining_ > 0;
+  }
   /// True between the end of the head and the end of the body.
   [[nodiscard]] bool in_body() const noexcept {
     return state_ != state::head && state_ != state::done;
@@ -77,6 +85,7 @@ public:
 private:
   enum class state {
     head,
+    before_body,
     fixed_body,
     chunk_size_first,
     chunk_size,
@@ -94,7 +103,7 @@ private:
 
   step refuse(int status, std::string_view message, std::size_t consumed = 0) noexcept;
   step feed_head(std::string_view data);
-  step parse_head(std::string_view head);
+  outcome parse_head(std::string_view head);
   bool choose_framing();
   bool accept_expectation();
   void split_target(std::string_view target);
@@ -106,7 +115,8 @@ private:
   bool end_size_line();
   bool count_overhead();
 
-  limits limits_;
+  std::size_t header_max_bytes_;
+  std::size_t body_max_bytes_ = 0;
   state state_ = state::head;
   http_request request_;
   refusal refusal_;
@@ -114,6 +124,7 @@ private:
   std::size_t line_start_ = 0;
   std::uint64_t remaining_ = 0;
   std::size_t overhead_bytes_ = 0;
+  bool chunked_ = false;
   bool keep_alive_ = false;
   bool http_1_0_ = false;
   bool expects_continue_ = false;

@@ -53,7 +53,8 @@ using http_operation
 /// The counters behind http_server_stats; relaxed, any thread.
 struct http_counters {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, accept_failures{0}, requests{0}, malformed{0},
-    timeouts{0}, lost{0}, frames_refused{0}, bodies_refused{0}, bytes_in{0}, bytes_out{0};
+    heads_refused{0}, timeouts{0}, lost{0}, frames_refused{0}, bodies_refused{0}, bytes_in{0},
+    bytes_out{0};
   std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0};
 };
 
