@@ -39,6 +39,13 @@ TEST_CASE("http server refuses malformed requests and goes on", "[net][http]") {
     {"GET / HTTP/1.1\r\nhost : t\r\n\r\n", "400"},
     {"GET / HTTP/1.1\r\nno colon\r\n\r\n", "400"},
     {"GET / HTTP/1.1\r\n\r\n", "400"},
+    {"GET / HTTP/1.1\r\nhost: t\r\nx: a\r\n b\r\n\r\n", "400"},
+    {"POST / HTTP/1.1\r\nhost: t\r\ncontent-length:\r\n\t5\r\n\r\nhello", "400"},
+    {"GET / HTTP/1.1\r\n host: t\r\n\r\n", "400"},
+    {"POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+     "400"},
+    {"POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n5\t;x\r\nhello\r\n0\r\n\r\n",
+     "400"},
     {"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"},
     {"GET /\x01 HTTP/1.1\r\nhost: t\r\n\r\n", "400"},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"},
@@ -223,13 +230,15 @@ TEST_CASE("http server refuses connections over the limit with 503", "[net][http
   config.connections_max = 2;
   const auto server = serve(echo, config);
   raw_client first{server->local_port()};
+  REQUIRE(first.send("GET / HT"));
   {
     raw_client second{server->local_port()};
-    REQUIRE(eventually([&] { return server->stats().connections == 2; }));
+    REQUIRE(second.send("GET / HT"));
+    REQUIRE(eventually([&] { return server->stats().bytes_in == 16; }));
     CHECK_THAT(refused(*server, ""), StartsWith("HTTP/1.1 503 ") && Contains("retry-after: 1\r\n")
                                        && Contains("connection: close\r\n"));
     CHECK(server->stats().refused == 1);
-    REQUIRE(second.send(get("/")));
+    REQUIRE(second.send("TP/1.1\r\nhost: t\r\n\r\n"));
     CHECK_THAT(second.read_response(), StartsWith("HTTP/1.1 200"));
   }
   REQUIRE(eventually([&] { return server->stats().connections == 1; }));
@@ -240,18 +249,21 @@ TEST_CASE("http server refuses connections over the limit with 503", "[net][http
 
 TEST_CASE("http server lets its owner word the errors", "[net][http]") {
   http_server_config config;
-  config.error_reply = [](int status, std::string_view message) {
+  config.error_reply = [](int status, std::string_view message, std::string_view path) {
     return http_response{0,
                          {{"x-request-id", "r1"}},
-                         "own " + std::to_string(status) + (message.empty() ? "" : " said")};
+                         "own " + std::to_string(status) + (message.empty() ? "" : " said ")
+                           + std::string{path}};
   };
   const auto server = serve([](http_request&&, std::shared_ptr<http_exchange>) {}, config);
   CHECK_THAT(refused(*server, "nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 ")
                                                      && Contains("x-request-id: r1\r\n")
-                                                     && EndsWith("own 400 said"));
+                                                     && EndsWith("own 400 said "));
+  CHECK_THAT(refused(*server, "POST /big HTTP/1.1\r\nhost: t\r\ncontent-length: 99999999\r\n\r\n"),
+             EndsWith("own 413 said /big"));
   raw_client client{server->local_port()};
-  REQUIRE(client.send(get("/")));
-  CHECK_THAT(client.read_response(), EndsWith("own 500 said"));
+  REQUIRE(client.send(get("/lost")));
+  CHECK_THAT(client.read_response(), EndsWith("own 500 said /lost"));
 }
 
 TEST_CASE("http server goes on accepting after it ran out of descriptors", "[net][http]") {
