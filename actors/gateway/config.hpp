@@ -34,6 +34,7 @@ struct gateway_config {
   std::chrono::milliseconds keepalive_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
   std::chrono::milliseconds request_timeout{600'000};
+  std::chrono::milliseconds stream_idle_timeout{300'000};
   std::uint64_t stream_window = 64u << 10;
   std::string default_provider;
   std::chrono::milliseconds responses_ttl{2'592'000'000};

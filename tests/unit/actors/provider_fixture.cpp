@@ -20,11 +20,14 @@ void call_record::add(const rt::answer& got) {
     deltas_ += piece->delta_rest;
     cost_ += bytes_of(*piece);
   }
+  if (const auto* begin = got.get<msg::chat_open>())
+    attempts_ = begin->origin.attempts;
   if (const auto* end = got.get<msg::chat_end>())
     usage_ = end->usage;
   if (const auto* whole = got.get<msg::chat_reply>()) {
     text_ = whole->choices.at(0).content;
     usage_ = whole->usage;
+    attempts_ = whole->origin.attempts;
   }
   if (const auto* list = got.get<msg::models_reply>())
     models_ = *list;
@@ -57,6 +60,10 @@ failure call_record::why() const {
 msg::token_usage call_record::usage() const {
   const std::lock_guard guard{lock_};
   return usage_;
+}
+std::uint32_t call_record::attempts() const {
+  const std::lock_guard guard{lock_};
+  return attempts_;
 }
 msg::models_reply call_record::models() const {
   const std::lock_guard guard{lock_};

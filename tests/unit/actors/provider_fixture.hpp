@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, one fixture of several tests
+
 #include "actors/provider/http_connector.hpp"
 #include "tests/support/real_system.hpp"
 #include "tests/support/tiny_upstream.hpp"
@@ -27,6 +29,8 @@ public:
   bool complete() const;
   failure why() const;
   msg::token_usage usage() const;
+  /// As the beginning of a stream, or a whole answer, says it.
+  std::uint32_t attempts() const;
   msg::models_reply models() const;
   msg::embed_reply vectors() const;
   /// What the chunks cost in credit.
@@ -41,6 +45,7 @@ private:
   bool complete_ = false;
   failure why_;
   msg::token_usage usage_;
+  std::uint32_t attempts_ = 0;
   msg::models_reply models_;
   msg::embed_reply vectors_;
   std::uint64_t cost_ = 0;
