@@ -80,7 +80,9 @@ duration door::timeout_of(const net::http_request& request) const {
     std::from_chars(header.data(), header.data() + header.size(), asked);
     return asked > 0 ? asked : std::numeric_limits<double>::infinity();
   };
-  const auto clients_own = 1e3 * number_in("x-stainless-timeout");
+  // The first is what those for Node.js send, the second those for Python.
+  const auto clients_own
+    = 1e3 * std::min(number_in("x-stainless-timeout"), number_in("x-stainless-read-timeout"));
   const auto ms
     = std::min(clients_own - std::min(client_margin * clients_own, client_margin_max_ms),
                number_in("x-request-timeout-ms"));

@@ -308,9 +308,16 @@ void session::open(const msg::chat_open& begin) {
                             {"cache-control", "no-cache"},
                             {"x-accel-buffering", "no"}};
   add_origin_headers(headers, begin.origin);
+  if (!start_stream(begin, std::move(headers), begun))
+    return;
+  watch(begun + idle_max_); // Written once, before anybody answers.
+}
+
+bool session::start_stream(const msg::chat_open& begin, net::http_headers headers,
+                           time_point begun) {
   std::lock_guard hold{lock_};
   if (phase_ != phase::waiting)
-    return;
+    return false;
   phase_ = phase::streaming;
   moved_ = begun;
   summary_.streamed = true;
@@ -323,6 +330,7 @@ void session::open(const msg::chat_open& begin) {
     [[maybe_unused]] const bool written = exchange_->write_owed(std::move(frames));
   }
   summary_.overhead += env_.now() - begun;
+  return true;
 }
 
 void session::chunk(const msg::chat_chunk& piece) {

@@ -119,6 +119,7 @@ private:
   void plain(const http_answer& answer);
   void whole(const msg::chat_reply& reply);
   void open(const msg::chat_open& begin);
+  bool start_stream(const msg::chat_open& begin, net::http_headers headers, time_point begun);
   void chunk(const msg::chat_chunk& piece);
   void end(const msg::chat_end& last);
   void play(const msg::chat_reply& reply);

@@ -16,11 +16,17 @@ using std::chrono::milliseconds;
 constexpr std::int64_t tail_bytes_max = 4096;
 constexpr duration tail_wait = 1s;
 
+// What is kept of a caller's time, or a tenth if that is less, for the failure's way back: the one
+// who waited can say whom for.
+constexpr duration answer_margin = 20ms;
+
 milliseconds left_of(const skep::context& context, time_point now, milliseconds at_most) {
   if (context.deadline == time_point::max())
     return at_most;
-  const auto left = std::chrono::ceil<milliseconds>(context.deadline - now);
-  return std::clamp(left, milliseconds{1}, at_most);
+  const auto left = context.deadline - now;
+  const auto usable
+    = std::chrono::ceil<milliseconds>(left - std::min<duration>(left / 10, answer_margin));
+  return std::clamp(usable, milliseconds{1}, at_most);
 }
 
 // Shorter keys are words ("none", "EMPTY", "x") that stand for none, and occur in texts.
@@ -145,8 +151,7 @@ void http_connector::tell(failure& why, std::uint32_t tries) {
   if (why.code != errc::provider_auth_failed)
     return;
   // Whose key it was is nothing the client can guess, and nothing it can mend.
-  note_trouble(why.code, std::to_string(why.status) + ": " + why.detail
-                           + "; check api_key of [provider." + provider_ + "]");
+  note_trouble(why.code, why.detail + "; check api_key of [provider." + provider_ + "]");
   why.detail = "the provider " + provider_ + " refused skep's credentials";
 }
 
@@ -263,7 +268,7 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   const auto& result = event.result;
   j.fetch = 0;
   const bool good_status = result.status >= 200 && result.status < 300;
-  if (good_status)
+  if (good_status || (result.status != 0 && trouble_ == errc::transport_failed))
     note_trouble(errc::none, {});
   if (result.status != 0 && !good_status) {
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
@@ -278,15 +283,24 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   } else if (result.ok()) {
     answer_came(id, result.body);
   } else {
-    attempt_failed(id, transfer_failed(result));
+    attempt_failed(id, cut_off(j, result));
   }
 }
 
-/// Silence before the first piece is a time-out, whatever came instead of one (comments, pings).
-failure http_connector::cut_off(const job& j, const net::fetch_result& result) {
+/// Of a transfer that did not complete. Silence before the first piece is a time-out, whatever came
+/// instead of one (comments, pings).
+failure http_connector::cut_off(job& j, const net::fetch_result& result) {
   auto why = transfer_failed(result);
-  if (!j.opened && result.error == net::fetch_error::idle_timeout)
+  if (j.opened)
+    return why;
+  if (result.error == net::fetch_error::idle_timeout)
     why.code = errc::deadline_exceeded;
+  // A caller in a hurry says nothing about the provider: else one tenant's short time-outs would
+  // open the circuit for all.
+  const bool callers = j.context.deadline - now() <= answer_margin
+                       && now() - j.attempt_began < options_->first_byte_timeout;
+  if (why.code == errc::deadline_exceeded && callers)
+    j.out.note_not_asked();
   return why;
 }
 

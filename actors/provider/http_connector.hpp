@@ -83,7 +83,7 @@ private:
   void tell(failure& why, std::uint32_t tries);
   void note_trouble(errc why, const std::string& text);
   failure transfer_failed(const net::fetch_result& result);
-  failure cut_off(const job& j, const net::fetch_result& result);
+  failure cut_off(job& j, const net::fetch_result& result);
 
   void fetched(const fetch_event& event);
   void deliver(job_id id);

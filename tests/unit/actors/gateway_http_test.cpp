@@ -278,6 +278,7 @@ TEST_CASE("a request's deadline is the least of ours, the header's and the clien
     // What the official clients send, in seconds; they are answered before it is over.
     row{"x-stainless-timeout: 600\r\n", 590s, 599s}, row{"x-stainless-timeout: 15\r\n", 10s, 14s},
     row{"x-stainless-timeout: 7.5\r\n", 4s, 6750ms},
+    row{"x-stainless-read-timeout: 15.0\r\n", 10s, 14s},
     row{"x-stainless-timeout: 60\r\nx-request-timeout-ms: 20000\r\n", 15s, 20s},
     row{"x-stainless-timeout: 0\r\n", 590s, 600s}, row{"x-stainless-timeout: -1\r\n", 590s, 600s},
     row{"x-stainless-timeout: nan\r\n", 590s, 600s},

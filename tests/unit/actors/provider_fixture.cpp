@@ -121,7 +121,7 @@ open_provider::open_provider(skep::testing::tiny_upstream::script script, provid
 open_provider::~open_provider() {
   for (const auto& who : {asker_, connector_})
     caf::anon_send_exit(who, caf::exit_reason::kill);
-  asker_ = connector_ = reached_ = nullptr;
+  asker_ = connector_ = reached_ = guard_ = nullptr;
   // The transfers' client goes before the actors' memory, but after their last word to it.
   CHECK(test::eventually([this] { return sys_.env.live_actors() == 0; }));
   sys_.env.use_wire(nullptr);
@@ -191,12 +191,21 @@ void open_provider::give_up(const record_ptr& whom) {
   order([=](asker& who) { who.forget(whom); });
 }
 
+void open_provider::guard_with(const rt::guard_config& rules) {
+  guard_ = rt::guard::make(sys_.env, "provider/test", rules);
+  rt::guard::of(guard_).put(connector_);
+  reached_ = guard_;
+}
+
+flow::breaker_state open_provider::circuit() const {
+  return rt::guard::of(guard_).state();
+}
+
 void open_provider::kill_connector() {
   caf::anon_send_exit(connector_, caf::exit_reason::kill);
 }
 
-// -- scripts
-// ---------------------------------------------------------------------------------------
+// -- scripts --------------------------------------------------------------------------------------
 
 skep::testing::tiny_upstream::script
 counting(std::atomic<int>& count,

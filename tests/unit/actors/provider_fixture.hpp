@@ -3,6 +3,7 @@
 // tidy: allow size, one fixture of several tests
 
 #include "actors/provider/http_connector.hpp"
+#include "runtime/actor/guard.hpp"
 #include "tests/support/real_system.hpp"
 #include "tests/support/tiny_upstream.hpp"
 
@@ -97,6 +98,9 @@ public:
   void grant(const record_ptr& whom, std::uint64_t bytes);
   void give_up(const record_ptr& whom);
   void kill_connector();
+  /// From now on calls go through a guard.
+  void guard_with(const rt::guard_config& rules);
+  flow::breaker_state circuit() const;
 
   skep::testing::tiny_upstream& upstream() {
     return upstream_;
@@ -123,6 +127,7 @@ private:
   provider_meters meters_;
   net::http_client fetch_;
   caf::actor connector_;
+  caf::actor guard_;
   caf::actor reached_; // The connector as the asker reaches it.
   caf::actor asker_;
 };

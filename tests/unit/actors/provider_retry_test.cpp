@@ -117,6 +117,26 @@ TEST_CASE("a stream that moves outlives its caller's deadline", "[actors][provid
   CHECK(provider.finish_chat(true, 400ms)->text() == "xxxxxxxx");
 }
 
+TEST_CASE("a caller in a hurry teaches nobody about the provider", "[actors][provider][retry]") {
+  // The provider's own clock does.
+  const bool hurry = GENERATE(true, false);
+  auto options = quick_options();
+  options.total_timeout = hurry ? milliseconds{10'000} : milliseconds{50};
+  open_provider provider{[&](upstream_connection& on) {
+                           on.read_request();
+                           on.wait_closed(milliseconds{10'000});
+                         },
+                         options};
+  rt::guard_config rules;
+  rules.breaker.failures_max = 1;
+  provider.guard_with(rules);
+  const auto got = provider.finish_chat(false, hurry ? duration{200ms} : duration{10s});
+  CHECK(got->why().code == errc::deadline_exceeded);
+  CHECK(got->why().provider == "test");
+  CHECK(got->why().tries == 1);
+  CHECK((provider.circuit() == flow::breaker_state::closed) == hurry);
+}
+
 TEST_CASE("a stream that never begins ends at its caller's deadline", "[actors][provider][retry]") {
   std::atomic<int> requests{0};
   open_provider provider{[&](upstream_connection& on) {
