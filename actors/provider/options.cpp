@@ -148,7 +148,7 @@ config::table<provider_config> attempt_options() {
     option{"attempt_timeout_ms", &c::attempt_timeout, milliseconds{0}, day,
            "Until an attempt has begun to answer (a stream's first piece, or the whole of a "
            "whole answer), however busily it sends something else; shorter than the calls' "
-           "deadline, it leaves time to try again. 0: no such bound."},
+           "deadline, it leaves time for another model. 0: no such bound."},
     option{"attempts_max", &c::attempts_max, 1u, 10u,
            "Tries per call, the first included; those that end in a 429 count by themselves."},
     option{"retry_backoff_min_ms", &c::retry_backoff_min, one, day,
