@@ -206,7 +206,7 @@ for (const dialect of ["openai", "anthropic"]) {
     });
 
     test("429, too many requests: waits as long as it is told, however often, and answers", async () => {
-      // Four refusals are more than attempts_max: they are paced by time, not counted.
+      // Three refusals are more than attempts_max: they are counted by themselves.
       await upstream.fail({ mode: "rate_limited", count: 2, retry_after_ms: 1000 });
       const before = (await upstream.counters()).calls;
       const { end, ms, error } = await endOf(() => its.ask(client, "up/small", fresh()));
@@ -214,10 +214,36 @@ for (const dialect of ["openai", "anthropic"]) {
       assert.ok(ms >= 2000, `${ms} ms`);
       assert.equal((await upstream.counters()).calls, before + 3);
 
-      await upstream.fail({ mode: "rate_limited_tokens", count: 4, retry_after_ms: 200 });
+      await upstream.fail({ mode: "rate_limited_tokens", count: 3, retry_after_ms: 300 });
       const tokens = await endOf(() => its.ask(client, "up/small", fresh()));
       assert.equal(tokens.end, "ok", String(tokens.error));
       assert.ok(tokens.ms >= 800, `${tokens.ms} ms`);
+      await healthy();
+    });
+
+    test("429 that lasts: a default client hears of it in time, after six calls at most", async () => {
+      await healthy();
+      const eager = its.make(node);
+      eager.maxRetries = 2; // The clients' own default.
+      const limited = dialect === "openai" ? OpenAI.RateLimitError : Anthropic.RateLimitError;
+      for (const retry_after_ms of [0, 300, 1000, 3000]) {
+        await upstream.fail({ mode: "rate_limited", retry_after_ms });
+        const before = (await upstream.counters()).calls;
+        const { error, ms } = await endOf(() => its.ask(eager, "up/small", fresh()));
+        assert.ok(error instanceof limited, String(error));
+        const calls = (await upstream.counters()).calls - before;
+        assert.ok(calls <= 6, `${calls} calls at ${retry_after_ms} ms`);
+        assert.ok(ms < 3 * (retry_after_ms + 1000) + 5000, `${ms} ms at ${retry_after_ms} ms`);
+        await healthy();
+      }
+      // One that would give up before the wait is over is told before it does.
+      await upstream.fail({ mode: "rate_limited", retry_after_ms: 3000 });
+      eager.maxRetries = 0;
+      eager.timeout = 2000;
+      const { error, ms } = await endOf(() => its.ask(eager, "up/small", fresh()));
+      assert.ok(error instanceof limited, String(error));
+      assert.equal(error.headers.get("retry-after"), "3");
+      assert.ok(ms < 1000, `${ms} ms`);
       await healthy();
     });
 
