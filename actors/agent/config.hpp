@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/agent/routing.hpp"
+#include "actors/common/cache_scope.hpp"
 #include "actors/common/pool_options.hpp"
 #include "runtime/config/option.hpp"
 
@@ -31,7 +32,7 @@ struct agent_config {
   std::optional<std::uint32_t> max_tokens;
   std::string parameters_json;
   std::chrono::milliseconds deadline{120'000};
-  bool cache = true;
+  cache_scope cache = cache_scope::deterministic;
   std::chrono::milliseconds cache_ttl{0};
   std::uint64_t cache_value_max = 256 * 1024;
   std::string semantic_cache;

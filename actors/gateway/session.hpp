@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, one handle and all that a request may hear of
+
 #include "actors/gateway/answer_format.hpp"
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/stream_ledger.hpp"
@@ -79,6 +81,8 @@ public:
   /// it is a chat's, and `stream` says which way.
   void passed_on(std::string model, bool stream = false,
                  std::unique_ptr<answer_format> format = nullptr);
+  /// The model as the client named it, for answers that name none.
+  void asked_for(std::string model);
   /// Which member of the request is at fault, should it fail.
   void blame(std::string param);
   /// Ends the request with an error: a status before the first byte, else an event and a cut.
@@ -114,6 +118,7 @@ private:
   void chunk(const msg::chat_chunk& piece);
   void end(const msg::chat_end& last);
   void play(const msg::chat_reply& reply);
+  msg::chat_open named(msg::chat_open head) const;
   void close_stream(std::string frames, const msg::token_usage& usage, ending& over);
   void give_up(const failure& why);
   void drained(std::size_t bytes);
@@ -142,6 +147,7 @@ private:
   std::unique_ptr<answer_format> format_;
   stream_ledger ledger_;
   std::string param_;
+  std::string model_;
   request_summary summary_;
 };
 
