@@ -163,7 +163,7 @@ kind = "openai"
 base_urls = ["http://127.0.0.1:{upstream}/v1"]
 [agent.bench]
 models = ["up/bench"]
-cache = false
+cache = "off"
 [cache]
 shards = 0
 """
@@ -177,6 +177,7 @@ first_token_ms = 0
 tokens_per_s = 0
 [agent.bench]
 models = ["sim/small"]
+cache = "all"
 """
 
 

@@ -13,10 +13,10 @@ def member_config(name, port, seeds, folder, serves, extra=""):
     agent = """
 [agent.bench]
 models = ["sim/small"]
-cache = CACHE
+cache = "CACHE"
 [agent.bench.pool]
 size_max = 32
-""".replace("CACHE", "true" if "[cache]" in extra else "false")
+""".replace("CACHE", "all" if "[cache]" in extra else "off")
     return f"""
 [node]
 name = "{name}"

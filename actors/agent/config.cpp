@@ -95,7 +95,15 @@ const config::table<agent_config>& agent_table() {
         option{"deadline_ms", &agent_config::deadline, milliseconds{0}, milliseconds{86'400'000},
                "The longest a call may take until its answer is there, or begins to stream; with "
                "retries and fallbacks. 0: gateway.request_timeout_ms."},
-        option{"cache", &agent_config::cache, "Answer equal requests from the response cache."},
+        option{"cache", &agent_config::cache,
+               {{"deterministic", cache_scope::deterministic},
+                {"all", cache_scope::all},
+                {"off", cache_scope::off},
+                {"true", cache_scope::all},
+                {"false", cache_scope::off}},
+               "Which requests may get an answer that was made for an equal one, from the response "
+               "cache or a call in flight: those with temperature 0 (deterministic), all, or none "
+               "(off)."},
         option{"cache_ttl_ms", &agent_config::cache_ttl, milliseconds{0},
                milliseconds{2'592'000'000}, "How long an answer stays fresh; 0: as [cache] says."}
           .alias_env("AGENT_CACHE_TTL", 1000),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/agent/routing.hpp"
+#include "actors/common/cache_scope.hpp"
 #include "actors/common/pool_options.hpp"
 #include "runtime/config/option.hpp"
 
@@ -32,7 +33,7 @@ struct agent_config {
   std::string parameters_json;
   /// 0: as long as the gateway lets any request take.
   std::chrono::milliseconds deadline{0};
-  bool cache = true;
+  cache_scope cache = cache_scope::deterministic;
   std::chrono::milliseconds cache_ttl{0};
   std::uint64_t cache_value_max = 256 * 1024;
   std::string semantic_cache;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/agent/routing.hpp"
+#include "actors/common/cache_scope.hpp"
 #include "runtime/base/clock.hpp"
 
 #include <caf/actor.hpp>
@@ -32,8 +33,8 @@ struct agent_definition {
   std::vector<telemetry::counter*> routed;
   /// Where answers come from.
   caf::actor flight;
-  /// Whether the response cache has a part in it.
-  bool cache = true;
+  /// In which requests the response cache has a part.
+  cache_scope cache = cache_scope::deterministic;
   /// How long an answer stays fresh; zero: as the cache's config says.
   std::chrono::milliseconds cache_ttl{0};
   /// Larger answers are not collected for the cache.

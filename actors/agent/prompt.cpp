@@ -101,6 +101,8 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
   wanted.parameters = assembled.parameters;
   const auto parameters = assembled.identity; // The reference ends with the next call.
+  const bool shares = agent.cache == cache_scope::all
+                      || (agent.cache == cache_scope::deterministic && assembled.deterministic);
   auto choice = choose_routes(
     agent.plan,
     {wanted.messages, wanted.parameters, tier_of(request.model, agent.name), caller.session},
@@ -110,7 +112,7 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   wanted.deadline_ms = static_cast<std::uint32_t>(
     std::chrono::duration_cast<std::chrono::milliseconds>(agent.deadline).count());
   wanted.cache = request.cache;
-  wanted.cached = agent.cache && !wanted.routes.empty();
+  wanted.cached = shares && !wanted.routes.empty();
   if (!wanted.cached || static_cast<msg::cache_mode>(request.cache) == msg::cache_mode::off) {
     // No key: only spread over the flights.
     std::memcpy(&wanted.key.low, caller.id.bytes.data() + 8, sizeof(wanted.key.low));

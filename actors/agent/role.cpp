@@ -5,6 +5,7 @@
 #include "actors/common/names_under.hpp"
 #include "actors/gateway/config.hpp"
 #include "actors/pool/pool.hpp"
+#include "actors/provider/config.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
 #include "runtime/base/log.hpp"
@@ -100,7 +101,7 @@ expected<void> check_semantic(rt::role_context& node, const std::string& agent,
   if (!known)
     text = "agent " + agent + " uses the semantic cache \"" + from.semantic_cache
            + "\", which no [semantic." + from.semantic_cache + "] defines";
-  else if (!from.cache)
+  else if (from.cache == cache_scope::off)
     text = "agent " + agent + " uses the semantic cache, but its response cache is off";
   else
     return {};
@@ -115,8 +116,21 @@ duration deadline_of(rt::role_context& node, milliseconds own) {
   return own.count() > 0 ? own : node.config().get<gateway_config>("gateway").request_timeout;
 }
 
+/// Without a cache nothing is shared.
+cache_scope scope_of(rt::role_context& node, cache_scope wanted) {
+  return node.env().find("cache") ? wanted : cache_scope::off;
+}
+
+/// Another node's provider is shared as the default has it.
+cache_scope provider_scope(rt::role_context& node, const std::string& provider) {
+  for (const auto& [name, from] : node.config().all<provider_config>("provider"))
+    if (name == provider)
+      return from.cache;
+  return cache_scope::deterministic;
+}
+
 void start_pool(rt::role_context& node, const std::string& published, agent_definition definition,
-                const pool_config& bounds) {
+                pool_config bounds) {
   auto& env = node.env();
   const auto contexts = [&](const char* result) {
     return &env.metrics().counter("skep_agent_contexts_total",
@@ -130,6 +144,8 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
         {{"agent", definition.name}, {"model", model.route.provider + "/" + model.route.model}}));
   definition.contexts_reused = contexts("reused");
   definition.contexts_assembled = contexts("assembled");
+  if (definition.cache == cache_scope::off)
+    bounds.overflow_max = 0; // Every call is one of its own.
   auto shared = std::make_shared<const agent_definition>(std::move(definition));
   const auto& agents = node.kind("agent", {});
   const auto& pools = node.kind("pool", {});
@@ -157,7 +173,7 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   definition.deadline = deadline_of(node, from.deadline);
   definition.cache_ttl = from.cache_ttl;
   definition.cache_value_max = from.cache_value_max;
-  definition.cache = from.cache && static_cast<bool>(node.env().find("cache"));
+  definition.cache = scope_of(node, from.cache);
   definition.flight = node.env().find("flight");
   definition.semantic = from.semantic_cache;
   if (auto planned = plan_of(node, name, from); planned)
@@ -177,7 +193,7 @@ expected<void> build(rt::role_context& node) {
     definition.name = "model/" + provider;
     definition.plan.models.push_back({{provider, {}}});
     definition.deadline = deadline_of(node, agent_config{}.deadline);
-    definition.cache = static_cast<bool>(node.env().find("cache"));
+    definition.cache = scope_of(node, provider_scope(node, provider));
     definition.flight = node.env().find("flight");
     start_pool(node, definition.name, definition, agent_config{}.pool);
   }

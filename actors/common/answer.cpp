@@ -1,7 +1,6 @@
 #include "actors/common/answer.hpp"
 
-#include "actors/common/openai_json.hpp"
-#include "messages/size.hpp"
+#include "actors/common/json_object.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -10,14 +9,38 @@ namespace skep::actors {
 
 namespace {
 
-msg::chat_choice& choice_at(std::vector<msg::chat_choice>& choices, std::uint32_t index) {
-  const auto found = std::find_if(choices.begin(), choices.end(),
-                                  [index](const auto& c) { return c.index == index; });
-  if (found != choices.end())
-    return *found;
-  auto& fresh = choices.emplace_back();
-  fresh.index = index;
-  return fresh;
+// As many as OpenAI's `n` allows.
+constexpr std::size_t choices_max = 128;
+constexpr std::size_t choice_bytes = 256;
+
+/// Content that is a list of parts stands among the further members.
+bool has_parts(const std::string& members) {
+  return members.find("\"content\"") != std::string::npos
+         && json_object{members}.at("content").starts_with('[');
+}
+
+std::string text_as_part(const std::string& text) {
+  const auto part = object_writer{}.raw("type", R"("text")").text("text", text).object();
+  return object_writer{}.raw("content", array_of({part})).object();
+}
+
+/// The elements of a list, those that are objects with their place in it as `index`.
+std::string numbered(std::string_view list) {
+  std::vector<std::string> all;
+  for (const auto each : elements_of(list).value_or(std::vector<std::string_view>{})) {
+    if (!members_of(each)) {
+      all.emplace_back(each);
+      continue;
+    }
+    const json_object given{each};
+    object_writer out;
+    out.number("index", all.size());
+    for (const auto& member : given.members())
+      if (member.name != "index")
+        out.raw(member.name, member.value);
+    all.push_back(out.object());
+  }
+  return array_of(all);
 }
 
 /// The end of a piece that starts at `from`: never inside a UTF-8 character.
@@ -30,35 +53,92 @@ std::size_t piece_end(const std::string& text, std::size_t from) {
 
 } // namespace
 
-answer_builder::answer_builder(std::size_t bytes_max) : bytes_left_(bytes_max) {}
+answer_builder::answer_builder(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
 void answer_builder::open(const msg::chat_open& begin) {
-  reply_.id = begin.id;
-  reply_.created = begin.created;
-  reply_.model = begin.model;
-  reply_.rest = begin.rest;
-  reply_.origin = begin.origin;
+  head_ = begin;
+}
+
+answer_builder::choice* answer_builder::choice_at(std::uint32_t index) {
+  const auto found = std::find_if(choices_.begin(), choices_.end(),
+                                  [index](const choice& each) { return each.index == index; });
+  if (found != choices_.end())
+    return &*found;
+  if (choices_.size() == choices_max)
+    return nullptr;
+  bytes_ += choice_bytes;
+  auto& fresh = choices_.emplace_back();
+  fresh.index = index;
+  return &fresh;
+}
+
+bool answer_builder::merge(const msg::chat_chunk& piece) {
+  auto* const into = choice_at(piece.index);
+  if (into == nullptr)
+    return false;
+  const auto before = into->content.size() + into->message.bytes() + into->rest.bytes();
+  bool fits = true;
+  if (!into->content.empty() && has_parts(piece.delta_rest))
+    fits = into->message.add(text_as_part(std::exchange(into->content, {})));
+  into->content += piece.content;
+  fits = fits && into->message.add(piece.delta_rest) && into->rest.add_last(piece.rest);
+  if (!piece.finish_reason.empty())
+    into->finish_reason = piece.finish_reason;
+  bytes_ += into->content.size() + into->message.bytes() + into->rest.bytes() - before;
+  return fits && bytes_ <= bytes_max_;
 }
 
 void answer_builder::add(const msg::chat_chunk& piece) {
-  const auto cost = bytes_of(piece);
-  whole_ = whole_ && cost <= bytes_left_ && piece.delta_rest.empty() && piece.rest.empty();
-  if (!whole_) {
-    reply_.choices.clear();
+  if (given_up_ || merge(piece))
     return;
-  }
-  bytes_left_ -= cost;
-  auto& choice = choice_at(reply_.choices, piece.index);
-  choice.content += piece.content;
-  if (!piece.finish_reason.empty())
-    choice.finish_reason = piece.finish_reason;
+  given_up_ = true;
+  choices_.clear();
+  bytes_ = 0;
+}
+
+msg::chat_choice answer_builder::whole(choice&& from) {
+  msg::chat_choice made;
+  made.index = from.index;
+  made.content = std::move(from.content);
+  made.content_null = made.content.empty() && !from.message.has("content")
+                      && (from.message.has("tool_calls") || from.message.has("function_call"));
+  made.finish_reason = std::move(from.finish_reason);
+  made.message_rest = from.message.text();
+  made.rest = from.rest.text();
+  return made;
 }
 
 std::optional<msg::chat_reply> answer_builder::finish(const msg::chat_end& end) {
-  if (!whole_)
+  if (given_up_)
     return std::nullopt;
-  reply_.usage = end.usage;
-  return std::exchange(reply_, {});
+  msg::chat_reply reply;
+  reply.id = std::move(head_.id);
+  reply.created = head_.created;
+  reply.model = std::move(head_.model);
+  reply.rest = std::move(head_.rest);
+  reply.origin = std::move(head_.origin);
+  reply.usage = end.usage;
+  std::sort(choices_.begin(), choices_.end(),
+            [](const choice& a, const choice& b) { return a.index < b.index; });
+  for (auto& each : choices_)
+    reply.choices.push_back(whole(std::move(each)));
+  choices_.clear();
+  bytes_ = 0;
+  return reply;
+}
+
+std::string delta_members(const std::string& message_rest) {
+  if (message_rest.find("\"tool_calls\"") == std::string::npos
+      && message_rest.find("\"thinking_blocks\"") == std::string::npos)
+    return message_rest;
+  const json_object given{message_rest};
+  object_writer out;
+  for (const auto& member : given.members()) {
+    const bool entries = member.name == "tool_calls" || member.name == "thinking_blocks";
+    out.raw(member.name, entries && member.value.starts_with('[') ? numbered(member.value)
+                                                                  : std::string{member.value});
+  }
+  return out.object_or_nothing();
 }
 
 answer_player::answer_player(msg::chat_reply reply) : reply_(std::move(reply)) {}
@@ -73,16 +153,22 @@ std::optional<msg::chat_chunk> answer_player::next() {
   const auto& choice = reply_.choices[choice_];
   msg::chat_chunk piece;
   piece.index = choice.index;
+  if (!begun_)
+    piece.delta_rest = delta_members(choice.message_rest);
+  // Parts have a piece of their own: both are called content.
+  const bool parts_first = !begun_ && !choice.content.empty() && has_parts(piece.delta_rest);
+  begun_ = true;
+  if (parts_first)
+    return piece;
   const auto to = piece_end(choice.content, position_);
   piece.content = choice.content.substr(position_, to - position_);
-  if (position_ == 0)
-    piece.delta_rest = delta_members(choice.message_rest);
   position_ = to;
   if (position_ == choice.content.size()) {
     piece.finish_reason = choice.finish_reason;
     piece.rest = choice.rest;
     ++choice_;
     position_ = 0;
+    begun_ = false;
   }
   return piece;
 }

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "actors/common/merged_object.hpp"
 #include "messages/chat.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,25 +12,48 @@
 // From whole answers to streams and back, so that one cache entry serves both.
 namespace skep::actors {
 
-/// Collects a stream into the reply it amounts to.
+/// Collects a stream into the reply it amounts to: every member of its pieces, as merged_object
+/// puts them together. Costs as much as the pieces are long.
 class answer_builder {
 public:
-  /// Answers larger than `bytes_max` are given up.
+  /// Answers that take more memory than `bytes_max` are given up.
   explicit answer_builder(std::size_t bytes_max);
 
   void open(const msg::chat_open& begin);
   void add(const msg::chat_chunk& piece);
-  /// The whole reply; nothing when it was given up or cannot be put together from its pieces
-  /// (members other than text in the deltas).
+  /// The whole reply; nothing when it was given up.
   std::optional<msg::chat_reply> finish(const msg::chat_end& end);
+  /// Memory of what was collected, about; never above the bound.
+  std::size_t bytes() const {
+    return bytes_;
+  }
 
 private:
-  msg::chat_reply reply_;
-  std::size_t bytes_left_;
-  bool whole_ = true;
+  struct choice {
+    std::uint32_t index = 0;
+    std::string content;
+    std::string finish_reason;
+    merged_object message;
+    merged_object rest;
+  };
+
+  bool merge(const msg::chat_chunk& piece);
+  choice* choice_at(std::uint32_t index);
+  static msg::chat_choice whole(choice&& from);
+
+  const std::size_t bytes_max_;
+  msg::chat_open head_;
+  std::vector<choice> choices_;
+  std::size_t bytes_ = 0;
+  bool given_up_ = false;
 };
 
-/// Plays a whole answer as a stream, piece by piece.
+/// The members of a whole message as those of one delta: tool calls and thinking blocks get their
+/// index.
+std::string delta_members(const std::string& message_rest);
+
+/// Plays a whole answer as a stream, piece by piece: of each choice its members and the beginning
+/// of its text, the rest of the text, and with the last piece how it ended.
 class answer_player {
 public:
   /// Text is cut into pieces of about this size, at UTF-8 character boundaries.
@@ -45,6 +70,7 @@ private:
   msg::chat_reply reply_;
   std::size_t choice_ = 0;
   std::size_t position_ = 0;
+  bool begun_ = false; // The choice's members were played.
 };
 
 } // namespace skep::actors

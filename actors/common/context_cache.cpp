@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <list>
 #include <unordered_map>
 
@@ -63,6 +64,13 @@ msg::cache_key canonical_hash(std::string_view text) {
   if (read.is_discarded())
     return hash_of(text);
   return hash_of(read.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+bool is_zero(std::string_view number) {
+  double value = 1;
+  const auto* const end = number.data() + number.size();
+  const auto read = std::from_chars(number.data(), end, value);
+  return read.ec == std::errc{} && read.ptr == end && value == 0;
 }
 
 struct key_hash {
@@ -174,6 +182,9 @@ assembled_context context_cache::impl::assemble(const context_inputs& inputs, ti
       members.push_back(std::move(each));
   assembled_context made;
   made.parameters = object_of(members);
+  made.deterministic = std::any_of(members.begin(), members.end(), [](const json_member& each) {
+    return each.name == "temperature" && is_zero(each.value);
+  });
   std::erase_if(members, [](const json_member& each) { return !is_relevant(each.name); });
   if (members.empty())
     return made;

@@ -40,6 +40,8 @@ struct assembled_context {
   /// Hash of all members that may change the answer, whatever their order and spacing; the same on
   /// every node. All zero when there is none.
   msg::cache_key identity;
+  /// The request says temperature 0: equal requests are meant to have equal answers.
+  bool deterministic = false;
 };
 
 /// Remembers assembled contexts by their inputs. Agents send the same tools with every call, often

@@ -1,6 +1,7 @@
 #include "actors/common/openai_json.hpp"
 
-#include "actors/common/json_members.hpp"
+#include "actors/common/json_object.hpp"
+#include "actors/common/json_splice.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -55,21 +56,6 @@ std::string rest_of(json object, std::initializer_list<const char*> known) {
   for (const auto* key : known)
     object.erase(key);
   return object.empty() ? std::string{} : text_of(object);
-}
-
-/// Appends the members of a JSON object's text to an object being written.
-void splice(std::string& out, const std::string& object) {
-  if (object.size() > 2) {
-    out += ',';
-    out.append(object, 1, object.size() - 2);
-  }
-}
-
-void member(std::string& out, std::string_view key, std::string_view text) {
-  out += '"';
-  out += key;
-  out += "\":";
-  out += json_text(text);
 }
 
 tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
@@ -185,17 +171,6 @@ msg::token_usage read_usage(const json& from) {
   return usage;
 }
 
-std::string write_usage(const msg::token_usage& usage) {
-  auto object = usage.rest.empty() ? json::object() : json::parse(usage.rest, nullptr, false);
-  if (!object.is_object())
-    object = json::object();
-  object["prompt_tokens"] = usage.prompt;
-  object["completion_tokens"] = usage.completion;
-  object["total_tokens"] = usage.prompt + usage.completion;
-  object["prompt_tokens_details"]["cached_tokens"] = usage.cached_prompt;
-  return text_of(object);
-}
-
 msg::chat_choice read_choice(const json& from) {
   msg::chat_choice choice;
   choice.index = static_cast<std::uint32_t>(count_at(from, "index"));
@@ -206,21 +181,44 @@ msg::chat_choice read_choice(const json& from) {
     choice.content_null = !message->contains("content") || (*message)["content"].is_null();
     if (auto role = string_at(*message, "role"); !role.empty())
       choice.role = role;
-    choice.message_rest = rest_of(*message, {"role", "content"});
+    // A content of parts stays among the members.
+    const bool parts = message->contains("content") && (*message)["content"].is_array();
+    choice.message_rest = rest_of(*message, {"role", parts ? "role" : "content"});
   }
   choice.rest = rest_of(from, {"index", "finish_reason", "message"});
   return choice;
 }
 
+/// The content stands among the rest when it is a list of parts, or null.
+bool has_content(const std::string& rest) {
+  if (rest.find("\"content\"") == std::string::npos)
+    return false;
+  const auto members = members_of(rest).value_or(std::vector<json_member>{});
+  return std::any_of(members.begin(), members.end(),
+                     [](const json_member& each) { return each.name == "content"; });
+}
+
+/// A content of parts stands among the further members; text that came beside it is its last part.
+std::string content_of(const msg::chat_choice& choice) {
+  const auto parts = has_content(choice.message_rest)
+                       ? elements_of(json_object{choice.message_rest}.at("content"))
+                       : std::nullopt;
+  if (!parts)
+    return choice.content_null ? "null" : json_text(choice.content);
+  std::vector<std::string> all{parts->begin(), parts->end()};
+  if (!choice.content.empty())
+    all.push_back(object_writer{}.raw("type", R"("text")").text("text", choice.content).object());
+  return array_of(all);
+}
+
 std::string write_choice(const msg::chat_choice& choice) {
   std::string out = "{\"index\":" + std::to_string(choice.index) + ",\"message\":{";
   member(out, "role", choice.role);
-  out += ",\"content\":";
-  out += choice.content_null ? "null" : json_text(choice.content);
-  splice(out, choice.message_rest);
+  out += ",\"content\":" + content_of(choice);
+  splice_but(out, choice.message_rest, {"role", "content"});
   out += "},\"finish_reason\":";
   out += choice.finish_reason.empty() ? "null" : json_text(choice.finish_reason);
-  splice(out, choice.rest);
+  splice_but(out, choice.rest, {"index", "message", "finish_reason"});
   return out + "}";
 }
 
@@ -292,19 +290,6 @@ tl::expected<chat_body, api_error> read_chat_body(std::string_view text) {
   }
 }
 
-namespace {
-
-/// The content stands among the rest when it is a list of parts, or null.
-bool has_content(const std::string& rest) {
-  if (rest.find("\"content\"") == std::string::npos)
-    return false;
-  const auto members = members_of(rest).value_or(std::vector<json_member>{});
-  return std::any_of(members.begin(), members.end(),
-                     [](const json_member& each) { return each.name == "content"; });
-}
-
-} // namespace
-
 std::string write_chat_request(const msg::chat_request& request) {
   std::string out = "{";
   member(out, "model", request.model);
@@ -351,6 +336,17 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   }
 }
 
+std::string write_usage(const msg::token_usage& usage) {
+  auto object = usage.rest.empty() ? json::object() : json::parse(usage.rest, nullptr, false);
+  if (!object.is_object())
+    object = json::object();
+  object["prompt_tokens"] = usage.prompt;
+  object["completion_tokens"] = usage.completion;
+  object["total_tokens"] = usage.prompt + usage.completion;
+  object["prompt_tokens_details"]["cached_tokens"] = usage.cached_prompt;
+  return text_of(object);
+}
+
 std::string write_chat_reply(const msg::chat_reply& reply) {
   std::string out = "{";
   member(out, "id", reply.id);
@@ -393,66 +389,6 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   } catch (const std::exception& e) {
     return no_answer(std::string{"an event of the provider's stream is no JSON: "} + e.what());
   }
-}
-
-std::string delta_members(const std::string& message_rest) {
-  if (message_rest.find("\"tool_calls\"") == std::string::npos)
-    return message_rest;
-  auto members = json::parse(message_rest, nullptr, false);
-  if (!members.is_object() || !members.contains("tool_calls") || !members["tool_calls"].is_array())
-    return message_rest;
-  std::uint32_t number = 0;
-  for (auto& call : members["tool_calls"])
-    if (call.is_object())
-      call["index"] = number++;
-  return text_of(members);
-}
-
-chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
-  : include_usage_(include_usage) {
-  head_ = "data: {";
-  member(head_, "id", open.id);
-  head_
-    += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
-  member(head_, "model", open.model);
-  splice(head_, open.rest);
-  head_ += ",\"choices\":[";
-  tail_ = include_usage ? "],\"usage\":null}\n\n" : "]}\n\n";
-}
-
-std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
-  std::string out;
-  const auto begin = [&] {
-    out += head_;
-    out += "{\"index\":" + std::to_string(chunk.index) + ",\"delta\":{";
-  };
-  if (std::find(begun_.begin(), begun_.end(), chunk.index) == begun_.end()) {
-    begun_.push_back(chunk.index);
-    begin();
-    out += R"("role":"assistant","content":""},"finish_reason":null})" + tail_;
-    if (chunk.content.empty() && chunk.delta_rest.empty() && chunk.finish_reason.empty()
-        && chunk.rest.empty())
-      return out;
-  }
-  begin();
-  if (!chunk.content.empty())
-    member(out, "content", chunk.content);
-  if (chunk.delta_rest.size() > 2) {
-    if (!chunk.content.empty())
-      out += ',';
-    out.append(chunk.delta_rest, 1, chunk.delta_rest.size() - 2);
-  }
-  out += "},\"finish_reason\":";
-  out += chunk.finish_reason.empty() ? "null" : json_text(chunk.finish_reason);
-  splice(out, chunk.rest);
-  return out + "}" + tail_;
-}
-
-std::string chunk_writer::finish(const msg::token_usage& usage) const {
-  std::string out;
-  if (include_usage_)
-    out = head_ + "],\"usage\":" + write_usage(usage) + "}\n\n";
-  return out + "data: [DONE]\n\n";
 }
 
 // -- errors and models ----------------------------------------------------------------------------

@@ -41,6 +41,9 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view json);
 /// The body of a whole answer.
 std::string write_chat_reply(const msg::chat_reply& reply);
 
+/// Usage as chat completions show it.
+std::string write_usage(const msg::token_usage& usage);
+
 /// What an error body says; empty where it says nothing.
 struct provider_error {
   std::string message;
@@ -68,26 +71,6 @@ struct chunk_event {
 
 /// Reads the data of one event; errc::provider_failed when it is no chunk.
 tl::expected<chunk_event, failure> read_chunk(std::string_view json);
-
-/// The members of a whole message as those of one delta: tool calls get their index.
-std::string delta_members(const std::string& message_rest);
-
-/// Writes the frames ("data: …\n\n") of one streamed answer.
-class chunk_writer {
-public:
-  chunk_writer(const msg::chat_open& open, bool include_usage);
-
-  std::string frame(const msg::chat_chunk& chunk);
-  /// The usage frame (only when asked for) and [DONE].
-  std::string finish(const msg::token_usage& usage) const;
-
-private:
-  std::string head_;
-  std::string tail_;
-  bool include_usage_;
-  // Choices whose first delta, the one with the role, was written.
-  std::vector<std::uint32_t> begun_;
-};
 
 /// `{"error":{message,type,param,code}}`, all four always there; empty param and code are null.
 std::string write_error(std::string_view message, std::string_view type, std::string_view param,

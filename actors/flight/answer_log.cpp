@@ -31,6 +31,7 @@ void answer_log::trim(std::size_t bytes_max) {
 void answer_log::end(const msg::chat_end& last) {
   last_ = last;
   reply_ = built_.finish(last);
+  bytes_ += reply_ ? bytes_of(*reply_) : 0;
 }
 
 void answer_log::whole(msg::chat_reply reply) {

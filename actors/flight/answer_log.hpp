@@ -11,7 +11,7 @@ namespace skep::actors {
 /// Pure. Not thread-safe.
 class answer_log {
 public:
-  /// Keeps about `bytes_max` of pieces, and collects as much text for the whole answer.
+  /// Keeps about `bytes_max` of pieces, and collects as much for the whole answer.
   explicit answer_log(std::size_t bytes_max);
 
   // -- Written as it comes ------------------------------------------------------------------------
@@ -45,7 +45,7 @@ public:
   const msg::chat_end* last() const {
     return last_ ? &*last_ : nullptr;
   }
-  /// The whole answer, once complete; null when it cannot be put together from its pieces.
+  /// The whole answer, once complete; null when it came in pieces and is larger than the bound.
   const msg::chat_reply* reply() const {
     return reply_ ? &*reply_ : nullptr;
   }
@@ -53,7 +53,7 @@ public:
   void cut_into_pieces();
   /// What is kept, about.
   std::size_t bytes() const {
-    return bytes_;
+    return bytes_ + built_.bytes();
   }
 
 private:

@@ -45,7 +45,8 @@ flight::meters::meters(telemetry::registry& metrics, const std::string& number)
     refreshed(count(metrics, number, "skep_flight_refreshed_total",
                     "Answers fetched anew while the old one was served.")),
     cut(count(metrics, number, "skep_flight_cut_total",
-              "Followers that were too slow for what is kept of an answer.")),
+              "Followers that were too slow for what is kept of an answer, or wanted whole what is "
+              "too large for it.")),
     refused(count(metrics, number, "skep_flight_refused_total",
                   "Requests beyond what may be in flight.")),
     negative(count(metrics, number, "skep_flight_refusals_served_total",
@@ -132,6 +133,7 @@ void flight::hit(id which, const msg::cache_get_reply& found) {
     t.status = found.stale ? msg::cache_status::stale : msg::cache_status::hit;
     t.origin.cache_ttl_s = found.ttl_s;
     t.origin.provider = reply->origin.provider;
+    leave_places(t);
     t.log.whole(std::move(*reply));
     close(which);
     return;
@@ -177,6 +179,7 @@ void flight::join_leader(id which, const std::string& leader, std::uint64_t leas
     }
     return;
   }
+  leave_places(t);
   t.at = stage::joined;
   t.status = msg::cache_status::shared;
   t.lease = lease;
@@ -254,6 +257,7 @@ void flight::similar_found(id which, const msg::semantic_find_reply& found) {
                         asked.origin.cache_ttl_s = entry->ttl_s;
                         asked.origin.cache_key = key_text(asked.similar.key);
                         asked.origin.similarity = asked.similar.similarity;
+                        leave_places(asked);
                         asked.log.whole(std::move(*reply));
                         release(asked);
                         close(which);
@@ -276,6 +280,11 @@ void flight::ask_route(id which) {
     fail_all(which, failure{errc::not_found, "agent " + t.request.agent + " has no provider"});
     return;
   }
+  if (t.origin.attempts == 0)
+    if (const auto none = claim_places(t)) {
+      fail_all(which, *none);
+      return;
+    }
   const auto& route = t.request.routes[t.route];
   t.origin.provider = route.provider;
   meters_.upstream.inc();

@@ -15,6 +15,8 @@
 
 namespace skep::actors {
 
+class call_places;
+
 /// `[flight]`, for one actor, and what it is told of its node.
 struct flight_config {
   /// This node's name, for leases.
@@ -44,6 +46,9 @@ struct flight_peers {
   caf::actor semantic;
   /// A provider by its name in the configuration; null when nobody has it.
   std::function<caf::actor(const std::string&)> provider;
+  /// The pool of an agent, which has call_places; null, or no function: nobody counts the agent's
+  /// calls.
+  std::function<caf::actor(const std::string&)> pool;
   /// Another node's flights; null when it is not there.
   std::function<caf::actor(const std::string&)> flights_of;
 };
@@ -97,6 +102,7 @@ private:
     id trip = 0;
     rt::responder out;
     time_point deadline{};
+    rt::lease_ptr call; // Where its agent knows it by.
     bool stream = false;
     bool late = false;  // Came when somebody had asked already.
     bool relay = false; // Another node's flight, which marks what it serves itself.
@@ -126,6 +132,10 @@ private:
   void join(const rt::call& c, const msg::flight_join_request& request);
   bool joinable(const msg::flight_request& request) const;
   void drop_relays(trip& t);
+  call_places* places_of(const std::string& agent, caf::actor& pool) const;
+  void leave_place(const std::string& agent, const follower& f);
+  void leave_places(const trip& t);
+  std::optional<failure> claim_places(const trip& t);
   bool room(const rt::call& c, std::size_t more_flights);
   follower* follow(id which, const rt::call& c, bool stream);
   void credit_came(id who, std::uint64_t bytes);
@@ -133,7 +143,7 @@ private:
   void serve(id which);
   bool serve_one(trip& t, follower& f);
   bool play(trip& t, follower& f);
-  void ask_anew(id who);
+  void cut(follower& f, const char* why);
   void move_followers(id from, id to);
   void fail_all(id which, const failure& why);
   void pace(trip& t);

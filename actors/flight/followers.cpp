@@ -1,4 +1,5 @@
 // Those who wait for a flight's answer.
+#include "actors/common/call_places.hpp"
 #include "actors/flight/flight.hpp"
 #include "messages/size.hpp"
 
@@ -26,6 +27,7 @@ void flight::begin(const rt::call& c, const msg::flight_request& request) {
     const auto which = open_.at(request.key.low);
     if (auto* f = follow(which, c, request.stream)) {
       f->late = true;
+      leave_place(request.agent, *f);
       serve(which);
     }
     return;
@@ -63,6 +65,35 @@ bool flight::joinable(const msg::flight_request& request) const {
   // While the cache is asked, what it finds must be young enough for all.
   const bool fits = t.at != stage::cache || t.request.cache_max_age_s == request.cache_max_age_s;
   return t.request.key == request.key && fits && t.log.first() == 0;
+}
+
+/// Null when nobody counts the agent's calls. Valid while `pool` is held.
+call_places* flight::places_of(const std::string& agent, caf::actor& pool) const {
+  if (peers_.pool)
+    pool = peers_.pool(agent);
+  return dynamic_cast<call_places*>(caf::actor_cast<caf::abstract_actor*>(pool));
+}
+
+/// Somebody else's work answers this one.
+void flight::leave_place(const std::string& agent, const follower& f) {
+  caf::actor pool;
+  if (auto* places = places_of(agent, pool))
+    places->leave(*f.call);
+}
+
+void flight::leave_places(const trip& t) {
+  for (const auto who : t.followers)
+    leave_place(t.request.agent, followers_.at(who));
+}
+
+/// A provider is about to be asked for those the flight began with.
+std::optional<failure> flight::claim_places(const trip& t) {
+  caf::actor pool;
+  auto* const places = places_of(t.request.agent, pool);
+  for (const auto who : t.followers)
+    if (places != nullptr && !places->claim(*followers_.at(who).call))
+      return places->no_place();
+  return std::nullopt;
 }
 
 /// Another node follows what this one leads, or will lead once it hears of the lease: what the
@@ -107,6 +138,7 @@ flight::follower* flight::follow(id which, const rt::call& c, bool stream) {
   auto& f = followers_[who];
   f.trip = which;
   f.deadline = c.context.deadline;
+  f.call = c.lease;
   f.stream = stream;
   f.credit = out.window();
   f.out = std::move(out);
@@ -149,25 +181,11 @@ void flight::move_followers(id from, id to) {
     auto& f = followers_.at(who);
     f.trip = to;
     f.late = true;
+    leave_place(t.request.agent, f);
     t.followers.push_back(who);
   }
   forget(from);
   serve(to);
-}
-
-/// The answer cannot be put together for a caller who wants it whole (parts of a tool call came as
-/// pieces): it gets a call of its own.
-void flight::ask_anew(id who) {
-  auto& f = followers_.at(who);
-  auto request = trips_.at(f.trip).request;
-  request.stream = false;
-  auto context = trips_.at(f.trip).context;
-  const auto which = start(std::move(request), std::move(context));
-  auto& t = trips_.at(which);
-  t.status = msg::cache_status::miss;
-  t.followers.push_back(who);
-  f.trip = which;
-  ask_route(which);
 }
 
 // -- the answer -----------------------------------------------------------------------------------
@@ -175,20 +193,12 @@ void flight::ask_anew(id who) {
 /// Hands every follower what it can take, and ends the flight with the last one.
 void flight::serve(id which) {
   auto& t = trips_.at(which);
-  std::vector<id> anew;
   std::erase_if(t.followers, [&](id who) {
-    auto& f = followers_.at(who);
-    if (!f.stream && t.log.last() != nullptr && t.log.reply() == nullptr) {
-      anew.push_back(who);
-      return true;
-    }
-    if (!serve_one(t, f))
+    if (!serve_one(t, followers_.at(who)))
       return false;
     followers_.erase(who);
     return true;
   });
-  for (const auto who : anew)
-    ask_anew(who);
   count_bytes(t);
   pace(t);
   forget(which);
@@ -200,12 +210,22 @@ bool flight::serve_one(trip& t, follower& f) {
     t.log.cut_into_pieces();
     return play(t, f);
   }
-  if (t.log.reply() == nullptr)
-    return false;
+  if (t.log.reply() == nullptr) {
+    if (t.log.last() == nullptr)
+      return false;
+    cut(f, "the answer came as a stream for others and is too large to be put together: "
+           "[flight] buffer_bytes");
+    return true;
+  }
   auto reply = *t.log.reply();
   reply.origin = origin_for(t, f);
   f.out.reply(std::move(reply));
   return true;
+}
+
+void flight::cut(follower& f, const char* why) {
+  meters_.cut.inc();
+  f.out.fail(failure{errc::stream_cut, why});
 }
 
 bool flight::play(trip& t, follower& f) {
@@ -219,10 +239,8 @@ bool flight::play(trip& t, follower& f) {
   }
   for (; f.next < t.log.next() && f.out.credit() > 0; ++f.next) {
     if (f.next < t.log.first()) {
-      meters_.cut.inc();
-      f.out.fail(failure{errc::stream_cut,
-                         "read too slowly: the answer was shared with others, and "
-                         "what is kept of it for slow readers ran over"});
+      cut(f, "read too slowly: the answer was shared with others, and what is kept of it for slow "
+             "readers ran over: [flight] buffer_bytes");
       return true;
     }
     f.out.chunk(t.log.piece(f.next));

@@ -27,7 +27,8 @@ void flight::complete(id which) {
 
 void flight::store(trip& t) {
   const auto* reply = t.log.reply();
-  if (!t.store || !t.request.cached || !peers_.cache || reply == nullptr || !may_store(*reply)) {
+  if (!t.store || !t.request.cached || !peers_.cache || reply == nullptr
+      || !may_store(*reply, t.request.parameters)) {
     release(t);
     return;
   }

@@ -1,6 +1,10 @@
 #include "actors/flight/policy.hpp"
 
+#include "actors/common/json_object.hpp"
+
 #include <algorithm>
+#include <array>
+#include <vector>
 
 namespace skep::actors {
 
@@ -10,16 +14,56 @@ namespace {
 constexpr std::uint32_t not_implemented = 501;
 constexpr std::uint32_t conflict = 409;
 
+/// The words for an end of the model's own in use: OpenAI's, Together's, TGI's, Anthropic's.
+bool is_natural(std::string_view finish_reason) {
+  constexpr std::array natural{"stop", "eos", "eos_token", "end_turn", "stop_sequence"};
+  return std::find(natural.begin(), natural.end(), finish_reason) != natural.end();
+}
+
+bool is_one_of(std::string_view text, std::string_view json) {
+  const auto many = elements_of(json).value_or(std::vector<std::string_view>{json});
+  return std::any_of(many.begin(), many.end(),
+                     [&](std::string_view each) { return string_of(each) == text; });
+}
+
+/// A stop_reason beside finish_reason says what that cannot, such as pause_turn; vLLM's is the stop
+/// sequence that was hit.
+bool ended_by_itself(const msg::chat_choice& choice, std::string_view parameters) {
+  if (!is_natural(choice.finish_reason))
+    return false;
+  if (choice.rest.empty())
+    return true;
+  const auto said = json_object{choice.rest}.text("stop_reason");
+  return said.empty() || is_natural(said) || is_one_of(said, json_object{parameters}.at("stop"));
+}
+
+/// Some servers write all members there are, with nothing in them.
+bool calls_tools(const json_object& message) {
+  const auto calls = elements_of(message.at("tool_calls"));
+  const json_object older{message.at("function_call")};
+  return (calls && !calls->empty()) || !older.text("name").empty();
+}
+
+/// Text, also as one of several parts, and neither a tool call nor a refusal.
+bool is_text(const msg::chat_choice& choice) {
+  if (choice.message_rest.empty())
+    return !choice.content.empty();
+  const json_object message{choice.message_rest};
+  const auto parts = elements_of(message.at("content")).value_or(std::vector<std::string_view>{});
+  const bool text_part = std::any_of(parts.begin(), parts.end(), [](std::string_view each) {
+    return !json_object{each}.text("text").empty();
+  });
+  return (!choice.content.empty() || text_part) && message.text("refusal").empty()
+         && !calls_tools(message);
+}
+
 } // namespace
 
-bool may_store(const msg::chat_reply& reply) {
-  const auto storable = [](const msg::chat_choice& choice) {
-    return choice.finish_reason == "stop" && !choice.content_null
-           && choice.message_rest.find("\"tool_calls\"") == std::string::npos
-           && choice.message_rest.find("\"function_call\"") == std::string::npos;
-  };
+bool may_store(const msg::chat_reply& reply, std::string_view parameters) {
   return !reply.choices.empty()
-         && std::all_of(reply.choices.begin(), reply.choices.end(), storable);
+         && std::all_of(reply.choices.begin(), reply.choices.end(), [&](const auto& choice) {
+              return is_text(choice) && ended_by_itself(choice, parameters);
+            });
 }
 
 bool another_may_answer(const failure& why) {

@@ -4,12 +4,14 @@
 #include "messages/failure.hpp"
 
 #include <string>
+#include <string_view>
 
 // The pure half of a flight: what it may keep, try again and answer.
 namespace skep::actors {
 
-/// Whole answers that ended by themselves: no cut, no filter, no tool call.
-bool may_store(const msg::chat_reply& reply);
+/// The answer is a text that ended by itself: not cut, filtered, refused or paused, no tool call.
+/// `parameters` are the request's, JSON: they name its stop sequences.
+bool may_store(const msg::chat_reply& reply, std::string_view parameters);
 
 /// The failure says something about the provider asked, so another one may do better.
 bool another_may_answer(const failure& why);

@@ -2,6 +2,7 @@
 
 #include "actors/flight/door.hpp"
 #include "actors/flight/flight.hpp"
+#include "runtime/actor/guard.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 #include "runtime/config/option.hpp"
 
@@ -75,6 +76,10 @@ flight_peers peers_of(rt::role_context& node) {
     auto found = env.find("provider/" + name);
     // In a cluster another node may have it, now or later.
     return found || !cluster.clustered() ? found : cluster.route("provider/" + name);
+  };
+  peers.pool = [&env](const std::string& agent) {
+    const auto guard = env.directory().find(agent.starts_with("model/") ? agent : "agent/" + agent);
+    return guard ? rt::guard::of(guard).child() : caf::actor{};
   };
   peers.flights_of = [&cluster](const std::string& name) { return cluster.remote(name, "flight"); };
   return peers;

@@ -1,4 +1,6 @@
+#include "actors/common/chunk_writer.hpp"
 #include "actors/common/openai_json.hpp"
+#include "actors/common/sse_frame.hpp"
 #include "actors/gateway/answer_format.hpp"
 #include "actors/gateway/http_errors.hpp"
 
@@ -26,7 +28,7 @@ public:
     return writer_->finish(usage);
   }
   std::string failed(const failure& why, std::string_view param) override {
-    return "data: " + error_body(why, param) + "\n\n";
+    return data_frame(error_body(why, param));
   }
 
 private:

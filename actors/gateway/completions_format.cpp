@@ -2,6 +2,7 @@
 
 #include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
+#include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
 
 #include <algorithm>
@@ -115,7 +116,7 @@ std::string completions_answer::frame(const std::string& choices, std::string_vi
   auto out = head_of(begin_.id, begin_.created, begin_.model);
   out.raw("choices", choices).raw("usage", usage);
   add_rest(out, begin_.rest);
-  return "data: " + out.object() + "\n\n";
+  return data_frame(out.object());
 }
 
 std::string completions_answer::chunk(const msg::chat_chunk& piece) {
@@ -137,7 +138,7 @@ std::string completions_answer::end(const msg::token_usage& usage) {
 }
 
 std::string completions_answer::failed(const failure& why, std::string_view param) {
-  return "data: " + error_body(why, param) + "\n\n";
+  return data_frame(error_body(why, param));
 }
 
 } // namespace

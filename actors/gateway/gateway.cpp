@@ -181,7 +181,7 @@ std::optional<gateway::chat_way> gateway::find_way(const rt::call& c, const http
   const auto wish = read_cache_control(request.header("cache-control"));
   wanted.cache = static_cast<std::uint8_t>(wish.mode);
   wanted.cache_max_age_s = wish.age_max_s;
-  wanted.model = to.model;
+  arrival.client->asked_for(std::exchange(wanted.model, to.model));
   auto context = c.context;
   context.tenant = std::move(tenant);
   context.session = request.header("x-session-id").substr(0, session_name_max);

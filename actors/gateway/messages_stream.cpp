@@ -1,6 +1,7 @@
 #include "actors/gateway/messages_stream.hpp"
 
 #include "actors/common/openai_json.hpp"
+#include "actors/common/sse_frame.hpp"
 
 #include <cctype>
 #include <utility>
@@ -17,7 +18,10 @@ std::string typed_delta(std::string_view type, std::string_view member, std::str
 
 std::string messages_event(std::string_view name, std::string_view data) {
   std::string frame = "event: ";
-  frame.append(name).append("\ndata: ").append(data).append("\n\n");
+  frame.append(name).append("\ndata: ");
+  const auto from = frame.size();
+  frame += data;
+  end_frame(frame, from);
   return frame;
 }
 

@@ -1,6 +1,7 @@
 #include "actors/gateway/prompt_format.hpp"
 
 #include "actors/common/json_members.hpp"
+#include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
 
 #include <nlohmann/json.hpp>
@@ -91,18 +92,18 @@ public:
       finish_reason_ = piece.finish_reason;
     if (piece.content.empty())
       return {};
-    return "data: {\"delta\":" + json_text(piece.content) + "}\n\n";
+    return data_frame("{\"delta\":" + json_text(piece.content) + "}");
   }
 
   std::string end(const msg::token_usage& usage) override {
     auto made = facts(usage);
     made["done"] = true;
-    return "data: " + made.dump(-1, ' ', false, json::error_handler_t::replace)
-           + "\n\ndata: [DONE]\n\n";
+    return data_frame(made.dump(-1, ' ', false, json::error_handler_t::replace))
+           + "data: [DONE]\n\n";
   }
 
   std::string failed(const failure& why, std::string_view param) override {
-    return "data: " + error_body(why, param) + "\n\n";
+    return data_frame(error_body(why, param));
   }
 
 private:

@@ -2,6 +2,7 @@
 
 #include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
+#include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
 
 #include <algorithm>
@@ -298,11 +299,14 @@ void response_writer::close_part(const item& it, std::size_t index) {
 void response_writer::event(std::string_view type, std::string_view members) {
   events_ += "event: ";
   events_ += type;
-  events_ += "\ndata: {\"type\":\"";
+  events_ += "\ndata: ";
+  const auto from = events_.size();
+  events_ += "{\"type\":\"";
   events_ += type;
   events_ += "\",\"sequence_number\":" + std::to_string(sequence_++) + ",";
   events_ += members;
-  events_ += "}\n\n";
+  events_ += '}';
+  end_frame(events_, from);
 }
 
 std::string response_writer::place_of(const item& it) const {

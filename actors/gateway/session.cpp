@@ -1,6 +1,6 @@
 #include "actors/gateway/session.hpp"
 
-#include "actors/common/openai_json.hpp"
+#include "actors/common/answer.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "messages/size.hpp"
 #include "runtime/actor/call.hpp"
@@ -66,10 +66,15 @@ void add_origin_headers(net::http_headers& headers, const msg::answer_origin& or
   headers.add("x-skep-attempts", std::to_string(origin.attempts));
 }
 
-/// A choice of a whole answer as the one delta it amounts to, where tool calls are numbered.
-msg::chat_chunk delta_of(const msg::chat_choice& choice) {
-  return {choice.index, choice.content, delta_members(choice.message_rest), choice.finish_reason,
-          choice.rest};
+/// The body of a whole answer under the name in `head`.
+std::string write_whole(answer_format& format, const msg::chat_reply& reply, msg::chat_open head) {
+  if (head.id == reply.id && head.model == reply.model && head.created == reply.created)
+    return format.whole(reply);
+  auto renamed = reply;
+  renamed.id = std::move(head.id);
+  renamed.model = std::move(head.model);
+  renamed.created = head.created;
+  return format.whole(renamed);
 }
 
 } // namespace
@@ -132,6 +137,11 @@ void session::passed_on(std::string model, bool stream, std::unique_ptr<answer_f
   summary_.overhead = age();
   stream_wanted_ = stream;
   format_ = std::move(format);
+}
+
+void session::asked_for(std::string model) {
+  std::lock_guard hold{lock_};
+  model_ = std::move(model);
 }
 
 void session::blame(std::string param) {
@@ -208,6 +218,26 @@ void session::stream_part(const caf::type_erased_tuple& content) {
       failure{errc::unexpected_message, "the agent streams what was to be whole, or no chat"});
 }
 
+/// No two answers have one id: clients know messages by it. One that was made for somebody else, or
+/// comes without, has the request's. Under the lock.
+msg::chat_open session::named(msg::chat_open head) const {
+  const auto from = static_cast<msg::cache_status>(head.origin.cache);
+  const bool made_for_this = from == msg::cache_status::none || from == msg::cache_status::miss
+                             || from == msg::cache_status::bypass;
+  if (head.id.empty() || !made_for_this) {
+    auto digits = summary_.request_id;
+    std::erase(digits, '-');
+    head.id = (summary_.what == endpoint::messages ? "msg_" : "chatcmpl-") + digits;
+  }
+  if (head.model.empty())
+    head.model = model_;
+  if (head.created == 0)
+    head.created = std::chrono::duration_cast<std::chrono::seconds>(
+                     std::chrono::system_clock::now().time_since_epoch())
+                     .count();
+  return head;
+}
+
 // -- whole answers --------------------------------------------------------------------------------
 
 void session::add_common_headers(net::http_headers& headers, const request_summary& about) const {
@@ -246,13 +276,15 @@ void session::whole(const msg::chat_reply& reply) {
   }
   // Written outside of the lock: an answer may be large. Nobody else needs the format any more.
   std::unique_ptr<answer_format> format;
+  msg::chat_open head{reply.id, reply.created, reply.model, {}, reply.origin};
   {
     std::lock_guard hold{lock_};
     if (phase_ != phase::waiting || !format_)
       return;
     format = std::move(format_);
+    head = named(std::move(head));
   }
-  auto response = json_response(200, format->whole(reply));
+  auto response = json_response(200, write_whole(*format, reply, std::move(head)));
   add_origin_headers(response.headers, reply.origin);
   ending over;
   {
@@ -324,7 +356,7 @@ bool session::start_stream(const msg::chat_open& begin, net::http_headers header
   summary_.origin = begin.origin;
   add_common_headers(headers, summary_);
   exchange_->begin_stream(200, std::move(headers));
-  if (auto frames = format_->open(begin); !frames.empty()) {
+  if (auto frames = format_->open(named(begin)); !frames.empty()) {
     ledger_.wrote(frames.size(), 0);
     // It is the first write: if it is not taken the client is gone, and the next chunk says so.
     [[maybe_unused]] const bool written = exchange_->write_owed(std::move(frames));
@@ -375,15 +407,16 @@ void session::end(const msg::chat_end& last) {
 /// An agent that answers whole, asked for a stream. All of it is one write: a first one may be
 /// larger than what a connection holds otherwise.
 void session::play(const msg::chat_reply& reply) {
-  open({reply.id, reply.created, reply.model, reply.rest, reply.origin});
+  answer_player player{reply};
+  open(player.open());
   ending over;
   {
     std::lock_guard hold{lock_};
     if (phase_ != phase::streaming)
       return;
     std::string frames;
-    for (const auto& choice : reply.choices)
-      frames += format_->chunk(delta_of(choice));
+    while (const auto piece = player.next())
+      frames += format_->chunk(*piece);
     summary_.first_token = age();
     frames += format_->end(reply.usage);
     close_stream(std::move(frames), reply.usage, over);

@@ -86,6 +86,8 @@ public:
   /// it is a chat's, and `stream` says which way.
   void passed_on(std::string model, bool stream = false,
                  std::unique_ptr<answer_format> format = nullptr);
+  /// The model as the client named it, for answers that name none.
+  void asked_for(std::string model);
   /// Which member of the request is at fault, should it fail.
   void blame(std::string param);
   /// Ends the request with an error: a status before the first byte, else an event, after which the
@@ -123,6 +125,7 @@ private:
   void chunk(const msg::chat_chunk& piece);
   void end(const msg::chat_end& last);
   void play(const msg::chat_reply& reply);
+  msg::chat_open named(msg::chat_open head) const;
   void close_stream(std::string frames, const msg::token_usage& usage, ending& over);
   void overdue();
   void watch(time_point due);
@@ -157,6 +160,7 @@ private:
   std::unique_ptr<answer_format> format_;
   stream_ledger ledger_;
   std::string param_;
+  std::string model_;
   request_summary summary_;
 };
 

@@ -13,6 +13,11 @@ namespace skep::actors {
 
 namespace {
 
+// The place of a call that has no instance of its own.
+constexpr std::uint32_t no_slot = ~std::uint32_t{0};
+// Whom to try for a call beyond size_max: some may be about to start or to end.
+constexpr std::size_t overflow_tries_max = 16;
+
 void end_instance(const caf::actor& who) {
   if (who)
     caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
@@ -46,6 +51,8 @@ pool::pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind
   });
   show("skep_pool_busy_peak", "The most instances at work at once in the last five minutes.",
        [](const pool_stats& s) { return s.busy_peak; });
+  show("skep_pool_overflow", "Calls beyond size_max of which it is not known yet what they need.",
+       [](const pool_stats& s) { return s.overflow; });
   show("skep_pool_size_max", "Instances there may be at once.",
        [this](const pool_stats&) { return bounds_.size_max; });
   show("skep_pool_idle_min", "Idle instances kept however long nobody asks.",
@@ -90,20 +97,19 @@ void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
     return;
   }
   const auto token = rt::ensure_lease(*what);
-  std::uint32_t slot = 0;
+  auto slot = no_slot;
   caf::actor who;
-  if (!check_out(slot, who)) {
+  if (!check_out(token.get(), slot, who)) {
     refusals_.inc();
     if (token)
-      token->fail(failure{errc::overloaded,
-                          "all instances of agent " + agent_name_ + " are at work",
-                          bounds_.retry_after});
+      token->fail(no_place());
     return;
   }
   if (!who)
     who = fill(slot);
-  if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, slot)) {
-    give_back(slot); // Given up before it arrived.
+  const auto name = reinterpret_cast<std::uint64_t>(token.get());
+  if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, name)) {
+    settled({}, name); // Given up before it arrived.
     return;
   }
   who->enqueue(std::move(what), unit);
@@ -111,28 +117,83 @@ void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
     give_back(slot);
 }
 
-bool pool::check_out(std::uint32_t& slot, caf::actor& who) {
+bool pool::check_out(const rt::lease* which, std::uint32_t& slot, caf::actor& who) {
   std::lock_guard guard{lock_};
   if (stopped_)
     return false;
-  if (!idle_.empty()) {
-    slot = idle_.back();
-    idle_.pop_back();
+  if (const auto found = free_slot()) {
+    slot = *found;
     who = instances_[slot].who;
-  } else if (!vacant_.empty()) {
-    slot = vacant_.back();
-    vacant_.pop_back();
-    ++stats_.size;
-  } else if (instances_.size() < bounds_.size_max) {
-    slot = static_cast<std::uint32_t>(instances_.size());
-    instances_.emplace_back();
-    ++stats_.size;
-  } else {
+  } else if (which == nullptr || !overflow(who)) {
     ++stats_.refused;
     return false;
   }
+  if (which != nullptr)
+    at_work_[which] = slot;
   ++stats_.checkouts;
   return true;
+}
+
+/// A place for one more call, whose instance may still have to be started. Under the lock.
+std::optional<std::uint32_t> pool::free_slot() {
+  std::uint32_t slot = 0;
+  if (!idle_.empty()) {
+    slot = idle_.back();
+    idle_.pop_back();
+    return slot;
+  }
+  if (!vacant_.empty()) {
+    slot = vacant_.back();
+    vacant_.pop_back();
+  } else if (instances_.size() < bounds_.size_max) {
+    slot = static_cast<std::uint32_t>(instances_.size());
+    instances_.emplace_back();
+  } else {
+    return std::nullopt;
+  }
+  ++stats_.size;
+  return slot;
+}
+
+/// Instances take one call after the other, each in no time, so any of them will do. Under the
+/// lock.
+bool pool::overflow(caf::actor& who) {
+  if (stats_.overflow >= bounds_.overflow_max)
+    return false;
+  for (std::size_t n = 0; n < std::min(overflow_tries_max, instances_.size()); ++n) {
+    who = instances_[next_++ % instances_.size()].who;
+    if (who) {
+      ++stats_.overflow;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool pool::claim(const rt::lease& which) {
+  {
+    std::lock_guard guard{lock_};
+    const auto known = at_work_.find(&which);
+    if (known == at_work_.end() || known->second != no_slot)
+      return true;
+    if (const auto slot = stopped_ ? std::nullopt : free_slot()) {
+      --stats_.overflow;
+      known->second = *slot;
+      return true;
+    }
+    ++stats_.refused;
+  }
+  refusals_.inc();
+  return false;
+}
+
+void pool::leave(const rt::lease& which) {
+  settled({}, reinterpret_cast<std::uint64_t>(&which));
+}
+
+failure pool::no_place() const {
+  return failure{errc::overloaded, "all instances of agent " + agent_name_ + " are at work",
+                 bounds_.retry_after};
 }
 
 caf::actor pool::fill(std::uint32_t slot) {
@@ -144,7 +205,19 @@ caf::actor pool::fill(std::uint32_t slot) {
 }
 
 void pool::settled(const rt::outcome& how, std::uint64_t token) noexcept {
-  const auto slot = static_cast<std::uint32_t>(token);
+  auto slot = no_slot;
+  {
+    std::lock_guard guard{lock_};
+    const auto known = at_work_.find(reinterpret_cast<const rt::lease*>(token));
+    if (known == at_work_.end())
+      return; // It left before it ended.
+    slot = known->second;
+    at_work_.erase(known);
+    if (slot == no_slot) {
+      --stats_.overflow;
+      return;
+    }
+  }
   // After these it may be dead or in a state nobody can vouch for.
   if (how.code == errc::actor_failed || how.code == errc::unavailable)
     discard(slot);

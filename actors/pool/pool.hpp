@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/common/call_places.hpp"
 #include "actors/common/pool_options.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/actor/guard.hpp"
@@ -8,7 +9,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace skep::actors {
@@ -22,6 +25,8 @@ struct pool_stats {
   std::uint64_t evicted = 0;
   std::uint64_t discarded = 0;
   std::uint64_t refused = 0;
+  /// Calls without an instance of their own.
+  std::uint32_t overflow = 0;
   /// The most instances at work at once in the last five minutes.
   std::uint32_t busy_peak = 0;
 };
@@ -36,9 +41,14 @@ struct pool_peak {
 
 /// A balancer over interchangeable instances of one agent. Checkout happens on the sender's thread
 /// inside enqueue: an idle instance (the most recently used, whose memory is warm) or a fresh one
-/// gets the call and is back when the call's lease is settled. The pool supervises its instances as
-/// a set: one that failed is ended and replaced by the next checkout.
-class pool : public rt::bounded_actor, public rt::settler, public rt::load_hint {
+/// gets the call and is back when the call's lease is settled, or as soon as somebody else's work
+/// answers the call. Beyond size_max calls are let in to instances that have one already, as many
+/// as overflow_max, until they claim a place of their own. The pool supervises its instances as a
+/// set: one that failed is ended and replaced by the next checkout.
+class pool : public rt::bounded_actor,
+             public rt::settler,
+             public rt::load_hint,
+             public call_places {
 public:
   /// `start` makes an instance; it is called on senders' threads, several at a time.
   pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -46,6 +56,10 @@ public:
 
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void settled(const rt::outcome& how, std::uint64_t token) noexcept override;
+
+  bool claim(const rt::lease& which) override;
+  void leave(const rt::lease& which) override;
+  failure no_place() const override;
 
   bool has_room() const noexcept override;
   /// From any thread.
@@ -61,7 +75,9 @@ private:
     time_point last_used{};
   };
 
-  bool check_out(std::uint32_t& slot, caf::actor& who);
+  bool check_out(const rt::lease* which, std::uint32_t& slot, caf::actor& who);
+  std::optional<std::uint32_t> free_slot();
+  bool overflow(caf::actor& who);
   caf::actor fill(std::uint32_t slot);
   void give_back(std::uint32_t slot, bool was_at_work = true);
   void discard(std::uint32_t slot);
@@ -79,6 +95,8 @@ private:
   std::vector<instance> instances_;
   std::vector<std::uint32_t> idle_; // Back: most recently used.
   std::vector<std::uint32_t> vacant_;
+  std::unordered_map<const rt::lease*, std::uint32_t> at_work_; // Calls by their place.
+  std::size_t next_ = 0; // Whom the next call beyond size_max goes to.
   pool_stats stats_;
   telemetry::window_ring<pool_peak> peaks_{5min, 10};
   bool stopped_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/common/anthropic_request.hpp"
+#include "actors/common/cache_scope.hpp"
 #include "actors/common/outlier_options.hpp"
 #include "actors/common/upstream_options.hpp"
 #include "runtime/config/option.hpp"
@@ -70,6 +71,8 @@ struct provider_config {
   std::string project;
   std::vector<std::string> models;
   std::chrono::milliseconds models_ttl{60'000};
+  /// Of requests that name the provider instead of an agent.
+  cache_scope cache = cache_scope::deterministic;
   std::chrono::milliseconds connect_timeout{5'000};
   /// Of streams, both: a whole answer may be silent until its caller's deadline.
   std::chrono::milliseconds first_byte_timeout{300'000};

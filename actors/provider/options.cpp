@@ -129,6 +129,15 @@ config::table<provider_config> address_options() {
     option{"models", &c::models, "Models to list; empty: the provider is asked."},
     option{"models_ttl_ms", &c::models_ttl, milliseconds{0}, day,
            "How long the provider's list is kept."},
+    option{"cache",
+           &c::cache,
+           {{"deterministic", cache_scope::deterministic},
+            {"all", cache_scope::all},
+            {"off", cache_scope::off},
+            {"true", cache_scope::all},
+            {"false", cache_scope::off}},
+           "Which requests for PROVIDER/MODEL may get an answer that was made for an equal one; as "
+           "an agent's cache, which counts where an agent is asked."},
   };
 }
 

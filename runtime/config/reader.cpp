@@ -217,7 +217,10 @@ std::optional<std::string> read_text(const value& from, reader& in) {
 
 std::optional<std::size_t> read_word(const value& from, const std::vector<std::string>& words,
                                      reader& in) {
-  auto text = read_text(from, in);
+  const auto* flag = std::get_if<bool>(&from.data);
+  const std::string spelt = flag == nullptr ? "" : *flag ? "true" : "false";
+  const bool is_word = std::find(words.begin(), words.end(), spelt) != words.end();
+  auto text = is_word ? std::optional{spelt} : read_text(from, in);
   if (!text)
     return std::nullopt;
   if (auto found = std::find(words.begin(), words.end(), *text); found != words.end())

@@ -1,5 +1,6 @@
 // The older and the other chat API of the door: what a client sends becomes a request of ours and a
 // provider's, or is refused; what a provider answers is written as JSON, whole and in frames.
+#include "actors/common/answer.hpp"
 #include "actors/common/anthropic_answer.hpp"
 #include "actors/common/anthropic_door.hpp"
 #include "actors/common/anthropic_request.hpp"
@@ -27,7 +28,7 @@ void require_json(std::string_view text) {
     std::abort();
 }
 
-/// Every frame is an event with JSON, or [DONE].
+/// Every frame is an event whose data is one line of JSON, or [DONE].
 void require_frames(std::string_view frames) {
   constexpr std::string_view mark = "data: ";
   while (!frames.empty()) {
@@ -36,6 +37,8 @@ void require_frames(std::string_view frames) {
     if (end == std::string_view::npos || at > end)
       std::abort();
     const auto data = frames.substr(at + mark.size(), end - at - mark.size());
+    if (data.find_first_of("\r\n") != std::string_view::npos)
+      std::abort();
     if (data != "[DONE]")
       require_json(data);
     frames.remove_prefix(end + 2);
@@ -44,6 +47,7 @@ void require_frames(std::string_view frames) {
 
 std::vector<std::unique_ptr<answer_format>> formats() {
   std::vector<std::unique_ptr<answer_format>> made;
+  made.push_back(chat_format(true));
   made.push_back(messages_format({"req", true, {"END"}}));
   made.push_back(completions_format({{"prompt"}, 1, true}));
   return made;
@@ -52,12 +56,23 @@ std::vector<std::unique_ptr<answer_format>> formats() {
 void write_whole(const msg::chat_reply& reply) {
   for (const auto& format : formats()) {
     require_json(format->whole(reply));
-    auto frames = format->open({reply.id, reply.created, reply.model, reply.rest, {}});
-    for (const auto& choice : reply.choices)
-      frames += format->chunk({choice.index, choice.content, delta_members(choice.message_rest),
-                               choice.finish_reason, choice.rest});
+    answer_player player{reply};
+    auto frames = format->open(player.open());
+    while (const auto piece = player.next())
+      frames += format->chunk(*piece);
     require_frames(frames + format->end(reply.usage));
   }
+}
+
+/// What a stream amounts to is an answer like any other.
+void put_together(const chunk_event& event) {
+  answer_builder built{std::size_t{1} << 20};
+  built.open(event.open);
+  for (int again = 0; again < 2; ++again)
+    for (const auto& piece : event.chunks)
+      built.add(piece);
+  if (const auto reply = built.finish({}))
+    write_whole(*reply);
 }
 
 /// The same event again and again makes pieces that do not fit each other.
@@ -86,7 +101,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_whole(*reply);
   if (const auto reply = read_messages_reply(bytes))
     write_whole(*reply);
-  if (const auto event = read_chunk(bytes))
+  if (const auto event = read_chunk(bytes)) {
     write_stream(*event);
+    put_together(*event);
+  }
   return 0;
 }

@@ -78,6 +78,7 @@ base_url = "${gate.url}"
 models = ["m"]
 attempts_max = 1
 [agent.gated]
+cache = "all"
 models = ["gate/m"]
 `;
     let cluster;

@@ -75,6 +75,7 @@ class CountingUpstream {
              prompt_tokens_details: { cached_tokens: 1920, cache_write_tokens: 64 } };
 
   async #whole(response, body, text, answer) {
+    if (text.startsWith("indented")) return this.#indented(response, body, answer);
     await this.#gates.get(text)?.opened;
     await new Promise((next) => setTimeout(next, this.delay));
     response.writeHead(200, { "content-type": "application/json" });
@@ -84,7 +85,19 @@ class CountingUpstream {
     }));
   }
 
+  /// With line ends between its tokens, a member of the choice's own called delta, and nulls.
+  #indented(response, body, answer) {
+    const message = { role: "assistant", content: answer, refusal: null, tool_calls: null, function_call: null };
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({
+      id: "chatcmpl-up", object: "chat.completion", created: 1700000000, model: body.model, usage: this.#usage,
+      extra: { a: [1, 2] },
+      choices: [{ index: 0, delta: { role: "assistant", content: "" }, message, finish_reason: "stop", logprobs: null }],
+    }, null, 2));
+  }
+
   async #stream(response, body, text, answer) {
+    if (text.startsWith("tool")) return this.#tool(response, body, text);
     response.writeHead(200, { "content-type": "text/event-stream" });
     const event = (value) => response.write(`data: ${JSON.stringify({
       id: "chatcmpl-up", object: "chat.completion.chunk", created: 1700000000, model: body.model, ...value })}\n\n`);
@@ -96,6 +109,20 @@ class CountingUpstream {
     }
     choice({}, "stop");
     if (body.stream_options?.include_usage) event({ choices: [], usage: this.#usage });
+    response.end("data: [DONE]\n\n");
+  }
+
+  /// A tool call in pieces.
+  async #tool(response, body, text) {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const event = (delta, finish_reason = null) => response.write(`data: ${JSON.stringify({
+      id: "chatcmpl-up", object: "chat.completion.chunk", created: 1700000000, model: body.model,
+      choices: [{ index: 0, delta, finish_reason }] })}\n\n`);
+    event({ role: "assistant", content: null, refusal: null });
+    event({ tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: "look", arguments: "" } }] });
+    await this.#gates.get(text)?.opened;
+    for (const piece of ['{"at"', ':"home"', "}"]) event({ tool_calls: [{ index: 0, function: { arguments: piece } }] });
+    event({}, "tool_calls");
     response.end("data: [DONE]\n\n");
   }
 }
@@ -113,10 +140,23 @@ level = "warn"
 base_urls = ["${upstream.url}"]
 attempts_max = 1
 in_flight_max = 2000
+cache = "all"
+[provider.plain]
+base_urls = ["${upstream.url}"]
+attempts_max = 1
 [agent.helper]
+cache = "all"
 instructions = "Be brief."
 models = ["up/echo"]
 [agent.other]
+cache = "all"
+models = ["up/echo"]
+[agent.small]
+cache = "all"
+models = ["up/echo"]
+[agent.small.pool]
+size_max = 4
+[agent.sampled]
 models = ["up/echo"]
 `);
   client = new OpenAI({ baseURL: `${node.url}/v1`, apiKey: "any", maxRetries: 0, timeout: 60000 });
@@ -187,6 +227,87 @@ for (const [kind, ask] of [["whole answers", whole], ["streams", streamed]])
     assert.equal((await streamed(text)).text, answers[0].text);
     assert.equal(upstream.count(text), 1);
   });
+
+/// The status and text of an answer of the agent "small", by a connection of its own.
+function plainly(text, stream) {
+  return new Promise((done, failed) => {
+    const asked = http.request(`${node.url}/v1/chat/completions`, { method: "POST", agent: false }, (response) => {
+      let body = "";
+      response.on("data", (piece) => (body += piece));
+      response.on("end", () => done({ status: response.statusCode, body }));
+      response.on("error", failed);
+    });
+    asked.on("error", failed);
+    asked.end(JSON.stringify(request(text, { model: "small", stream })));
+  });
+}
+
+test("five thousand at once are one call, though the agent's pool has four places", { timeout: 180000 }, async () => {
+  const text = "a very large stampede";
+  const open = upstream.close(text);
+  const all = Array.from({ length: 5000 }, (_, n) => plainly(text, n % 2 === 0));
+  await eventually("all have arrived", async () => (await atWork()) >= 5000, 120000);
+  assert.equal(await node.metric("skep_pool_overflow", { agent: "small" }), 0);
+  open();
+  const answers = await Promise.all(all);
+  assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
+  for (const { body } of answers) assert.match(body, /answer|data: \[DONE\]/);
+  assert.equal(upstream.count(text), 1);
+});
+
+test("sampled requests are calls of their own unless the configuration says otherwise", async () => {
+  for (const model of ["plain/echo", "sampled"]) {
+    const text = `sampled by ${model}`;
+    assert.deepEqual([(await whole(text, { model })).word, (await whole(text, { model })).word], [undefined, undefined]);
+    assert.equal(upstream.count(text), 2);
+    const cold = { model, temperature: 0 };
+    assert.deepEqual([(await whole(text, cold)).word, (await streamed(text, cold)).word], ["miss", "hit"]);
+    assert.equal(upstream.count(text), 3);
+  }
+});
+
+test("every answer has an id of its own, the same in all of its chunks", async () => {
+  const ids = [];
+  for (let n = 0; n < 3; ++n) {
+    ids.push((await client.chat.completions.create(request("whose id"))).id);
+    const chunks = new Set();
+    for await (const chunk of await client.chat.completions.create(request("whose id", { stream: true }))) chunks.add(chunk.id);
+    assert.equal(chunks.size, 1);
+    ids.push(...chunks);
+  }
+  assert.equal(ids[0], "chatcmpl-up"); // The call's own answer.
+  assert.equal(new Set(ids).size, 6);
+  for (const id of ids.slice(1)) assert.match(id, /^chatcmpl-[0-9a-f]{32}$/);
+});
+
+test("a tool call that streams is shared, whole and in pieces, and not kept", async () => {
+  const text = "tool for all";
+  const open = upstream.close(text);
+  const first = client.chat.completions.create(request(text, { stream: true }));
+  await eventually("the call is under way", () => upstream.count(text) === 1);
+  const others = Array.from({ length: 5 }, () => client.chat.completions.create(request(text)));
+  await eventually("the others have arrived", async () => (await atWork()) >= 6);
+  open();
+  let args = "";
+  for await (const chunk of await first) args += chunk.choices[0]?.delta.tool_calls?.[0]?.function.arguments ?? "";
+  assert.equal(args, '{"at":"home"}');
+  for (const answer of await Promise.all(others)) {
+    assert.equal(answer.choices[0].finish_reason, "tool_calls");
+    assert.deepEqual(answer.choices[0].message.tool_calls,
+                     [{ id: "call_1", type: "function", function: { name: "look", arguments: '{"at":"home"}' } }]);
+  }
+  assert.equal(upstream.count(text), 1);
+  for await (const chunk of await client.chat.completions.create(request(text, { stream: true }))) void chunk;
+  assert.equal(upstream.count(text), 2);
+});
+
+test("a whole answer with members of all kinds is kept, and played once", async () => {
+  const first = await whole("indented by a gateway");
+  assert.equal(first.word, "miss");
+  assert.equal((await whole("indented by a gateway")).word, "hit");
+  const again = await streamed("indented by a gateway");
+  assert.deepEqual([again.word, again.text], ["hit", first.text]);
+});
 
 test("one who joins a stream late gets it from its beginning", async () => {
   const text = "late joiner";

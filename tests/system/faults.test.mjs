@@ -55,7 +55,7 @@ first_token_ms = 1
 tokens_per_s = 0
 [agent.chained]
 models = ["up/small", "spare/small"]
-cache = false
+cache = "off"
 `;
 
 /// The two clients under one roof.

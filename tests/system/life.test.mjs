@@ -18,7 +18,7 @@ tokens_per_s = 2000
 ${options}
 [agent.assistant]
 models = ["sim/small"]
-cache = false
+cache = "off"
 ${agent}
 [node]
 debug_kill = true
@@ -68,7 +68,7 @@ kind = "openai"
 base_urls = ["${second.url}"]
 [agent.helper]
 models = ["first/echo", "second/echo"]
-cache = false
+cache = "off"
 `);
   const from = async (text) => {
     const answer = await node.chat("helper", text);

@@ -16,11 +16,12 @@ first_token_ms = 2
 tokens_per_s = 5000
 [agent.assistant]
 models = ["sim/small"]
+cache = "all"
 [agent.assistant.pool]
 idle_min = 1
 [agent.other]
 models = ["sim/small"]
-cache = false
+cache = "off"
 [agent.other.pool]
 idle_min = 0
 size_max = 1

@@ -30,6 +30,7 @@ open_max_ms = 500
 kind = "openai"
 base_urls = ["${upstream.url}"]
 [agent.assistant]
+cache = "all"
 models = ["up/echo"]
 [provider.sim]
 kind = "simulated"
@@ -37,6 +38,7 @@ kind = "simulated"
 first_token_ms = 2
 tokens_per_s = 5000
 [agent.busy]
+cache = "all"
 models = ["sim/small"]
 `;
 

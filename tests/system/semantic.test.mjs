@@ -18,6 +18,7 @@ tokens_per_s = 0.0
 [semantic.faq]
 similarity_min = 0.7
 [agent.helper]
+cache = "all"
 models = ["sim/any"]
 semantic_cache = "faq"
 `;
@@ -121,6 +122,7 @@ samples_min = 20
 window_max = 40
 explore_percent = 50.0
 [agent.clerk]
+cache = "all"
 models = ["up/m"]
 semantic_cache = "shelves"
 `);

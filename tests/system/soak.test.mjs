@@ -24,6 +24,7 @@ failure_rate = 0.01
 kind = "simulated"
 [agent.assistant]
 models = ["sim/small", "spare/small"]
+cache = "all"
 `);
   const end = Date.now() + seconds * 1000;
   const memory = [];

@@ -11,7 +11,10 @@ namespace {
 
 /// An agent behind a pool, with flights, a cache and two providers.
 struct kitchen {
-  explicit kitchen(test_system::hops how = test_system::hops::native) : sys(how) {
+  explicit kitchen(test_system::hops how = test_system::hops::native,
+                   cache_scope cached = cache_scope::all, std::uint32_t size_max = 1024,
+                   std::uint32_t overflow_max = pool_config{}.overflow_max)
+    : sys(how) {
     flight_peers peers;
     cache_shard_config shard;
     shard.ttl = std::chrono::seconds{60};
@@ -19,9 +22,11 @@ struct kitchen {
     const std::map<std::string, caf::actor> providers{
       {"first", sys.spawn<scripted_provider>(sys.kind("first"), first)},
       {"second", sys.spawn<scripted_provider>(sys.kind("second"), second)}};
+    peers.pool = [this](const std::string&) { return raw; };
     peers.provider = [providers](const std::string& name) { return providers.at(name); };
     agent_definition definition;
     definition.name = "cook";
+    definition.cache = cached;
     definition.instructions = "Be brief.";
     definition.parameters = R"({"temperature":0.5})";
     definition.plan.models = {{{"first", "big"}}, {{"second", "small"}}};
@@ -33,8 +38,15 @@ struct kitchen {
     auto& env = sys.env();
     pool_config bounds;
     bounds.warm_up = false;
-    cook = sys.spawn<pool>(sys.kind("pool"), "cook", bounds,
-                           [&env, &agents, shared] { return env.spawn<agent>(agents, shared); });
+    bounds.size_max = size_max;
+    bounds.overflow_max = overflow_max;
+    raw = sys.env().spawn<pool>(sys.kind("pool"), "cook", bounds, [&env, &agents, shared] {
+      return env.spawn<agent>(agents, shared);
+    });
+    cook = sys.adopt(raw);
+  }
+  pool_stats stats() const {
+    return static_cast<pool&>(*caf::actor_cast<caf::abstract_actor*>(raw)).stats();
   }
 
   ~kitchen() {
@@ -66,7 +78,42 @@ struct kitchen {
   scripted_provider::script first;
   scripted_provider::script second;
   test_system sys;
+  caf::actor raw;
   caf::actor cook;
+};
+
+/// Asks the same many times at once.
+class crowd : public bounded_actor {
+public:
+  struct story {
+    std::size_t size = 0;
+    caf::actor to;
+    msg::chat_request wish;
+    std::vector<std::string> texts;
+    std::vector<failure> failures;
+  };
+
+  crowd(caf::actor_config& config, environment& env, const actor_kind& kind, story& s)
+    : bounded_actor(config, env, kind), story_(s) {}
+
+protected:
+  caf::behavior make_behavior() override {
+    return {[this](const call& c, const msg::chat_request&) {
+      leave_open();
+      for (std::size_t n = 0; n < story_.size; ++n)
+        ask(story_.to, c.context, story_.wish, [this](const answer& got) { heard(got); });
+    }};
+  }
+
+private:
+  void heard(const answer& got) {
+    if (const auto* reply = got.get<msg::chat_reply>())
+      story_.texts.push_back(reply->choices.at(0).content);
+    else if (got.what == answer::kind::failed)
+      story_.failures.push_back(got.why);
+  }
+
+  story& story_;
 };
 
 test_system::hops each_way() {
@@ -273,4 +320,90 @@ TEST_CASE("a cached answer streams no faster than its credit", "[actors][agent][
   k.sys.grant(got, 1 << 20);
   CHECK(got->complete());
   CHECK(kitchen::text_of(*got) == k.first.text);
+}
+
+TEST_CASE("only requests that say temperature 0 share an answer, unless the agent says otherwise",
+          "[actors][agent][cache]") {
+  struct example {
+    cache_scope cached;
+    std::string parameters;
+    bool shared;
+  };
+  const auto e = GENERATE(values<example>({
+    {cache_scope::deterministic, "", false}, // The agent's own is 0.5.
+    {cache_scope::deterministic, R"({"temperature":1})", false},
+    {cache_scope::deterministic, R"({"temperature":null})", false},
+    {cache_scope::deterministic, R"({"temperature":0.5,"seed":1})", false},
+    {cache_scope::deterministic, R"({"temperature":0})", true},
+    {cache_scope::deterministic, R"({"temperature":0.0,"n":2})", true},
+    {cache_scope::all, R"({"temperature":1})", true},
+    {cache_scope::off, R"({"temperature":0})", false},
+  }));
+  CAPTURE(e.parameters, static_cast<int>(e.cached));
+  kitchen k{test_system::hops::native, e.cached};
+  auto order = kitchen::order("2+2?");
+  order.parameters = e.parameters;
+  SECTION("from the cache") {
+    k.ask(order);
+    const auto again = k.ask(order);
+    CHECK((kitchen::status_of(again->last<msg::chat_reply>()->origin) == msg::cache_status::hit)
+          == e.shared);
+  }
+  SECTION("in flight") {
+    k.first.hold = true;
+    k.ask(order);
+    k.ask(order);
+  }
+  CHECK(k.first.asked.size() == (e.shared ? 1 : 2));
+}
+
+TEST_CASE("five thousand equal requests at once are one call, however small the pool",
+          "[actors][agent][pool]") {
+  kitchen k{test_system::hops::native, cache_scope::all, GENERATE(1u, 16u, 1024u)};
+  k.first.hold = true;
+  crowd::story story{5000, k.cook, kitchen::order("2+2?"), {}, {}};
+  const auto people = k.sys.spawn<crowd>(k.sys.kind("crowd"), story);
+  k.sys.ask(people, msg::chat_request{});
+  REQUIRE(k.first.asked.size() == 1);
+  CHECK(k.stats().overflow == 0); // All know by now what they need.
+  CHECK(k.stats().size - k.stats().idle == 1);
+  msg::chat_reply reply;
+  reply.choices.emplace_back().content = "four";
+  reply.choices.back().finish_reason = "stop";
+  k.first.held.at(0).reply(reply);
+  k.sys.run();
+  CHECK(story.failures.empty());
+  CHECK(story.texts == std::vector<std::string>(5000, "four"));
+  CHECK(k.stats().size == k.stats().idle);
+}
+
+TEST_CASE("a full pool refuses calls of their own and nothing else", "[actors][agent][pool]") {
+  kitchen k{test_system::hops::native, cache_scope::all, 2};
+  k.ask(kitchen::order("known"));
+  k.first.hold = true;
+  auto one = k.ask(kitchen::order("one"));
+  auto two = k.ask(kitchen::order("two"));
+  CHECK(k.ask(kitchen::order("known"))->last<msg::chat_reply>() != nullptr);
+  auto follows = k.ask(kitchen::order("one"));
+  const auto refused = k.ask(kitchen::order("three"));
+  CHECK(refused->why().code == errc::overloaded);
+  CHECK(refused->why().retry_after > 0ms);
+  CHECK(k.stats().refused == 1);
+  CHECK(k.first.asked.size() == 3);
+  k.sys.give_up(one);
+  k.sys.give_up(two);
+  CHECK(k.stats().size == k.stats().idle);
+  CHECK(follows->size() == 0); // Still waiting: it follows the call, which has no place any more.
+  k.ask(kitchen::order("three"));
+  CHECK(k.first.asked.size() == 4);
+}
+
+TEST_CASE("calls beyond a pool's overflow are refused at its door", "[actors][pool]") {
+  kitchen k{test_system::hops::native, cache_scope::all, 1, 10};
+  k.first.hold = true;
+  crowd::story story{20, k.cook, kitchen::order("2+2?"), {}, {}};
+  k.sys.ask(k.sys.spawn<crowd>(k.sys.kind("crowd"), story), msg::chat_request{});
+  CHECK(k.first.asked.size() == 1);
+  CHECK(story.failures.size() == 9); // One has the instance, ten were let in beyond it.
+  CHECK(k.stats().refused == 9);
 }

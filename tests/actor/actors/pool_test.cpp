@@ -39,6 +39,7 @@ pool_config bounds(std::uint32_t idle_min, std::uint32_t size_max, bool warm_up 
   pool_config c;
   c.idle_min = idle_min;
   c.size_max = size_max;
+  c.overflow_max = 0;
   c.warm_up = warm_up;
   c.idle_ttl = std::chrono::seconds{10};
   return c;

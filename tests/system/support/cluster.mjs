@@ -35,13 +35,14 @@ tokens_min = 10
 tokens_max = 20
 [agent.assistant]
 models = ["sim/small"]
+cache = "all"
 `;
 
 /// Served by all but the first node, never from the cache: what the first is asked crosses a link.
 const far = `
 [agent.far]
 models = ["sim/small"]
-cache = false
+cache = "off"
 `;
 
 export class Cluster {

@@ -111,7 +111,7 @@ rate_samples_min = 1000000
 [agent.helper]
 instructions = "Be brief."
 models = ["up/small"]
-cache = false
+cache = "off"
 ${extra}`;
 }
 

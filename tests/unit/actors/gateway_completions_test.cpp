@@ -1,5 +1,6 @@
 #include "tests/support/catch.hpp"
 #include "tests/unit/actors/gateway_fixture.hpp"
+#include "tests/unit/actors/made_up_id.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -37,11 +38,12 @@ TEST_CASE("POST /v1/completions completes a prompt as a chat of one message",
   REQUIRE(got.status == 200);
   CHECK(got.headers.at("x-skep-cache") == "HIT");
   CHECK(json::parse(got.body)
-        == json::parse(R"({"id":"cmpl-1","object":"text_completion","created":1,"model":"tiny",)"
-                       R"("choices":[{"text":"hi","index":0,"logprobs":null,)"
-                       R"("finish_reason":"stop"}],"usage":{"prompt_tokens":7,)"
-                       R"("completion_tokens":3,"total_tokens":10,)"
-                       R"("prompt_tokens_details":{"cached_tokens":0}}})"));
+        == json::parse("{\"id\":\"" + made_up_id(got, "cmpl-")
+                       + R"(","object":"text_completion","created":1,"model":"tiny",)"
+                         R"("choices":[{"text":"hi","index":0,"logprobs":null,)"
+                         R"("finish_reason":"stop"}],"usage":{"prompt_tokens":7,)"
+                         R"("completion_tokens":3,"total_tokens":10,)"
+                         R"("prompt_tokens_details":{"cached_tokens":0}}})"));
   const auto& asked = gateway.helper.seen().request;
   CHECK(asked.messages == std::vector<msg::chat_message>{{"user", "say hi", {}}});
   CHECK(json::parse(asked.parameters) == json::parse(R"({"max_tokens":5,"stop":"x"})"));
@@ -116,9 +118,10 @@ TEST_CASE("text completions stream", "[actors][gateway][completions]") {
   CHECK(got.whole);
   const auto first = json::parse(got.events[0]);
   CHECK(first
-        == json::parse(R"({"id":"cmpl-1","object":"text_completion","created":1,"model":"tiny",)"
-                       R"("choices":[{"text":"say aba","index":0,"logprobs":null,)"
-                       R"("finish_reason":null}],"usage":null})"));
+        == json::parse("{\"id\":\"" + made_up_id(got, "cmpl-")
+                       + R"(","object":"text_completion","created":1,"model":"tiny",)"
+                         R"("choices":[{"text":"say aba","index":0,"logprobs":null,)"
+                         R"("finish_reason":null}],"usage":null})"));
   CHECK(json::parse(got.events[2])["choices"][0]["finish_reason"] == "stop");
   CHECK(json::parse(got.events[3])["choices"].empty());
   CHECK(json::parse(got.events[3])["usage"]["total_tokens"] == 10);

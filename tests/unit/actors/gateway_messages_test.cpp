@@ -1,5 +1,6 @@
 #include "tests/support/catch.hpp"
 #include "tests/unit/actors/gateway_fixture.hpp"
+#include "tests/unit/actors/made_up_id.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -90,11 +91,12 @@ TEST_CASE("POST /v1/messages answers as Anthropic's API does", "[actors][gateway
   CHECK(got.headers.count("openai-version") == 0);
   CHECK(got.headers.at("x-skep-cache") == "HIT");
   CHECK(json::parse(got.body)
-        == json::parse(R"({"id":"msg_chatcmpl-1","type":"message","role":"assistant",)"
-                       R"("model":"tiny","content":[{"type":"text","text":"hi"}],)"
-                       R"("stop_reason":"end_turn","stop_sequence":null,)"
-                       R"("usage":{"input_tokens":7,"cache_creation_input_tokens":0,)"
-                       R"("cache_read_input_tokens":0,"output_tokens":3}})"));
+        == json::parse("{\"id\":\"" + made_up_id(got, "msg_")
+                       + R"(","type":"message","role":"assistant",)"
+                         R"("model":"tiny","content":[{"type":"text","text":"hi"}],)"
+                         R"("stop_reason":"end_turn","stop_sequence":null,)"
+                         R"("usage":{"input_tokens":7,"cache_creation_input_tokens":0,)"
+                         R"("cache_read_input_tokens":0,"output_tokens":3}})"));
   const auto& asked = gateway.helper.seen().request;
   REQUIRE(asked.messages.size() == 2);
   CHECK(asked.messages[0] == msg::chat_message{"system", "be brief", {}});

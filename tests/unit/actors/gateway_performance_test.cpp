@@ -133,6 +133,7 @@ TEST_CASE("agent-pool shows each pool and says what to do once calls are refused
   pool_config bounds;
   bounds.idle_min = 1;
   bounds.size_max = 2;
+  bounds.overflow_max = 0;
   bounds.warm_up = false;
   gateway.publish("agent/small",
                   env.spawn<pool>(pool_kind, "small", bounds, std::function<caf::actor()>{[&] {

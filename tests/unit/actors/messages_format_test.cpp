@@ -1,3 +1,4 @@
+#include "actors/common/answer.hpp"
 #include "actors/common/anthropic_answer.hpp"
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
@@ -419,4 +420,29 @@ TEST_CASE("errors have the status and type Anthropic's clients know", "[actors][
   CHECK(shown(errc::provider_overloaded) == "529 overloaded_error");
   CHECK(shown(errc::circuit_open) == "529 overloaded_error");
   CHECK(shown(errc::deadline_exceeded) == "504 timeout_error");
+}
+
+TEST_CASE("blocks that came with line ends are streamed on one line", "[actors][messages]") {
+  const auto reply = read_messages_reply(
+    "{\"type\":\"message\",\"id\":\"m\",\"content\":[{\"type\":\"unknown\",\r\n \"signature\"\n\n:"
+    "\"s\"},{\"type\":\"text\",\"text\":\"a\\nb\"}],\"stop_reason\":\"end_turn\","
+    "\"container\":{\n\"id\":\"c\"}}");
+  REQUIRE(reply);
+  const auto format = messages_format({"req", false, {}});
+  answer_player player{*reply};
+  auto frames = format->open(player.open());
+  while (const auto piece = player.next())
+    frames += format->chunk(*piece);
+  frames += format->end({});
+  std::size_t events = 0;
+  for (std::string_view left = frames; !left.empty(); ++events) {
+    const auto end = left.find("\n\n");
+    REQUIRE(end != std::string_view::npos);
+    const auto frame = left.substr(0, end);
+    const auto data = frame.substr(frame.find("\ndata: ") + 7);
+    CHECK(json::accept(data.begin(), data.end()));
+    CHECK(data.find_first_of("\r\n") == std::string_view::npos);
+    left.remove_prefix(end + 2);
+  }
+  CHECK(events == 8);
 }

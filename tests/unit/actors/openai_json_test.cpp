@@ -1,3 +1,4 @@
+#include "actors/common/chunk_writer.hpp"
 #include "actors/common/openai_json.hpp"
 #include "tests/support/catch.hpp"
 
@@ -153,4 +154,18 @@ TEST_CASE("the errors of providers are read whatever their shape", "[actors][jso
 
 TEST_CASE("bytes that are no UTF-8 never reach a client", "[actors][json]") {
   CHECK(json_text("a\xff") == "\"a\xef\xbf\xbd\"");
+}
+
+TEST_CASE("an answer in parts is read and written as it came", "[actors][openai]") {
+  const std::string parts = R"([{"type":"thinking","thinking":[]},{"type":"text","text":"16"}])";
+  const auto read = read_chat_reply(R"({"id":"x","model":"m","choices":[{"index":0,)"
+                                    R"("message":{"role":"assistant","content":)"
+                                    + parts + R"(},"finish_reason":"stop"}]})");
+  REQUIRE(read);
+  CHECK(!read->choices.at(0).content_null);
+  const auto written = write_chat_reply(*read);
+  CHECK(written.find("\"content\":") == written.rfind("\"content\":"));
+  const auto from = written.find("\"content\":") + 10;
+  CHECK(nlohmann::json::parse(written.substr(from, written.find(",\"finish_reason\"") - from - 1))
+        == nlohmann::json::parse(parts));
 }

@@ -1,0 +1,65 @@
+#include "actors/common/chunk_writer.hpp"
+
+#include "actors/common/json_splice.hpp"
+#include "actors/common/sse_frame.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
+  : include_usage_(include_usage) {
+  head_ = "data: {";
+  member(head_, "id", open.id);
+  head_
+    += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
+  member(head_, "model", open.model);
+  splice(head_, open.rest);
+  head_ += ",\"choices\":[";
+  tail_ = include_usage ? "],\"usage\":null}" : "]}";
+}
+
+std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
+  std::string out;
+  std::size_t from = 0;
+  const auto begin = [&] {
+    from = out.size();
+    out += head_;
+    out += "{\"index\":" + std::to_string(chunk.index) + ",\"delta\":{";
+  };
+  if (std::find(begun_.begin(), begun_.end(), chunk.index) == begun_.end()) {
+    begun_.push_back(chunk.index);
+    begin();
+    out += R"("role":"assistant","content":""},"finish_reason":null})" + tail_;
+    end_frame(out, 0);
+    if (chunk.content.empty() && chunk.delta_rest.empty() && chunk.finish_reason.empty()
+        && chunk.rest.empty())
+      return out;
+  }
+  begin();
+  if (!chunk.content.empty())
+    member(out, "content", chunk.content);
+  if (chunk.delta_rest.size() > 2) {
+    if (!chunk.content.empty())
+      out += ',';
+    out.append(chunk.delta_rest, 1, chunk.delta_rest.size() - 2);
+  }
+  out += "},\"finish_reason\":";
+  out += chunk.finish_reason.empty() ? "null" : json_text(chunk.finish_reason);
+  splice_but(out, chunk.rest, {"index", "delta", "finish_reason"});
+  out += '}';
+  out += tail_;
+  end_frame(out, from);
+  return out;
+}
+
+std::string chunk_writer::finish(const msg::token_usage& usage) const {
+  std::string out;
+  if (include_usage_) {
+    out = head_ + "],\"usage\":" + write_usage(usage) + "}";
+    end_frame(out, 0);
+  }
+  return out + "data: [DONE]\n\n";
+}
+
+} // namespace skep::actors

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "messages/chat.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace skep::actors {
+
+/// Writes the frames ("data: …\n\n") of one streamed answer.
+class chunk_writer {
+public:
+  chunk_writer(const msg::chat_open& open, bool include_usage);
+
+  std::string frame(const msg::chat_chunk& chunk);
+  /// The usage frame (only when asked for) and [DONE].
+  std::string finish(const msg::token_usage& usage) const;
+
+private:
+  std::string head_;
+  std::string tail_;
+  bool include_usage_;
+  // Choices whose first delta, the one with the role, was written.
+  std::vector<std::uint32_t> begun_;
+};
+
+} // namespace skep::actors

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "actors/common/json_members.hpp"
+#include "actors/common/openai_json.hpp"
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+// Writing JSON by appending to a text, where every byte of an answer passes.
+namespace skep::actors {
+
+/// Appends the members of a JSON object's text to an object being written.
+inline void splice(std::string& out, const std::string& object) {
+  if (object.size() > 2) {
+    out += ',';
+    out.append(object, 1, object.size() - 2);
+  }
+}
+
+inline void member(std::string& out, std::string_view key, std::string_view text) {
+  out += '"';
+  out += key;
+  out += "\":";
+  out += json_text(text);
+}
+
+/// Appends an object's members but those that were written already: of two readers take the last.
+inline void splice_but(std::string& out, const std::string& object,
+                       std::initializer_list<std::string_view> written) {
+  for (const auto name : written)
+    if (object.find(name) != std::string::npos)
+      return splice(out, object_without(object, written));
+  splice(out, object);
+}
+
+} // namespace skep::actors
