@@ -3,6 +3,7 @@
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
 
@@ -161,17 +162,44 @@ void http_connector::note_trouble(errc why, const std::string& text) {
   if (std::exchange(trouble_, why) == why)
     return;
   if (why == errc::none)
-    log::info("provider {} ({}): answers again", provider_, base_url_);
+    log::info("provider {} ({}): answers again", provider_, net::host_of(base_url_));
   else
-    log::warn("provider {} ({}): {}: {}", provider_, base_url_, to_string(why), text);
+    log::warn("provider {} ({}): {}: {}", provider_, net::host_of(base_url_), to_string(why), text);
 }
 
-/// The words for callers, and the log's for a connection that failed.
-failure http_connector::transfer_failed(const net::fetch_result& result) {
+/// The deadline that has passed is the caller's, and it came before the provider had its time.
+bool http_connector::hurried(const job& j) const {
+  return j.context.deadline - now() <= answer_margin
+         && now() - j.attempt_began < options_->first_byte_timeout;
+}
+
+/// What a transfer that did not complete means: in words for callers, and in the log's when it is
+/// news of the provider.
+failure http_connector::transfer_failed(job& j, const net::fetch_result& result) {
+  using net::fetch_error;
+  const bool late
+    = !j.opened
+      && (result.error == fetch_error::connect_timeout
+          || result.error == fetch_error::first_byte_timeout
+          || result.error == fetch_error::idle_timeout // With nothing but comments, or pings.
+          || result.error == fetch_error::total_timeout);
+  // A caller in a hurry says nothing about the provider: else one tenant's short time-outs would
+  // open the circuit for all.
+  if (late && hurried(j)) {
+    j.out.note_not_asked();
+    return failure{errc::deadline_exceeded,
+                   "the provider " + provider_ + " did not answer in time"};
+  }
   auto why = failure_of_transfer(result, provider_);
+  if (late && result.error == fetch_error::idle_timeout)
+    why.code = errc::deadline_exceeded;
+  note_transfer(why, result);
+  return why;
+}
+
+void http_connector::note_transfer(const failure& why, const net::fetch_result& result) {
   if (why.code == errc::transport_failed || why.code == errc::bad_config)
     note_trouble(why.code, result.why.detail);
-  return why;
 }
 
 // -- what the transfer brings ---------------------------------------------------------------------
@@ -276,32 +304,15 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
     if (result.ok())
       j.answer->close();
     else
-      j.answer->fail(cut_off(j, result));
+      j.answer->fail(transfer_failed(j, result));
     deliver(id);
   } else if (result.ok() && j.vectors > 0) {
     vectors_came(id, result.body);
   } else if (result.ok()) {
     answer_came(id, result.body);
   } else {
-    attempt_failed(id, cut_off(j, result));
+    attempt_failed(id, transfer_failed(j, result));
   }
-}
-
-/// Of a transfer that did not complete. Silence before the first piece is a time-out, whatever came
-/// instead of one (comments, pings).
-failure http_connector::cut_off(job& j, const net::fetch_result& result) {
-  auto why = transfer_failed(result);
-  if (j.opened)
-    return why;
-  if (result.error == net::fetch_error::idle_timeout)
-    why.code = errc::deadline_exceeded;
-  // A caller in a hurry says nothing about the provider: else one tenant's short time-outs would
-  // open the circuit for all.
-  const bool callers = j.context.deadline - now() <= answer_margin
-                       && now() - j.attempt_began < options_->first_byte_timeout;
-  if (why.code == errc::deadline_exceeded && callers)
-    j.out.note_not_asked();
-  return why;
 }
 
 // -- whole answers --------------------------------------------------------------------------------

@@ -82,8 +82,9 @@ private:
   void attempt_failed(job_id id, failure why);
   void tell(failure& why, std::uint32_t tries);
   void note_trouble(errc why, const std::string& text);
-  failure transfer_failed(const net::fetch_result& result);
-  failure cut_off(job& j, const net::fetch_result& result);
+  bool hurried(const job& j) const;
+  failure transfer_failed(job& j, const net::fetch_result& result);
+  void note_transfer(const failure& why, const net::fetch_result& result);
 
   void fetched(const fetch_event& event);
   void deliver(job_id id);

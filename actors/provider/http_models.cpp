@@ -2,6 +2,7 @@
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
 
@@ -67,12 +68,14 @@ void http_connector::models_came(const net::fetch_result& result) {
   models_fetch_ = 0;
   auto waiting = std::exchange(models_waiting_, {});
   expected<std::vector<msg::model_entry>> read;
-  if (!result.ok())
-    read = tl::make_unexpected(transfer_failed(result));
-  else if (result.status != 200)
+  if (!result.ok()) {
+    read = tl::make_unexpected(failure_of_transfer(result, provider_));
+    note_transfer(read.error(), result);
+  } else if (result.status != 200) {
     read = tl::make_unexpected(failure_of_status(result.status, result.body, {}));
-  else
+  } else {
     read = dialect_->read_models(result.body);
+  }
   note_models(read ? std::string{} : to_string(read.error()));
   if (!read)
     tell(read.error(), 1);
@@ -94,9 +97,10 @@ void http_connector::note_models(const std::string& trouble) {
     return;
   models_missing_ = !trouble.empty();
   if (models_missing_)
-    log::warn("provider {} ({}): its models are not listed: {}", provider_, base_url_, trouble);
+    log::warn("provider {} ({}): its models are not listed: {}", provider_, net::host_of(base_url_),
+              trouble);
   else
-    log::info("provider {} ({}): its models are listed again", provider_, base_url_);
+    log::info("provider {} ({}): its models are listed again", provider_, net::host_of(base_url_));
 }
 
 } // namespace skep::actors

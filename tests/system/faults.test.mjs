@@ -1,6 +1,7 @@
 // What the official clients see when their provider fails, in each of the ways there are: an answer
 // from elsewhere or the right typed error, within their deadline, and never a hang.
 import assert from "node:assert/strict";
+import net from "node:net";
 import { after, before, describe, test } from "node:test";
 
 import Anthropic from "@anthropic-ai/sdk";
@@ -297,3 +298,32 @@ for (const dialect of ["openai", "anthropic"]) {
     assert.equal(await upstream.stop(), 0);
   });
 }
+
+test("a provider out of reach: clients hear its name, the log hears where and why, each once", async () => {
+  const silent = await new Promise((done) => {
+    const server = net.createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port)); // Nobody listens there any more.
+    });
+  });
+  const node = await SkepNode.start(`
+[provider.gone]
+base_url = "http://127.0.0.1:${silent}/v1"
+attempts_max = 1
+`);
+  for (let n = 0; n < 3; n += 1) {
+    const answer = await node.chat("gone/small", `one ${n}`);
+    assert.equal(answer.status, 502);
+    assert.equal(answer.headers.get("x-skep-provider"), "gone");
+    assert.equal(answer.headers.get("x-skep-attempts"), "1");
+    assert.equal((await answer.json()).error.message, "the provider gone cannot be reached");
+    assert.deepEqual((await (await fetch(`${node.url}/v1/models`)).json()).data, []);
+  }
+  const lines = (words) => node.stderr.split("\n").filter((line) => line.includes(`provider gone (127.0.0.1:${silent}): ${words}`));
+  await eventually("it is logged", () => lines("its models are not listed").length > 0);
+  for (const words of ["transport_failed", "its models are not listed"]) {
+    assert.equal(lines(words).length, 1, node.stderr);
+    assert.match(lines(words)[0], /warn/);
+  }
+  assert.equal(await node.stop(), 0);
+});
