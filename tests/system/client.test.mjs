@@ -207,27 +207,27 @@ test("a client that does not read stops the upstream", async () => {
 
 test("equal requests are answered from the cache, whole and streamed", async () => {
   const before = upstream.requests.length;
-  const first = await ask("helper", "cache me").withResponse();
+  const first = await ask("helper", "cache me", { temperature: 0 }).withResponse();
   assert.match(first.response.headers.get("cache-status"), /fwd=miss/);
-  const second = await ask("helper", "cache me").withResponse();
+  const second = await ask("helper", "cache me", { temperature: 0 }).withResponse();
   assert.match(second.response.headers.get("cache-status"), /hit; ttl=\d+/);
   assert.equal(second.data.choices[0].message.content, "you said: cache me");
-  const stream = await ask("helper", "cache me", { stream: true });
+  const stream = await ask("helper", "cache me", { temperature: 0, stream: true });
   let text = "";
   for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
   assert.equal(text, "you said: cache me");
   assert.equal(upstream.requests.length, before + 1);
-  const past = await ask("helper", "cache me", {}, { headers: { "cache-control": "no-store" } }).withResponse();
+  const past = await ask("helper", "cache me", { temperature: 0 }, { headers: { "cache-control": "no-store" } }).withResponse();
   assert.match(past.response.headers.get("cache-status"), /fwd=bypass/);
   assert.equal(upstream.requests.length, before + 2);
 });
 
 test("the cache tells its figures and can be cleared", async () => {
-  await ask("helper", "forget me");
+  await ask("helper", "forget me", { temperature: 0 });
   const stats = async () => (await fetch(`${node.url}/api/v1/cache/stats`)).json();
   await eventually("the answer is kept", async () => (await stats()).cache_size > 0);
   const before = await stats();
-  const again = await ask("helper", "forget me").withResponse();
+  const again = await ask("helper", "forget me", { temperature: 0 }).withResponse();
   assert.match(again.response.headers.get("cache-status"), /; hit/);
   await eventually("the hit is counted", async () => (await stats()).hits === before.hits + 1);
   const { hits, misses, hit_rate: rate } = await stats();
@@ -238,6 +238,6 @@ test("the cache tells its figures and can be cleared", async () => {
   const cleared = await clear("");
   assert.deepEqual([cleared.status, await cleared.json()], [200, { cleared: "all" }]);
   assert.equal((await stats()).cache_size, 0);
-  const fresh = await ask("helper", "forget me").withResponse();
+  const fresh = await ask("helper", "forget me", { temperature: 0 }).withResponse();
   assert.match(fresh.response.headers.get("cache-status"), /fwd=miss/);
 });
