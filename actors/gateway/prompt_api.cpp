@@ -20,12 +20,9 @@ std::string agent_by_default(const gateway_config& options,
 
 failure nobody_named(const std::vector<std::string>& agents) {
   std::string text = "name who answers, with \"agent\" or \"model\"";
-  if (agents.empty())
-    return failure{errc::bad_request,
-                   text
-                     + " (provider/model): this node has no agent, and providers have no model "
-                       "of their own choice"};
-  text += ", or set [gateway] default_agent; there are";
+  text += agents.empty() ? " (provider/model): this node has no agent, and providers have no model "
+                           "of their own choice"
+                         : ", or set [gateway] default_agent; there are";
   constexpr std::size_t named_max = 8;
   for (std::size_t n = 0; n < std::min(named_max, agents.size()); ++n)
     text += (n == 0 ? " " : ", ") + agents[n];
@@ -36,14 +33,14 @@ failure nobody_named(const std::vector<std::string>& agents) {
 
 } // namespace
 
-void gateway::agent_prompt(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::agent_prompt(const rt::call& c, const http_arrival& arrival) {
   auto body = read_prompt_body(arrival.request->body);
   if (!body) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
   if (body->model.empty()) {
-    const auto agents = router_.agents();
+    const auto agents = router_.agents(arrival.models);
     body->model = agent_by_default(*options_, agents);
     if (body->model.empty()) {
       arrival.client->blame("agent");
@@ -60,8 +57,7 @@ void gateway::agent_prompt(const rt::call& c, const http_arrival& arrival, std::
     return std::chrono::duration_cast<std::chrono::milliseconds>(env.now() - begun).count();
   };
   body->request.model = std::move(body->model);
-  pass_chat(c, arrival, std::move(tenant), std::move(body->request),
-            prompt_format(std::move(about)));
+  pass_chat(c, arrival, std::move(body->request), prompt_format(std::move(about)));
 }
 
 } // namespace skep::actors

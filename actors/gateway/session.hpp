@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/gateway/answer_format.hpp"
-#include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/endpoints.hpp"
 #include "actors/gateway/stream_ledger.hpp"
 #include "messages/context.hpp"
 #include "runtime/actor/environment.hpp"
@@ -61,6 +61,8 @@ public:
     request_observer observer;
     std::string method;
     std::string path;
+    /// What every answer to this request carries besides (CORS).
+    net::http_headers headers;
   };
   /// The handle keeps the session; `self` lives as long as it.
   struct made {
@@ -81,19 +83,17 @@ public:
                  std::unique_ptr<answer_format> format = nullptr);
   /// Which member of the request is at fault, should it fail.
   void blame(std::string param);
+  /// Ends the request with an answer made on the connection's thread.
+  void answer(net::http_response response);
   /// Ends the request with an error: a status before the first byte, else an event and a cut.
   void fail(const failure& why);
 
-  const request_id& id() const {
-    return id_;
-  }
+  const request_id& id() const;
 
   // -- caf ----------------------------------------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void kill_proxy(caf::execution_unit* unit, caf::error reason) override;
-  const char* name() const override {
-    return "session";
-  }
+  const char* name() const override;
 
 private:
   enum class phase : std::uint8_t { waiting, streaming, done };
@@ -108,7 +108,6 @@ private:
 
   void answered(const caf::type_erased_tuple& content);
   void stream_part(const caf::type_erased_tuple& content);
-  void plain(const http_answer& answer);
   void whole(const msg::chat_reply& reply);
   void open(const msg::chat_open& begin);
   void chunk(const msg::chat_chunk& piece);
@@ -131,6 +130,7 @@ private:
   const time_point arrived_;
   const std::shared_ptr<net::http_exchange> exchange_;
   const request_observer observer_;
+  const net::http_headers headers_;
 
   // Guards everything below and the order of what the exchange is told; its callbacks never run
   // inside of it.
