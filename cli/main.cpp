@@ -1,7 +1,10 @@
 #include "cli/commands.hpp"
+#include "runtime/node/descriptors.hpp"
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <functional>
 
@@ -173,9 +176,22 @@ void add_cache(CLI::App& app, std::function<int()>& chosen) {
   add_cache_train(*cache, chosen);
 }
 
+/// A standard stream that is closed leaves its number to the next file or socket, and what is meant
+/// for people would be written there.
+void hold_standard_streams() {
+  int opened = -1;
+  do {
+    opened = ::open("/dev/null", O_RDWR);
+  } while (opened >= 0 && opened <= STDERR_FILENO);
+  if (opened >= 0)
+    ::close(opened);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+  hold_standard_streams();
+  skep::rt::raise_descriptor_limit();
   CLI::App app{"skep: an actor runtime for AI-agent back ends"};
   app.require_subcommand(1);
   std::function<int()> chosen;

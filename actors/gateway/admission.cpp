@@ -106,7 +106,7 @@ std::optional<denial> admission::judge(const net::http_request& head, std::strin
     return denied;
   if (access_of(what) == access::open)
     return std::nullopt;
-  if (auto denied = judge_page(head))
+  if (auto denied = judge_page(head, what))
     return denied;
   return judge_key(head, what);
 }
@@ -132,11 +132,14 @@ std::optional<denial> admission::judge_method(const net::http_request& head, end
 }
 
 /// What a web page may not have asked for behind its visitor's back.
-std::optional<denial> admission::judge_page(const net::http_request& head) const {
+std::optional<denial> admission::judge_page(const net::http_request& head, endpoint what) const {
   if (origins_.is_foreign(head))
     return foreign_page(head);
   if (!keyless_)
     return std::nullopt; // A page cannot know the key.
+  if (access_of(what) == access::admin && origin_policy::is_cross_origin(head))
+    return forbidden(denial_reason::origin,
+                     "web pages of other origins may not operate a node without keys");
   if (const auto host = head.header("host"); !origins_.knows_host(host))
     return forbidden(denial_reason::host,
                      "without keys this node answers to its own names only, and Host is "
@@ -178,7 +181,7 @@ std::optional<denial> admission::judge_key(const net::http_request& head, endpoi
 }
 
 bool admission::is_local(const net::http_request& head) const {
-  return origins_.knows_host(head.header("host")) && !origins_.is_foreign(head);
+  return origins_.knows_host(head.header("host")) && !origin_policy::is_cross_origin(head);
 }
 
 caller admission::caller_of(const net::http_request& head) const {

@@ -80,7 +80,7 @@ private:
   const caller* holder_of(const net::http_request& head) const;
   bool is_local(const net::http_request& head) const;
   std::optional<denial> judge_method(const net::http_request& head, endpoint what) const;
-  std::optional<denial> judge_page(const net::http_request& head) const;
+  std::optional<denial> judge_page(const net::http_request& head, endpoint what) const;
   std::optional<denial> judge_key(const net::http_request& head, endpoint what) const;
 
   const serves serves_;

@@ -36,6 +36,44 @@ const config::table<gateway_key>& key_table() {
   return rows;
 }
 
+/// Who may ask.
+const config::table<gateway_config>& access_rows() {
+  static const config::table<gateway_config> rows{
+    option{"hosts", &gateway_config::hosts,
+           "Names of this node besides localhost and its addresses. Without keys requests "
+           "under other names are refused, because a web page can take any name (DNS "
+           "rebinding); \"*\": any name."},
+    option{"cors_origins", &gateway_config::cors_origins,
+           "Web pages that may ask from a browser, as \"https://app.example\"; \"*\": all, "
+           "only with keys. Requests of other pages are refused."},
+    option{"key", &gateway_config::keys, key_table(),
+           "Keys clients must come with (Authorization: Bearer); none: no key is asked for."},
+  };
+  return rows;
+}
+
+/// What clients may have of the server together, and how slow one may be.
+const config::table<gateway_config>& fairness_rows() {
+  static const config::table<gateway_config> rows{
+    option{"connections_per_address_max", &gateway_config::connections_per_address_max,
+           std::uint64_t{0}, std::uint64_t{1'000'000},
+           "Open connections of one client address (IPv6: one /64 network); 0: half of "
+           "connections_max. Behind a proxy all clients have one address: give it all."},
+    option{"answers_bytes", &gateway_config::answers_max, std::uint64_t{1} << 20,
+           std::uint64_t{1} << 40,
+           "All answers and stream frames that wait for clients to read them; an answer above "
+           "16 KiB that has no room gets 503, a stream is cut."},
+    option{"body_rate_min_bytes", &gateway_config::body_rate_min, std::uint64_t{0},
+           std::uint64_t{1} << 30, "The slowest a body may come, per second."},
+    option{"write_rate_min_bytes", &gateway_config::write_rate_min, std::uint64_t{0},
+           std::uint64_t{1} << 30, "The slowest a client may take what waits, per second."},
+    option{"linger_timeout_ms", &gateway_config::linger_timeout, milliseconds{1},
+           milliseconds{86'400'000},
+           "How long the rest of a refused request is read away, for its client to see why."},
+  };
+  return rows;
+}
+
 } // namespace
 
 std::optional<std::pair<std::string, std::uint16_t>> split_listen(const std::string& listen) {
@@ -79,10 +117,6 @@ std::optional<config::violation> check_gateway(const gateway_config& c) {
     return config::violation{"listen", "must read ADDRESS:PORT, for example 127.0.0.1:8080"};
   return check_origins(c);
 }
-
-} // namespace
-
-namespace {
 
 void check_keys(const gateway_config& c, std::vector<config::violation>& found) {
   for (std::size_t n = 0; n < c.keys.size(); ++n)
@@ -135,7 +169,8 @@ const config::table<gateway_config>& gateway_table() {
         option{"listen", &gateway_config::listen, "ADDRESS:PORT; port 0 lets the system choose."},
         option{"threads", &gateway_config::threads, 1u, 64u, "Threads for client connections."},
         option{"connections_max", &gateway_config::connections_max, std::uint64_t{1},
-               std::uint64_t{1'000'000}, "Open connections; one more gets 503."},
+               std::uint64_t{1'000'000},
+               "Open connections; one more takes the place of the longest idle one, or gets 503."},
         option{"requests_max", &gateway_config::requests_max, std::uint64_t{1},
                std::uint64_t{1'000'000}, "Requests at work; one more gets 503 with a retry-after."},
         option{"body_bytes", &gateway_config::body_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
@@ -147,11 +182,12 @@ const config::table<gateway_config>& gateway_table() {
         option{"header_timeout_ms", &gateway_config::header_timeout, one, day,
                "From a request's first byte to the end of its head (408)."},
         option{"body_timeout_ms", &gateway_config::body_timeout, one, day,
-               "From the end of the head to the end of the body (408)."},
+               "In every such time a body must end or come by body_rate_min_bytes (408)."},
         option{"keepalive_timeout_ms", &gateway_config::keepalive_timeout, one, day,
                "How long a connection may wait for its next request."},
         option{"write_timeout_ms", &gateway_config::write_timeout, one, day,
-               "For a client that takes nothing of what waits for it."},
+               "In every such time a client must take all that waits for it or "
+               "write_rate_min_bytes."},
         option{"request_timeout_ms", &gateway_config::request_timeout, one, day,
                "From a request's arrival to the end of its answer (504); x-request-timeout-ms may "
                "ask for less."},
@@ -183,16 +219,9 @@ const config::table<gateway_config>& gateway_table() {
         option{"responses_timeout_ms", &gateway_config::responses_timeout, one,
                milliseconds{60'000},
                "The longest the end of a response waits to be kept, and a lookup for its answer."},
-        option{"hosts", &gateway_config::hosts,
-               "Names of this node besides localhost and its addresses. Without keys requests "
-               "under other names are refused, because a web page can take any name (DNS "
-               "rebinding); \"*\": any name."},
-        option{"cors_origins", &gateway_config::cors_origins,
-               "Web pages that may ask from a browser, as \"https://app.example\"; \"*\": all, "
-               "only with keys. Requests of other pages are refused."},
-        option{"key", &gateway_config::keys, key_table(),
-               "Keys clients must come with (Authorization: Bearer); none: no key is asked for."},
       }
+        .with(fairness_rows())
+        .with(access_rows())
         .check(check_gateway);
   return rows;
 }

@@ -36,14 +36,20 @@ struct gateway_config {
   std::string listen = "127.0.0.1:8080";
   std::uint32_t threads = 1;
   std::uint64_t connections_max = 10'000;
+  /// 0: half of connections_max.
+  std::uint64_t connections_per_address_max = 0;
   std::uint64_t requests_max = 20'000;
   std::uint64_t body_max = 32u << 20;
   std::uint64_t header_max = 64u << 10;
   std::uint64_t bodies_max = 512u << 20;
+  std::uint64_t answers_max = 512u << 20;
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
+  std::uint64_t body_rate_min = 1024;
   std::chrono::milliseconds keepalive_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
+  std::uint64_t write_rate_min = 1024;
+  std::chrono::milliseconds linger_timeout{30'000};
   std::chrono::milliseconds request_timeout{600'000};
   std::uint64_t stream_window = 64u << 10;
   std::string default_provider;

@@ -118,22 +118,23 @@ std::optional<net::http_response> door::check_head(const listener& at,
                          : origin_policy::preflight(head, methods_of(endpoint_of(path)));
   origins.allow_reading(head, response.headers);
   if (denied)
-    turned_away(*denied, head, std::move(path), std::move(id));
+    denied_[static_cast<std::size_t>(denied->reason)]->inc();
+  settled_by_head(head, std::move(path), std::move(id), response.status,
+                  denied ? denied->why : errc::none);
   return response;
 }
 
 /// No session ever sees it, so the log and the metrics are told here.
-void door::turned_away(const denial& why, const net::http_request& head, std::string path,
-                       std::string request_id) {
-  denied_[static_cast<std::size_t>(why.reason)]->inc();
+void door::settled_by_head(const net::http_request& head, std::string path, std::string request_id,
+                           int status, errc why) {
   observer_->active.inc(); // observe_ counts it down.
   request_summary summary;
   summary.what = endpoint_of(path);
   summary.method = head.method;
   summary.path = std::move(path);
   summary.request_id = std::move(request_id);
-  summary.status = why.status;
-  summary.error = why.why;
+  summary.status = status;
+  summary.error = why;
   observe_(summary);
 }
 
@@ -201,13 +202,20 @@ net::http_server_config door::client_config() const {
   config.port = listen->second;
   config.threads = static_cast<int>(options_->threads);
   config.connections_max = options_->connections_max;
+  config.connections_per_address_max = options_->connections_per_address_max;
+  if (config.connections_per_address_max == 0)
+    config.connections_per_address_max = std::max<std::size_t>(1, config.connections_max / 2);
   config.body_max_bytes = options_->body_max;
   config.bodies_max_bytes = options_->bodies_max;
+  config.answers_max_bytes = options_->answers_max;
   config.header_max_bytes = options_->header_max;
   config.header_timeout = options_->header_timeout;
   config.body_timeout = options_->body_timeout;
+  config.body_rate_min_bytes = options_->body_rate_min;
   config.keepalive_timeout = options_->keepalive_timeout;
   config.write_timeout = options_->write_timeout;
+  config.write_rate_min_bytes = options_->write_rate_min;
+  config.linger_timeout = options_->linger_timeout;
   config.send_buffer_max_bytes
     = static_cast<std::size_t>(options_->stream_window) * frame_bytes_per_credit + end_frames_bytes;
   config.compression.enabled = options_->compression;
@@ -225,6 +233,7 @@ net::http_server_config door::operations_config(const admin_config& operations) 
   config.port = listen->second;
   config.threads = 1;
   config.connections_max = operations.connections_max;
+  config.connections_per_address_max = operations.connections_max;
   config.bodies_max_bytes = operation_body_max * operations.connections_max;
   return config;
 }
@@ -247,18 +256,28 @@ void door::export_stats() {
     exported_.push_back(metrics.counter_callback(name, help, {}, reader(field)));
   };
   gauge("skep_http_connections", "Open connections.", &stats::connections);
+  gauge("skep_http_address_connections", "Open connections of the address that has the most.",
+        &stats::address_connections);
   gauge("skep_http_bodies_bytes", "Bytes of bodies being received.", &stats::bodies_bytes);
+  gauge("skep_http_answers_bytes", "Bytes of answers that wait for clients to read them.",
+        &stats::answers_bytes);
   counter("skep_http_accepted_total", "Connections accepted.", &stats::accepted);
   counter("skep_http_accept_failures_total", "Connections accept() failed on.",
           &stats::accept_failures);
   counter("skep_http_connections_refused_total", "Connections over connections_max.",
           &stats::refused);
+  counter("skep_http_address_refused_total", "Connections over connections_per_address_max.",
+          &stats::address_refused);
+  counter("skep_http_idle_closed_total", "Idle connections closed to make room for new ones.",
+          &stats::idle_closed);
   counter("skep_http_malformed_total", "Requests refused before they were read whole.",
           &stats::malformed);
-  counter("skep_http_heads_refused_total", "Requests refused by their head, their bodies unread.",
-          &stats::heads_refused);
+  counter("skep_http_heads_refused_total",
+          "Requests settled by their head alone: refusals and preflights.", &stats::heads_refused);
   counter("skep_http_bodies_refused_total", "Request bodies over bodies_bytes.",
           &stats::bodies_refused);
+  counter("skep_http_answers_refused_total", "Answers and frames answers_bytes had no room for.",
+          &stats::answers_refused);
   counter("skep_http_timeouts_total", "Connections cut for being too slow.", &stats::timeouts);
   counter("skep_http_lost_total", "Requests whose client went away.", &stats::lost);
   counter("skep_http_frames_refused_total", "Frames a slow client's connection did not take.",

@@ -63,8 +63,8 @@ private:
 
   expected<void> open(listener& at);
   std::optional<net::http_response> check_head(const listener& at, const net::http_request& head);
-  void turned_away(const denial& why, const net::http_request& head, std::string path,
-                   std::string request_id);
+  void settled_by_head(const net::http_request& head, std::string path, std::string request_id,
+                       int status, errc why);
   void arrive(const listener& at, net::http_request&& request,
               std::shared_ptr<net::http_exchange> exchange);
   void hand_over(const session::made& client, net::http_request&& request, actors::endpoint what,

@@ -72,13 +72,15 @@ bool origin_policy::names(std::string_view origin) const {
 }
 
 bool origin_policy::is_foreign(const net::http_request& head) const {
-  const auto origin = head.header("origin");
-  if (names(origin))
-    return false;
+  return is_cross_origin(head) && !names(head.header("origin"));
+}
+
+bool origin_policy::is_cross_origin(const net::http_request& head) {
   // Browsers that tell how the page relates to us know it better than Host, which a proxy in
   // between may have replaced.
   if (const auto site = head.header("sec-fetch-site"); !site.empty())
     return site != "same-origin" && site != "none";
+  const auto origin = head.header("origin");
   return !origin.empty() && !equal_ignoring_case(authority_of(origin), head.header("host"));
 }
 

@@ -27,7 +27,9 @@ public:
   /// Host is a name that no foreign page can have: an IP address, localhost, the listening host or
   /// one of the configuration. HTTP/1.0 clients without a Host are no browsers.
   bool knows_host(std::string_view host) const;
-  /// A browser sends this for a page of another origin that the configuration does not name.
+  /// A browser sends this for a page of another origin.
+  static bool is_cross_origin(const net::http_request& head);
+  /// The same, and the configuration does not name that origin.
   bool is_foreign(const net::http_request& head) const;
   /// Adds what lets the page of a named origin read the answer (CORS).
   void allow_reading(const net::http_request& head, net::http_headers& answer) const;

@@ -37,8 +37,9 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
 }
 
 expected<void> build(rt::role_context& node) {
-  const auto options
-    = std::make_shared<const gateway_config>(node.config().get<gateway_config>("gateway"));
+  auto configured = node.config().get<gateway_config>("gateway");
+  configured.connections_max = node.client_connections(configured.connections_max);
+  const auto options = std::make_shared<const gateway_config>(std::move(configured));
   const auto operations = node.config().get<admin_config>("admin");
   auto& env = node.env();
   // What the node writes, it writes below its working directory, unless told otherwise.

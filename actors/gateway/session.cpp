@@ -187,13 +187,13 @@ void session::stream_part(const caf::type_erased_tuple& content) {
 
 // -- whole answers --------------------------------------------------------------------------------
 
-void session::add_common_headers(net::http_headers& headers) const {
+void session::add_common_headers(net::http_headers& headers, const request_summary& about) const {
   const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(age());
-  headers.add("x-request-id", summary_.request_id);
+  headers.add("x-request-id", about.request_id);
   for (std::size_t n = 0; n < headers_.size(); ++n)
     headers.add(headers_.name(n), headers_.value(n));
-  if (summary_.what == endpoint::messages) {
-    headers.add("request-id", summary_.request_id); // As Anthropic's clients look for it.
+  if (about.what == endpoint::messages) {
+    headers.add("request-id", about.request_id); // As Anthropic's clients look for it.
     return;
   }
   headers.add("openai-processing-ms", std::to_string(spent.count()));
@@ -202,7 +202,7 @@ void session::add_common_headers(net::http_headers& headers) const {
 
 void session::give_response(net::http_response response, ending& over) {
   const int status = response.status;
-  add_common_headers(response.headers);
+  add_common_headers(response.headers, summary_);
   over.response = std::move(response);
   finish(status, over);
 }
@@ -280,7 +280,7 @@ void session::open(const msg::chat_open& begin) {
   phase_ = phase::streaming;
   summary_.streamed = true;
   summary_.origin = begin.origin;
-  add_common_headers(headers);
+  add_common_headers(headers, summary_);
   exchange_->begin_stream(200, std::move(headers));
   if (auto frames = format_->open(begin); !frames.empty()) {
     ledger_.wrote(frames.size(), 0);
@@ -413,8 +413,16 @@ void session::report(ending& over) const {
   if (!over.summary)
     return;
   // Outside of the lock: compressing a large answer takes milliseconds.
-  if (over.response)
-    exchange_->respond(std::move(*over.response));
+  if (over.response && !exchange_->try_respond(std::move(*over.response))) {
+    // Over answers_bytes. This one is small and always taken.
+    auto& done = *over.summary;
+    const failure why{errc::overloaded, "too many answers wait for their clients to read them"};
+    auto refused = error_response(why, {}, done.what, done.request_id);
+    add_common_headers(refused.headers, done);
+    done.status = refused.status;
+    done.error = why.code;
+    exchange_->respond(std::move(refused));
+  }
   env_.timers().cancel(over.timer);
   if (observer_)
     observer_(*over.summary);

@@ -120,7 +120,7 @@ private:
   bool wants_stream() const;
   bool wants_chat() const;
   duration age() const;
-  void add_common_headers(net::http_headers& headers) const;
+  void add_common_headers(net::http_headers& headers, const request_summary& about) const;
   void give_response(net::http_response response, ending& over);
   void finish(int status, ending& over);
   void report(ending& over) const;

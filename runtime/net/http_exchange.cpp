@@ -1,6 +1,6 @@
 #include "runtime/net/http_exchange.hpp"
 
-#include "runtime/net/http_session.hpp"
+#include "runtime/net/http_session_worker.hpp"
 
 namespace skep::net {
 
@@ -9,8 +9,13 @@ http_exchange::http_exchange(std::shared_ptr<http_session> session, std::uint64_
   : session_(std::move(session)), number_(number), wishes_(std::move(wishes)) {}
 
 http_exchange::~http_exchange() {
-  if (phase_.load(std::memory_order_acquire) != phase::done)
+  if (phase_.load(std::memory_order_acquire) == phase::done)
+    return;
+  try {
     session_->worker().submit(session_, number_, http_op::drop{});
+  } catch (...) {
+    session_->budget().abandon(); // No memory for the queue.
+  }
 }
 
 bool http_exchange::advance(phase from, phase to) noexcept {
@@ -18,11 +23,26 @@ bool http_exchange::advance(phase from, phase to) noexcept {
 }
 
 void http_exchange::respond(http_response response) {
-  if (!advance(phase::waiting, phase::done))
+  if (try_respond(std::move(response)))
     return;
+  // A small answer is always taken.
+  [[maybe_unused]] const bool taken = try_respond(
+    busy_response(session_->worker().config(),
+                  "too many answers wait for their clients; try again shortly", session_->path()));
+}
+
+bool http_exchange::try_respond(http_response response) {
+  if (phase_.load(std::memory_order_acquire) != phase::waiting)
+    return true;
   auto& server = session_->worker().shared();
   shape_answer(response, wishes_, server.config.compression, server.compressed);
-  session_->worker().submit(session_, number_, http_op::respond{std::move(response)});
+  auto lease = session_->budget().book(response.body.size());
+  if (!lease)
+    return false;
+  if (advance(phase::waiting, phase::done))
+    session_->worker().submit(session_, number_,
+                              http_op::respond{std::move(response), std::move(*lease)});
+  return true;
 }
 
 void http_exchange::begin_stream(int status, http_headers headers) {
@@ -45,10 +65,17 @@ bool http_exchange::write_owed(std::string frame) {
 
 bool http_exchange::submit_frame(std::string frame) {
   if (frame.empty())
-    return !session_->gone();
-  if (!session_->reserve(frame.size(), owed_.load(std::memory_order_relaxed)))
+    return !session_->budget().gone();
+  const auto size = frame.size();
+  if (!session_->budget().reserve(size, owed_.load(std::memory_order_relaxed)))
     return false;
-  return session_->worker().submit(session_, number_, http_op::write{std::move(frame)});
+  auto lease = session_->budget().book(size);
+  if (!lease) {
+    session_->budget().unreserve(size);
+    return false;
+  }
+  return session_->worker().submit(session_, number_,
+                                   http_op::write{std::move(frame), std::move(*lease)});
 }
 
 void http_exchange::end() {
@@ -75,7 +102,7 @@ void http_exchange::on_drained(std::function<void(std::size_t bytes)> fn) {
 }
 
 bool http_exchange::gone() const noexcept {
-  return session_->gone();
+  return session_->budget().gone();
 }
 
 } // namespace skep::net

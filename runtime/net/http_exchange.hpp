@@ -33,16 +33,20 @@ public:
 
   /// The whole answer. What the client asked of its form (compression, If-None-Match) is done here,
   /// on the calling thread, so that the connection's thread stays free for the other clients.
+  /// Where answers_max_bytes has no room for it the client gets 503.
   void respond(http_response response);
+  /// The same, but false when there is no room: the exchange is still to be answered then.
+  [[nodiscard]] bool try_respond(http_response response);
   /// Starts an answer of unknown length: chunked for HTTP/1.1, ended by the connection for 1.0.
   void begin_stream(int status, http_headers headers);
   /// Queues one frame; it becomes one HTTP chunk, sent at once when the socket has room. False, and
   /// the frame is not taken, when the client is gone, no stream is open, or the frame would bring
-  /// the unsent bytes over send_buffer_max_bytes (a first frame alone may be larger).
+  /// the unsent bytes over send_buffer_max_bytes (a first frame alone may be larger) or those of
+  /// all connections over answers_max_bytes.
   [[nodiscard]] bool write(std::string frame);
   /// The same for what belongs to the answer whatever its size (its beginning, its end): the bound
   /// does not hold for it, and for other frames of this answer it is that much higher. False only
-  /// when the client is gone or no stream is open.
+  /// when the client is gone, no stream is open, or answers_max_bytes has no room.
   [[nodiscard]] bool write_owed(std::string frame);
   /// The clean end of a stream; the connection stays open for the next request.
   void end();

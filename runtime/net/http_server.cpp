@@ -26,12 +26,6 @@ namespace {
 constexpr int backlog = 4096;
 /// Out of file descriptors: some will be free again shortly.
 constexpr auto accept_pause = 50ms;
-/// Connections over connections_max that are still being told so; beyond it they are just closed.
-constexpr std::size_t refusals_max = 64;
-
-void add(std::atomic<std::uint64_t>& counter) noexcept {
-  counter.fetch_add(1, std::memory_order_relaxed);
-}
 
 bool comes_from_the_client(const error_code& ec) noexcept {
   return ec == asio::error::connection_aborted || ec == asio::error::connection_reset
@@ -60,6 +54,7 @@ struct http_server::impl {
   expected<void> run();
   asio::awaitable<void> accept_loop();
   void admit(tcp::socket socket);
+  void admit_or_close(tcp::socket socket) noexcept;
   void close_acceptor();
   void stop();
 
@@ -125,9 +120,9 @@ asio::awaitable<void> http_server::impl::accept_loop() {
     error_code ec;
     co_await acceptor->async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
     if (!ec) {
-      admit(std::move(socket));
+      admit_or_close(std::move(socket));
     } else if (acceptor->is_open() && !comes_from_the_client(ec)) {
-      add(shared->counters.accept_failures);
+      count(shared->counters.accept_failures);
       pause->expires_after(accept_pause);
       co_await pause->async_wait(asio::redirect_error(asio::use_awaitable, ec));
     }
@@ -138,24 +133,33 @@ asio::awaitable<void> http_server::impl::accept_loop() {
 void http_server::impl::admit(tcp::socket socket) {
   auto* const worker = workers[next_worker].get();
   next_worker = (next_worker + 1) % workers.size();
-  add(shared->counters.accepted);
+  count(shared->counters.accepted);
   error_code ec;
   socket.set_option(tcp::no_delay{true}, ec);
   socket.non_blocking(true, ec);
-  auto& open = shared->counters.connections;
-  const auto before = open.fetch_add(1, std::memory_order_relaxed);
-  const bool refused = before >= shared->config.connections_max;
-  if (refused)
-    add(shared->counters.refused);
-  if (ec || before >= shared->config.connections_max + refusals_max) {
-    open.fetch_sub(1, std::memory_order_relaxed);
+  const auto from = socket.remote_endpoint(ec);
+  if (ec)
+    return;
+  http_place place{shared, from};
+  if (place.in_flood()) {
+    count(place.over() == crowding::address ? shared->counters.address_refused
+                                            : shared->counters.refused);
     return;
   }
   if (worker->on_thread())
-    return worker->adopt(std::move(socket), refused);
-  asio::post(worker->context(), [worker, refused, s = std::move(socket)]() mutable {
-    worker->adopt(std::move(s), refused);
+    return worker->adopt(std::move(socket), std::move(place));
+  asio::post(worker->context(), [worker, p = std::move(place), s = std::move(socket)]() mutable {
+    worker->adopt(std::move(s), std::move(p));
   });
+}
+
+/// A connection there is no memory for is closed; the next one may find some.
+void http_server::impl::admit_or_close(tcp::socket socket) noexcept {
+  try {
+    admit(std::move(socket));
+  } catch (...) {
+    count(shared->counters.accept_failures);
+  }
 }
 
 /// Takes what the kernel has already accepted: closing the socket would reset those clients.
@@ -165,7 +169,7 @@ void http_server::impl::close_acceptor() {
     error_code ec;
     acceptor->accept(socket, ec);
     if (!ec)
-      admit(std::move(socket));
+      admit_or_close(std::move(socket));
     else if (!comes_from_the_client(ec) || ec == asio::error::would_block)
       break;
   }
@@ -251,6 +255,8 @@ http_server_stats http_server::stats() const noexcept {
   http_server_stats s;
   s.accepted = read(c.accepted);
   s.refused = read(c.refused);
+  s.address_refused = read(c.address_refused);
+  s.idle_closed = read(c.idle_closed);
   s.accept_failures = read(c.accept_failures);
   s.requests = read(c.requests);
   s.malformed = read(c.malformed);
@@ -259,6 +265,7 @@ http_server_stats http_server::stats() const noexcept {
   s.lost = read(c.lost);
   s.frames_refused = read(c.frames_refused);
   s.bodies_refused = read(c.bodies_refused);
+  s.answers_refused = read(c.answers_refused);
   s.bytes_in = read(c.bytes_in);
   s.bytes_out = read(c.bytes_out);
   const auto& packed = impl_->shared->compressed;
@@ -268,6 +275,8 @@ http_server_stats http_server::stats() const noexcept {
   s.connections = read(c.connections);
   s.active = read(c.active);
   s.bodies_bytes = read(c.bodies_bytes);
+  s.answers_bytes = read(c.answers_bytes);
+  s.address_connections = impl_->shared->addresses.largest();
   return s;
 }
 

@@ -1,4 +1,4 @@
-#include "runtime/net/http_session.hpp"
+#include "runtime/net/http_session_worker.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -19,10 +19,6 @@ namespace {
 constexpr std::size_t input_body_bytes = 64 * 1024;
 /// Read ahead of the running request: enough to notice a close, too little to hoard.
 constexpr std::size_t pipelined_max_bytes = 16 * 1024;
-/// After the last response the client may still be sending; so much of it is read and dropped, so
-/// that the kernel does not reset the connection under the response (RFC 9112 section 9.6).
-constexpr std::size_t linger_max_bytes = 1024 * 1024;
-constexpr auto linger_timeout = 2s;
 /// A connection accepted just before a drain may still send its first request.
 constexpr auto drain_grace = 1s;
 
@@ -36,27 +32,26 @@ std::string describe(const tcp::socket& socket) {
   return remote.address().is_v6() ? "[" + address + "]:" + port : address + ":" + port;
 }
 
-void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
-  counter.fetch_add(by, std::memory_order_relaxed);
-}
-
 } // namespace
 
-http_session::http_session(std::shared_ptr<http_worker> worker, tcp::socket socket)
-  : worker_(std::move(worker)), socket_(std::move(socket)), peer_(describe(socket_)),
-    parser_(worker_->config().header_max_bytes) {}
+http_session::http_session(std::shared_ptr<http_worker> worker, tcp::socket socket,
+                           http_place place)
+  : worker_(std::move(worker)), socket_(std::move(socket)), place_(std::move(place)),
+    budget_(worker_->shared()), peer_(describe(socket_)),
+    parser_(worker_->config().header_max_bytes), deadlines_(worker_->config()) {}
 
 void http_session::start(bool refused) {
-  wait_for(waiting::first_byte);
-  if (refused) {
-    auto response = error_response(503, "all connections are in use; try again shortly", {});
-    response.headers.add("retry-after", "1");
-    keep_alive_ = false;
-    queue_response(std::move(response));
-    start_closing();
-    flush();
-  }
-  pump();
+  guarded(*this, [&] {
+    wait_for(waiting::first_byte);
+    if (refused) {
+      keep_alive_ = false;
+      queue_response(
+        busy_response(worker_->config(), "all connections are in use; try again shortly", {}));
+      start_closing();
+      flush();
+    }
+    pump();
+  });
 }
 
 // ---- reading ----
@@ -74,11 +69,15 @@ void http_session::pump() {
 asio::awaitable<void> http_session::read_loop() {
   const auto self = shared_from_this();
   const auto capacity_max = std::max(input_body_bytes, worker_->config().header_max_bytes + 4096);
-  while (wants_read()) {
-    error_code ec;
-    const auto received = co_await socket_.async_read_some(
-      input_.prepare(capacity_max), asio::redirect_error(asio::use_awaitable, ec));
-    on_read(ec, received);
+  try {
+    while (wants_read()) {
+      error_code ec;
+      const auto received = co_await socket_.async_read_some(
+        input_.prepare(capacity_max), asio::redirect_error(asio::use_awaitable, ec));
+      on_read(ec, received);
+    }
+  } catch (...) {
+    close(); // No memory: without a reader the client would wait for ever.
   }
   reading_ = false;
 }
@@ -101,15 +100,16 @@ void http_session::on_read(const error_code& ec, std::size_t count_read) {
   if (phase_ == phase::closed)
     return;
   count(worker_->shared().counters.bytes_in, count_read);
+  received_ += count_read;
   input_.commit(count_read);
   if (ec == asio::error::eof)
-    on_end_of_input();
-  else if (ec)
-    close();
-  else if (phase_ == phase::lingering)
-    discard_input(count_read);
-  else
-    advance();
+    return on_end_of_input();
+  if (ec)
+    return close();
+  if (phase_ != phase::lingering)
+    return advance();
+  input_.consume(input_.size());
+  wait_for(waiting::linger);
 }
 
 void http_session::on_end_of_input() {
@@ -120,13 +120,6 @@ void http_session::on_end_of_input() {
   else if (phase_ != phase::closing)
     return close();
   flush();
-}
-
-void http_session::discard_input(std::size_t count_read) {
-  input_.consume(input_.size());
-  if (count_read > linger_left_)
-    return close();
-  linger_left_ -= count_read;
 }
 
 // ---- requests ----
@@ -273,9 +266,11 @@ void http_session::refuse(int status, std::string_view message) {
   http_1_0_ = false;
   head_request_ = false;
   release_body();
-  auto response = error_response(status, message, parser_.request().path);
-  if (status == 503)
-    response.headers.add("retry-after", "1");
+  const auto& path = parser_.request().path;
+  auto response = status == 503 ? busy_response(worker_->config(), message, path)
+                                : error_response(worker_->config(), status, message, path);
+  if (status == 415)
+    response.headers.add("accept-encoding", "gzip, zstd"); // RFC 9110 section 15.5.16.
   queue_response(std::move(response));
   start_closing();
 }
@@ -309,7 +304,6 @@ void http_session::begin_linger() {
   if (ec)
     return close();
   phase_ = phase::lingering;
-  linger_left_ = linger_max_bytes;
   input_.consume(input_.size());
   wait_for(waiting::linger);
   pump();
@@ -329,50 +323,56 @@ void http_session::close() {
   }
   const auto drained = std::exchange(on_drained_, nullptr);
   phase_ = phase::closed;
-  gone_.store(true, std::memory_order_relaxed);
+  budget_.set_gone();
   drained_ = 0;
   release_body();
   error_code ec;
   socket_.close(ec);
-  counters.connections.fetch_sub(1, std::memory_order_relaxed);
+  // An exchange may hold the session for long after.
+  output_.clear();
+  unlink();
+  place_.give_up();
   worker_->remove(*this);
 }
 
 void http_session::drain() {
   error_code ec;
-  if (waiting_ == waiting::first_byte)
-    deadline_ = std::min(deadline_, clock::now() + drain_grace);
+  if (deadlines_.what() == waiting::first_byte)
+    deadlines_.at_most(clock::now() + drain_grace);
   // A request that has just arrived is still served.
-  else if (waiting_ == waiting::next_request && output_.empty() && socket_.available(ec) == 0)
+  else if (deadlines_.what() == waiting::next_request && output_.empty()
+           && socket_.available(ec) == 0)
     close();
+}
+
+bool http_session::is_quiet() const {
+  error_code ec;
+  return phase_ == phase::lingering
+         || (input_.size() == 0 && output_.empty() && socket_.available(ec) == 0);
 }
 
 void http_session::wait_for(waiting what) {
-  if (waiting_ == what && what != waiting::next_request)
+  if (!deadlines_.wait_for(what, clock::now(), received_, worker_->draining()))
     return;
-  waiting_ = what;
-  const auto& config = worker_->config();
-  const auto limit = [&]() -> duration {
-    switch (what) {
-      case waiting::first_byte:
-      case waiting::head: return config.header_timeout;
-      case waiting::next_request: return config.keepalive_timeout;
-      case waiting::body: return config.body_timeout;
-      case waiting::linger: return linger_timeout;
-      case waiting::nothing: break;
-    }
-    return duration::max();
-  }();
-  deadline_ = limit == duration::max() ? time_point::max() : clock::now() + limit;
+  unlink();
+  if (what == waiting::first_byte || what == waiting::linger)
+    worker_->rest(*this);
 }
 
 void http_session::sweep(time_point now) {
-  if (now >= write_deadline_) {
+  guarded(*this, [&] { check_deadlines(now); });
+}
+
+void http_session::check_deadlines(time_point now) {
+  auto& write = deadlines_.write();
+  if (write.window_over(now) && !write.next_window(now, taken())) {
     count(worker_->shared().counters.timeouts);
     close();
-  } else if (now >= deadline_) {
+  } else if (budget_.abandoned()) {
+    close();
+  } else if (deadlines_.late(now, received_)) {
     // A long response still on its way is not idleness; write_timeout watches over it.
-    if (waiting_ == waiting::next_request && !output_.empty())
+    if (deadlines_.what() == waiting::next_request && !output_.empty())
       wait_for(waiting::next_request);
     else
       on_deadline();
@@ -382,7 +382,7 @@ void http_session::sweep(time_point now) {
 }
 
 void http_session::on_deadline() {
-  switch (waiting_) {
+  switch (deadlines_.what()) {
     case waiting::head:
     case waiting::body:
       count(worker_->shared().counters.timeouts);

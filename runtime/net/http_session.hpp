@@ -1,14 +1,16 @@
 #pragma once
 
+#include "runtime/net/http_operation.hpp"
+#include "runtime/net/http_send_budget.hpp"
+#include "runtime/net/http_session_deadlines.hpp"
 #include "runtime/net/http_session_input.hpp"
 #include "runtime/net/http_session_output.hpp"
 #include "runtime/net/http_session_parser.hpp"
-#include "runtime/net/http_session_worker.hpp"
+#include "runtime/net/http_shared.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,12 +19,15 @@
 
 namespace skep::net {
 
+class http_worker;
+
 /// One client connection: reads requests, hands them to the handler one at a time, writes what the
-/// exchange says. Lives while its socket is open; bound to its worker's thread, except reserve()
-/// and gone(), which any thread may call.
-class http_session : public std::enable_shared_from_this<http_session> {
+/// exchange says. Lives while its socket is open; bound to its worker's thread, except where any
+/// thread is named.
+class http_session : public std::enable_shared_from_this<http_session>, public http_worker_entry {
 public:
-  http_session(std::shared_ptr<http_worker> worker, boost::asio::ip::tcp::socket socket);
+  http_session(std::shared_ptr<http_worker> worker, boost::asio::ip::tcp::socket socket,
+               http_place place);
 
   /// Begins to read; a `refused` connection gets 503 instead.
   void start(bool refused);
@@ -38,35 +43,34 @@ public:
   /// on_closed and on_drained, from the worker's loop.
   void run_callbacks();
 
-  /// Books frame bytes against send_buffer_max_bytes and `owed` on top of it. False when they do
-  /// not fit or nobody is there to read them. Any thread.
-  [[nodiscard]] bool reserve(std::size_t bytes, std::size_t owed) noexcept;
-  [[nodiscard]] bool gone() const noexcept {
-    return gone_.load(std::memory_order_relaxed);
+  /// Its room for what is to be sent. Any thread.
+  [[nodiscard]] http_send_budget& budget() noexcept {
+    return budget_;
+  }
+  /// Of the request at the handler; any thread, until it is answered.
+  [[nodiscard]] const std::string& path() const noexcept {
+    return path_;
   }
   [[nodiscard]] http_worker& worker() noexcept {
     return *worker_;
   }
-  /// The session's place in its worker's list.
-  [[nodiscard]] std::size_t slot() const noexcept {
-    return slot_;
-  }
-  void set_slot(std::size_t slot) noexcept {
-    slot_ = slot;
+  /// True when nothing of a request has come and nothing waits to be sent.
+  [[nodiscard]] bool is_quiet() const;
+  [[nodiscard]] const boost::asio::ip::address& address() const noexcept {
+    return place_.address();
   }
 
 private:
   /// reading: a request, or waiting for one; serving: the handler has one; closing: the output is
   /// flushed, then the socket shut down; lingering: waits for the client to have read it all.
   enum class phase { reading, serving, closing, lingering, closed };
-  enum class waiting { nothing, first_byte, next_request, head, body, linger };
+  using waiting = http_session_deadlines::waiting;
 
   boost::asio::awaitable<void> read_loop();
   void pump();
   [[nodiscard]] bool wants_read() const noexcept;
   void on_read(const boost::system::error_code& ec, std::size_t count);
   void on_end_of_input();
-  void discard_input(std::size_t count);
 
   void advance();
   [[nodiscard]] bool may_parse() const noexcept;
@@ -90,35 +94,36 @@ private:
   void perform(http_op::watch_closed& op);
   void perform(http_op::watch_drained& op);
   void apply_late(std::uint64_t number, http_operation& operation);
-  void queue_response(http_response response);
-  http_response error_response(int status, std::string_view message, std::string_view path) const;
+  void queue_response(http_response response, byte_lease lease = {});
   [[nodiscard]] http_head_options head_options(const http_headers& headers);
 
   void flush();
   void wait_writable();
+  [[nodiscard]] std::uint64_t taken() const noexcept;
   void grant(std::size_t bytes);
   void announce_drained();
   void start_closing();
   void begin_linger();
   void wait_for(waiting what);
+  void check_deadlines(time_point now);
   void on_deadline();
   void check_hidden_close();
 
   // Declared first: the socket must go before the io_context that the worker owns.
   std::shared_ptr<http_worker> worker_;
   boost::asio::ip::tcp::socket socket_;
-  std::size_t slot_ = 0;
+  http_place place_;
+  http_send_budget budget_;
   std::string peer_;
-  /// Of the request at the handler.
   std::string path_;
   http_input input_;
   http_output output_;
   http_request_parser parser_;
 
   phase phase_ = phase::reading;
-  waiting waiting_ = waiting::nothing;
-  time_point deadline_ = time_point::max();
-  time_point write_deadline_ = time_point::max();
+  http_session_deadlines deadlines_;
+  std::uint64_t received_ = 0;
+  std::uint64_t sent_ = 0;
   std::uint64_t number_ = 0;
   bool advancing_ = false;
   bool reading_ = false;
@@ -134,16 +139,12 @@ private:
   bool reset_ = false;
   bool notified_ = false;
   std::size_t body_booked_ = 0;
-  std::size_t linger_left_ = 0;
   std::size_t drained_ = 0;
   std::function<void()> on_closed_;
   std::function<void(std::size_t)> on_drained_;
   /// Set when the connection was lost with a request open: its number, the callback still to run.
   std::uint64_t lost_number_ = 0;
   std::function<void()> lost_callback_;
-
-  std::atomic<std::size_t> unsent_{0};
-  std::atomic<bool> gone_{false};
 };
 
 } // namespace skep::net

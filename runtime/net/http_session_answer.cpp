@@ -1,5 +1,8 @@
 // The answering half of http_session: operations of the exchange, callbacks, output.
-#include "runtime/net/http_session.hpp"
+#include "runtime/net/http_session_worker.hpp"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -10,43 +13,17 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-namespace {
-
-void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
-  counter.fetch_add(by, std::memory_order_relaxed);
-}
-
-} // namespace
-
-http_response http_session::error_response(int status, std::string_view message,
-                                           std::string_view path) const {
-  const auto& config = worker_->config();
-  http_response response;
-  try {
-    if (config.error_reply)
-      response = config.error_reply(status, message, path);
-  } catch (...) {
-    // The owner's envelope failed; the plain one below still says why.
-    response = {};
-  }
-  if (response.body.empty()) {
-    // The messages are ours and hold nothing that JSON would have to escape.
-    response.headers.add("content-type", "application/json");
-    response.body.append(R"({"error":{"message":")").append(message).append(R"("}})");
-  }
-  response.status = status;
-  return response;
-}
-
 void http_session::apply(std::uint64_t number, http_operation&& operation) {
-  if (number != number_ || phase_ != phase::serving)
-    return apply_late(number, operation);
-  std::visit([this](auto& op) { perform(op); }, operation);
+  guarded(*this, [&] {
+    if (number != number_ || phase_ != phase::serving)
+      return apply_late(number, operation);
+    std::visit([this](auto& op) { perform(op); }, operation);
+  });
 }
 
 void http_session::apply_late(std::uint64_t number, http_operation& operation) {
   if (const auto* late = std::get_if<http_op::write>(&operation)) {
-    unsent_.fetch_sub(late->frame.size(), std::memory_order_relaxed);
+    budget_.unreserve(late->frame.size());
   } else if (auto* watch = std::get_if<http_op::watch_closed>(&operation);
              watch && number == lost_number_) {
     lost_callback_ = std::move(watch->fn);
@@ -55,10 +32,12 @@ void http_session::apply_late(std::uint64_t number, http_operation& operation) {
 }
 
 void http_session::settle() {
-  if (!advancing_)
-    return advance();
-  if (streaming_ && phase_ == phase::serving)
-    flush();
+  guarded(*this, [&] {
+    if (!advancing_)
+      return advance();
+    if (streaming_ && phase_ == phase::serving)
+      flush();
+  });
 }
 
 http_head_options http_session::head_options(const http_headers& headers) {
@@ -67,7 +46,7 @@ http_head_options http_session::head_options(const http_headers& headers) {
   return {worker_->date(), !keep_alive_, http_1_0_};
 }
 
-void http_session::queue_response(http_response response) {
+void http_session::queue_response(http_response response, byte_lease lease) {
   auto bytes = format_head(response.status, response.headers, head_options(response.headers),
                            response.body.size());
   const bool send_body = !head_request_ && status_has_body(response.status);
@@ -76,15 +55,15 @@ void http_session::queue_response(http_response response) {
   if (send_body && response.body.size() <= join_max_bytes)
     bytes.append(response.body);
   const bool separate = send_body && response.body.size() > join_max_bytes;
-  output_.push(std::move(bytes));
+  output_.push(std::move(bytes), 0, separate ? byte_lease{} : std::move(lease));
   if (separate)
-    output_.push(std::move(response.body));
+    output_.push(std::move(response.body), 0, std::move(lease));
 }
 
 void http_session::perform(http_op::respond& op) {
   if (streaming_)
     return;
-  queue_response(std::move(op.response));
+  queue_response(std::move(op.response), std::move(op.lease));
   finish_exchange();
 }
 
@@ -101,7 +80,7 @@ void http_session::perform(http_op::write& op) {
   const auto size = op.frame.size();
   if (!streaming_ || bodyless_)
     return grant(size);
-  output_.push(http_1_0_ ? std::move(op.frame) : format_chunk(op.frame), size);
+  output_.push(http_1_0_ ? std::move(op.frame) : format_chunk(op.frame), size, std::move(op.lease));
 }
 
 void http_session::perform(http_op::end&) {
@@ -123,7 +102,8 @@ void http_session::perform(http_op::drop&) {
     http_op::abort cut;
     return perform(cut);
   }
-  queue_response(error_response(500, "the request was dropped without an answer", path_));
+  queue_response(
+    error_response(worker_->config(), 500, "the request was dropped without an answer", path_));
   finish_exchange();
 }
 
@@ -160,23 +140,9 @@ void http_session::run_callbacks() {
   announce_drained();
 }
 
-bool http_session::reserve(std::size_t bytes, std::size_t owed) noexcept {
-  const auto limit = worker_->config().send_buffer_max_bytes + owed;
-  auto unsent = unsent_.load(std::memory_order_relaxed);
-  do {
-    if (gone())
-      return false;
-    if (unsent != 0 && unsent + bytes > limit) {
-      count(worker_->shared().counters.frames_refused);
-      return false;
-    }
-  } while (!unsent_.compare_exchange_weak(unsent, unsent + bytes, std::memory_order_relaxed));
-  return true;
-}
-
 /// Frame bytes that left, or never will: room for write() and credit for the producer.
 void http_session::grant(std::size_t bytes) {
-  unsent_.fetch_sub(bytes, std::memory_order_relaxed);
+  budget_.unreserve(bytes);
   if (phase_ != phase::serving)
     return;
   drained_ += bytes;
@@ -200,22 +166,36 @@ void http_session::flush() {
     if (ec)
       return close();
     count(worker_->shared().counters.bytes_out, written);
-    write_deadline_ = time_point::max();
+    sent_ += written;
     if (const auto credit = output_.consume(written); credit > 0)
       grant(credit);
   }
+  deadlines_.write().stop();
   if (phase_ == phase::closing)
     begin_linger();
+  else if (deadlines_.what() == waiting::next_request && !is_linked())
+    worker_->rest(*this);
 }
 
 void http_session::wait_writable() {
   write_waiting_ = true;
-  if (write_deadline_ == time_point::max())
-    write_deadline_ = clock::now() + worker_->config().write_timeout;
+  if (!deadlines_.write().watching())
+    deadlines_.write().begin(clock::now(), taken());
   socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const error_code&) {
     self->write_waiting_ = false;
-    self->advance();
+    guarded(*self, [&] { self->advance(); });
   });
+}
+
+/// Bytes the client's side has acknowledged. What the kernel has taken says little: its buffer may
+/// hold a minute of a slow line, and asks for more only when a third of it is free.
+std::uint64_t http_session::taken() const noexcept {
+  int queued = 0;
+  // The socket's handle is not const, because it can be closed through it.
+  auto& socket = const_cast<tcp::socket&>(socket_);
+  if (::ioctl(socket.native_handle(), SIOCOUTQ, &queued) != 0 || queued < 0)
+    queued = 0;
+  return sent_ - std::min<std::uint64_t>(sent_, static_cast<std::uint64_t>(queued));
 }
 
 } // namespace skep::net

@@ -89,13 +89,13 @@ std::string format_chunk(std::string_view frame) {
   return out.append("\r\n").append(frame).append("\r\n");
 }
 
-void http_output::push(std::string bytes, std::size_t credit) {
+void http_output::push(std::string bytes, std::size_t credit, byte_lease lease) {
   if (empty()) {
     segments_.clear();
     first_ = 0;
   }
   bytes_ += bytes.size();
-  segments_.push_back({std::move(bytes), credit});
+  segments_.push_back({std::move(bytes), credit, std::move(lease)});
 }
 
 std::span<const boost::asio::const_buffer>
@@ -116,7 +116,8 @@ std::size_t http_output::consume(std::size_t count) {
     offset_ = 0;
     credit += segments_[first_].credit;
     // Gives the memory back now: a slow reader may take the rest minutes later.
-    segments_[first_++].bytes = {};
+    segments_[first_].bytes = {};
+    segments_[first_++].lease = {};
   }
   offset_ += count;
   if (empty()) {

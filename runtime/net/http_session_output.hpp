@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/net/http_message.hpp"
+#include "runtime/net/http_operation.hpp"
 
 #include <boost/asio/buffer.hpp>
 
@@ -38,8 +39,11 @@ std::string format_chunk(std::string_view frame);
 /// The bytes waiting for one socket, in order. Not thread-safe.
 class http_output {
 public:
-  /// `credit` is reported by consume() once the last of these bytes is gone.
-  void push(std::string bytes, std::size_t credit = 0);
+  /// `credit` is reported by consume() once the last of these bytes is gone; `lease` ends then.
+  void push(std::string bytes, std::size_t credit = 0, byte_lease lease = {});
+  void clear() noexcept {
+    *this = {};
+  }
   [[nodiscard]] bool empty() const noexcept {
     return first_ == segments_.size();
   }
@@ -57,6 +61,7 @@ private:
   struct segment {
     std::string bytes;
     std::size_t credit;
+    byte_lease lease;
   };
 
   std::vector<segment> segments_;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include "runtime/net/decompression.hpp"
 #include "runtime/net/http_message.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,7 +38,7 @@ public:
   /// with the same bytes and more behind them. After `complete` or `refused` call reset() first.
   step feed(std::string_view data);
   /// Goes on after `head`: need_more when a body follows, else complete. `body_max_bytes` bounds
-  /// the decoded body; over it the refusal is 413.
+  /// the body as it comes and unpacked; over it the refusal is 413.
   outcome begin_body(std::size_t body_max_bytes);
   /// The request as far as it was read: its head from `head` on.
   [[nodiscard]] http_request& request() noexcept {
@@ -62,14 +64,15 @@ public:
   }
   /// True while the client waits for "100 Continue" before it sends the body.
   [[nodiscard]] bool wants_continue() const noexcept {
-    return expects_continue_ && in_body() && request_.body.empty();
+    return expects_continue_ && in_body() && body_received_ == 0;
   }
   /// Called once "100 Continue" was sent.
   void continue_sent() noexcept {
     expects_continue_ = false;
   }
+  /// What the body holds of our memory.
   [[nodiscard]] std::size_t body_bytes() const noexcept {
-    return request_.body.size();
+    return request_.body.size() + (unpacker_ ? unpacker_->memory_bytes() : 0);
   }
   [[nodiscard]] bool keep_alive() const noexcept {
     return keep_alive_;
@@ -105,11 +108,14 @@ private:
   step feed_head(std::string_view data);
   outcome parse_head(std::string_view head);
   bool choose_framing();
+  bool choose_coding();
   bool accept_expectation();
   void split_target(std::string_view target);
   step feed_body(std::string_view data, std::size_t consumed);
   step feed_fixed(std::string_view data, std::size_t consumed);
   step feed_chunked(std::string_view data, std::size_t consumed);
+  bool take_body(std::string_view part);
+  outcome end_body();
   bool take_chunk_control(char c);
   bool take_size_digit(char c);
   bool end_size_line();
@@ -123,7 +129,10 @@ private:
   std::size_t scanned_ = 0;
   std::size_t line_start_ = 0;
   std::uint64_t remaining_ = 0;
+  std::size_t body_received_ = 0;
   std::size_t overhead_bytes_ = 0;
+  /// Of a body that comes packed.
+  std::unique_ptr<unpacker> unpacker_;
   bool chunked_ = false;
   bool keep_alive_ = false;
   bool http_1_0_ = false;

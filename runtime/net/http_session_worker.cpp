@@ -1,7 +1,5 @@
 #include "runtime/net/http_session_worker.hpp"
 
-#include "runtime/net/http_session.hpp"
-
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -12,6 +10,9 @@ namespace skep::net {
 namespace {
 
 thread_local const http_worker* current_worker = nullptr;
+
+/// Of the idle connections so many are looked at for one to close.
+constexpr int idle_looked_at_max = 64;
 
 /// RFC 9110 section 5.6.7; strftime's names follow the locale, these must not.
 std::string format_date(std::time_t now) {
@@ -101,30 +102,58 @@ void http_worker::apply_batch() {
   batch_.clear();
 }
 
-void http_worker::adopt(boost::asio::ip::tcp::socket socket, bool refused) {
-  auto session = std::make_shared<http_session>(shared_from_this(), std::move(socket));
-  session->set_slot(sessions_.size());
-  sessions_.push_back(session);
+void http_worker::adopt(boost::asio::ip::tcp::socket socket, http_place place) {
   if (ended_)
-    session->close();
-  else
-    session->start(refused);
+    return;
+  const auto over = place.over();
+  const bool refused = over != crowding::none && !give_up_idle(place);
+  if (refused)
+    count(over == crowding::address ? shared_->counters.address_refused
+                                    : shared_->counters.refused);
+  auto session
+    = std::make_shared<http_session>(shared_from_this(), std::move(socket), std::move(place));
+  session->slot = sessions_.size();
+  sessions_.push_back(session);
+  session->start(refused);
+}
+
+/// Each thread closes idle connections of its own: all have about as many.
+bool http_worker::give_up_idle(const http_place& for_whom) {
+  int looked_at = 0;
+  for (auto& session : idle_) {
+    if (++looked_at > idle_looked_at_max)
+      return false;
+    const bool fits
+      = for_whom.over() == crowding::server || session.address() == for_whom.address();
+    if (!fits || !session.is_quiet())
+      continue;
+    const auto kept = session.shared_from_this();
+    kept->close();
+    count(shared_->counters.idle_closed);
+    return true;
+  }
+  return false;
 }
 
 void http_worker::remove(http_session& session) {
-  const auto slot = session.slot();
+  const auto slot = session.slot;
   if (slot + 1 != sessions_.size()) {
     sessions_[slot] = std::move(sessions_.back());
-    sessions_[slot]->set_slot(slot);
+    sessions_[slot]->slot = slot;
   }
   sessions_.pop_back();
 }
 
-void http_worker::notify(std::shared_ptr<http_session> session) {
-  to_notify_.push_back(std::move(session));
-  if (std::exchange(notifying_, true) || ended_)
-    return;
-  boost::asio::post(context_, [this] { run_notifications(); });
+void http_worker::notify(std::shared_ptr<http_session> session) noexcept {
+  try {
+    to_notify_.push_back(std::move(session));
+    if (notifying_ || ended_)
+      return;
+    boost::asio::post(context_, [this] { run_notifications(); });
+    notifying_ = true;
+  } catch (...) {
+    // No memory: the next sweep runs what is in the list.
+  }
 }
 
 void http_worker::run_notifications() {
@@ -157,6 +186,8 @@ void http_worker::sweep() {
     date_second_ = second;
     date_ = format_date(second);
   }
+  if (!to_notify_.empty())
+    run_notifications();
   const auto now = clock::now();
   // Backwards: remove() fills the gap with the last one, which was seen already.
   for (auto i = sessions_.size(); i-- > 0;) {

@@ -1,11 +1,14 @@
 #pragma once
 
-#include "runtime/net/http_server.hpp"
+#include "runtime/net/http_operation.hpp"
+#include "runtime/net/http_session.hpp"
+#include "runtime/net/http_shared.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include <atomic>
 #include <ctime>
@@ -15,56 +18,9 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace skep::net {
-
-class http_session;
-
-/// The calls of http_exchange as values, so that they can cross threads.
-namespace http_op {
-struct respond {
-  http_response response;
-};
-struct begin_stream {
-  int status;
-  http_headers headers;
-};
-struct write {
-  std::string frame;
-};
-struct end {};
-struct abort {};
-/// The exchange was dropped before it was answered to the end.
-struct drop {};
-struct watch_closed {
-  std::function<void()> fn;
-};
-struct watch_drained {
-  std::function<void(std::size_t)> fn;
-};
-} // namespace http_op
-
-using http_operation
-  = std::variant<http_op::respond, http_op::begin_stream, http_op::write, http_op::end,
-                 http_op::abort, http_op::drop, http_op::watch_closed, http_op::watch_drained>;
-
-/// The counters behind http_server_stats; relaxed, any thread.
-struct http_counters {
-  std::atomic<std::uint64_t> accepted{0}, refused{0}, accept_failures{0}, requests{0}, malformed{0},
-    heads_refused{0}, timeouts{0}, lost{0}, frames_refused{0}, bodies_refused{0}, bytes_in{0},
-    bytes_out{0};
-  std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0};
-};
-
-/// What all workers of one server share; config and handler do not change after start.
-struct http_shared {
-  http_server_config config;
-  http_handler handler;
-  http_counters counters;
-  compression_counters compressed;
-};
 
 /// One thread with its io_context and the sessions bound to it. Everything but submit(), post() and
 /// on_thread() runs on that thread.
@@ -82,11 +38,15 @@ public:
               http_operation&& operation);
   [[nodiscard]] bool on_thread() const noexcept;
 
-  /// Takes over a connection; `refused` ones are told 503.
-  void adopt(boost::asio::ip::tcp::socket socket, bool refused);
+  /// Takes over a connection. One over a bound takes the place of an idle one or is told 503.
+  void adopt(boost::asio::ip::tcp::socket socket, http_place place);
   void remove(http_session& session);
+  /// The session has become idle: it may be closed to make room.
+  void rest(http_session& session) noexcept {
+    idle_.push_back(session);
+  }
   /// Runs the session's callbacks soon, outside of whatever is on the stack now.
-  void notify(std::shared_ptr<http_session> session);
+  void notify(std::shared_ptr<http_session> session) noexcept;
   /// Closes idle connections; those at work close after their response.
   void drain();
   void shut_down();
@@ -118,6 +78,7 @@ private:
     http_operation operation;
   };
 
+  bool give_up_idle(const http_place& for_whom);
   void serve_inbox();
   void apply_batch();
   void run_notifications();
@@ -138,6 +99,10 @@ private:
   bool notifying_ = false;
   std::vector<std::shared_ptr<http_session>> sessions_;
   std::vector<std::shared_ptr<http_session>> to_notify_;
+  /// The longest idle first.
+  boost::intrusive::list<http_session, boost::intrusive::base_hook<http_worker_entry>,
+                         boost::intrusive::constant_time_size<false>>
+    idle_;
   std::vector<queued> batch_;
 
   std::mutex inbox_mutex_;

@@ -7,6 +7,7 @@
 #include "runtime/net/http_client.hpp"
 #include "runtime/node/cluster_node.hpp"
 #include "runtime/node/cluster_options.hpp"
+#include "runtime/node/descriptors.hpp"
 #include "runtime/node/fetch_options.hpp"
 #include "runtime/telemetry/process_metrics.hpp"
 #include "runtime/telemetry/registry.hpp"
@@ -45,6 +46,9 @@ const config::table<node_config>& node_table() {
     option{"drain_timeout_ms", &node_config::drain_timeout, std::chrono::milliseconds{0},
            std::chrono::milliseconds{3'600'000},
            "How long a stopping node lets running requests finish."},
+    option{"descriptors_reserve", &node_config::descriptors_reserve, 16u, 100'000u,
+           "File descriptors kept from clients for links, Redis, the store and the log; [fetch] "
+           "connections_max more are kept for providers."},
   };
   return rows;
 }
@@ -166,6 +170,7 @@ struct node::impl final : role_context {
       known = std::make_unique<actor_kind>(metrics, name, bounds);
     return *known;
   }
+  std::uint64_t client_connections(std::uint64_t wanted) override;
   caf::actor supervise(child_spec spec) override {
     auto name = spec.name;
     auto child = supervisor::start_child(environment_, std::move(spec));
@@ -215,6 +220,23 @@ struct node::impl final : role_context {
   std::vector<std::function<bool()>> drain_checks;
   std::vector<std::function<void()>> stop_steps;
 };
+
+std::uint64_t node::impl::client_connections(std::uint64_t wanted) {
+  const auto usage = telemetry::read_process_usage();
+  const descriptor_needs needs{.limit = usage.fds_max,
+                               .open = usage.open_fds,
+                               .providers
+                               = document.get<net::fetch_config>("fetch").connections_max,
+                               .reserve = options.descriptors_reserve};
+  const auto clients = clients_that_fit(needs, wanted);
+  if (clients < wanted)
+    log::warn("file descriptors: with {} of them there is room for {} of {} client connections "
+              "beside {} open, {} for providers and a reserve of {}; raise the limit to {} "
+              "(LimitNOFILE=, ulimit -Hn), or lower gateway.connections_max",
+              needs.limit, clients, wanted, needs.open, needs.providers, needs.reserve,
+              limit_that_fits(needs, wanted));
+  return clients;
+}
 
 expected<void> node::impl::build(std::span<const role> roles) {
   if (options.force_wire) {

@@ -23,6 +23,8 @@ struct node_config {
   bool force_wire = false;
   bool debug_kill = false;
   std::chrono::milliseconds drain_timeout{30'000};
+  /// File descriptors kept for links, Redis, the store and the log.
+  std::uint32_t descriptors_reserve = 128;
 };
 
 /// `[supervision]`.

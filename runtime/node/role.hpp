@@ -7,6 +7,7 @@
 #include "runtime/config/schema.hpp"
 #include "runtime/node/status.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,6 +36,10 @@ public:
   virtual cluster_port& cluster() = 0;
   /// A kind that lives as long as the node; the same name gives the same kind.
   virtual const actor_kind& kind(const std::string& name, const mailbox_bounds& bounds) = 0;
+
+  /// How many of the client connections wanted the process has file descriptors for, everything
+  /// else left in peace; says so in the log when these are not all.
+  virtual std::uint64_t client_connections(std::uint64_t wanted) = 0;
 
   /// Starts a child under this role's supervisor and publishes its guard under the spec's name.
   /// Throws what the spec's start throws.

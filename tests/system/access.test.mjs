@@ -163,8 +163,6 @@ test("base URLs with and without /v1, WebSocket tries and sub-paths end as clien
     assert.equal((await post(node.url + target, json, "{}")).status, 404);
   const near = JSON.parse((await post(`${node.url}/v1/chat/completions`, json, question("asistant"))).text).error;
   assert.match(near.message, /did you mean "assistant"\?; GET \/v1\/models/);
-  const broken = JSON.parse((await post(`${node.url}/v1/chat/completions`, json, '{"model": }')).text).error;
-  assert.doesNotMatch(broken.message, /json\.exception/);
   assert.equal(await node.stop(), 0);
 });
 

@@ -165,6 +165,13 @@ TEST_CASE("named origins may ask, and are told so", "[actors][gateway][access]")
   CHECK(preflight("https://app.example") == 0);
   CHECK(preflight("http://app.example") == 403);
   CHECK(judged(rules, head("OPTIONS", {}), chat_path) == 405);
+  // Without keys a named page may ask models, but operates nothing and sees no parts.
+  auto keyless = open_node();
+  keyless.cors_origins = {"https://app.example"};
+  const auto open = rules_of(keyless);
+  CHECK(judged(open, request, chat_path) == 0);
+  CHECK(judged(open, request, "/cluster/drain") == 403);
+  CHECK_FALSE(open.caller_of(request).admin);
 }
 
 TEST_CASE("without keys a body has to be JSON", "[actors][gateway][access]") {

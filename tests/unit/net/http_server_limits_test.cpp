@@ -39,6 +39,13 @@ TEST_CASE("http server refuses malformed requests and goes on", "[net][http]") {
     {"GET / HTTP/1.1\r\nhost : t\r\n\r\n", "400"},
     {"GET / HTTP/1.1\r\nno colon\r\n\r\n", "400"},
     {"GET / HTTP/1.1\r\n\r\n", "400"},
+    {"GET / HTTP/1.1\r\nhost: t\r\nx: a\r\n b\r\n\r\n", "400"},
+    {"POST / HTTP/1.1\r\nhost: t\r\ncontent-length:\r\n\t5\r\n\r\nhello", "400"},
+    {"GET / HTTP/1.1\r\n host: t\r\n\r\n", "400"},
+    {"POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
+     "400"},
+    {"POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n5\t;x\r\nhello\r\n0\r\n\r\n",
+     "400"},
     {"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"},
     {"GET /\x01 HTTP/1.1\r\nhost: t\r\n\r\n", "400"},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"},
@@ -223,13 +230,15 @@ TEST_CASE("http server refuses connections over the limit with 503", "[net][http
   config.connections_max = 2;
   const auto server = serve(echo, config);
   raw_client first{server->local_port()};
+  REQUIRE(first.send("GET / HT"));
   {
     raw_client second{server->local_port()};
-    REQUIRE(eventually([&] { return server->stats().connections == 2; }));
+    REQUIRE(second.send("GET / HT"));
+    REQUIRE(eventually([&] { return server->stats().bytes_in == 16; }));
     CHECK_THAT(refused(*server, ""), StartsWith("HTTP/1.1 503 ") && Contains("retry-after: 1\r\n")
                                        && Contains("connection: close\r\n"));
     CHECK(server->stats().refused == 1);
-    REQUIRE(second.send(get("/")));
+    REQUIRE(second.send("TP/1.1\r\nhost: t\r\n\r\n"));
     CHECK_THAT(second.read_response(), StartsWith("HTTP/1.1 200"));
   }
   REQUIRE(eventually([&] { return server->stats().connections == 1; }));

@@ -44,7 +44,7 @@ parsed parse(std::string_view bytes, std::size_t step) {
 TEST_CASE("http parser finds the same requests however the bytes are cut", "[net][http]") {
   const std::string bytes
     = "\r\n\r\nPOST /a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
-      "5 ;x=\"y\"\r\nhello\r\n06\r\n world\r\n000\r\nx: 1\r\ny: 2\r\n\r\n"
+      "5;x=\"y\"\r\nhello\r\n06\r\n world\r\n000\r\nx: 1\r\ny: 2\r\n\r\n"
       "GET / HTTP/1.0\r\n\r\n"
       "PUT http://h?q HTTP/1.1\r\nhost: t\r\ncontent-length: 3\r\n\r\nabc\r\n";
   for (std::size_t step = 1; step <= bytes.size(); ++step) {
