@@ -88,7 +88,7 @@ void prompt_batch::stop() {
 
 } // namespace
 
-void gateway::completions(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::completions(const rt::call& c, const http_arrival& arrival) {
   auto body = read_completions_body(arrival.request->body);
   if (!body) {
     arrival.client->blame(body.error().param);
@@ -98,8 +98,8 @@ void gateway::completions(const rt::call& c, const http_arrival& arrival, std::s
                         body->include_usage};
   auto format = completions_format(std::move(wish));
   if (body->prompts.size() == 1)
-    return pass_chat(c, arrival, std::move(tenant), completion_chat(*body, 0), std::move(format));
-  auto way = find_way(c, arrival, std::move(tenant), body->request);
+    return pass_chat(c, arrival, completion_chat(*body, 0), std::move(format));
+  auto way = find_way(c, arrival, body->request);
   if (!way)
     return;
   arrival.client->passed_on(std::move(way->to.label), false, std::move(format));

@@ -1,7 +1,9 @@
 #include "actors/gateway/config.hpp"
 
+#include "actors/gateway/origin_policy.hpp"
 #include "messages/context.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace skep::actors {
@@ -17,12 +19,36 @@ const config::table<gateway_key>& key_table() {
         option{"key", &gateway_key::key, "env.NAME of the variable that holds the key."}.required(),
         option{"tenant", &gateway_key::tenant,
                "Whose requests these are; tenants share no cached answer."},
+        option{"role",
+               &gateway_key::role,
+               {{"client", key_role::client}, {"admin", key_role::admin}},
+               "client: may ask models and agents; admin: may operate the node as well (drain, "
+               "clear the cache, read /metrics)."},
+        option{"models", &gateway_key::models,
+               "Which models and agents it may use: names as clients write them, with * for any "
+               "text (\"agent/support\", \"gpt-*\", \"openai/*\"); none: all."},
       }
         .check([](const gateway_key& k) -> std::optional<config::violation> {
           if (!k.tenant.empty() && k.tenant.size() <= tenant_bytes_max)
             return std::nullopt;
           return config::violation{"tenant", "must have 1 to 64 bytes"};
         });
+  return rows;
+}
+
+/// Who may ask.
+const config::table<gateway_config>& access_rows() {
+  static const config::table<gateway_config> rows{
+    option{"hosts", &gateway_config::hosts,
+           "Names of this node besides localhost and its addresses. Without keys requests "
+           "under other names are refused, because a web page can take any name (DNS "
+           "rebinding); \"*\": any name."},
+    option{"cors_origins", &gateway_config::cors_origins,
+           "Web pages that may ask from a browser, as \"https://app.example\"; \"*\": all, "
+           "only with keys. Requests of other pages are refused."},
+    option{"key", &gateway_config::keys, key_table(),
+           "Keys clients must come with (Authorization: Bearer); none: no key is asked for."},
+  };
   return rows;
 }
 
@@ -67,6 +93,74 @@ std::optional<std::pair<std::string, std::uint16_t>> split_listen(const std::str
   return std::pair{address, port};
 }
 
+namespace {
+
+std::optional<config::violation> check_origins(const gateway_config& c) {
+  for (const auto& each : c.cors_origins) {
+    if (!is_origin(each))
+      return config::violation{"cors_origins",
+                               "\"" + each + "\" must read scheme://host or scheme://host:port"};
+    if (each == "*" && c.keys.empty())
+      return config::violation{"cors_origins",
+                               "\"*\" needs keys: without [[gateway.key]] every web page could "
+                               "use and operate this node"};
+  }
+  for (const auto& each : c.hosts)
+    if (each.empty() || each.find_first_of("/:@ ") != std::string::npos)
+      return config::violation{"hosts",
+                               "\"" + each + "\" must be a host name, without scheme and port"};
+  return std::nullopt;
+}
+
+std::optional<config::violation> check_gateway(const gateway_config& c) {
+  if (!split_listen(c.listen))
+    return config::violation{"listen", "must read ADDRESS:PORT, for example 127.0.0.1:8080"};
+  return check_origins(c);
+}
+
+void check_keys(const gateway_config& c, std::vector<config::violation>& found) {
+  for (std::size_t n = 0; n < c.keys.size(); ++n)
+    for (std::size_t before = 0; before < n; ++before)
+      if (c.keys[before].key.reveal() == c.keys[n].key.reveal())
+        found.push_back({"gateway.key." + std::to_string(n) + ".key",
+                         "[[gateway.key]]: " + c.keys[n].key.reference() + " and "
+                           + c.keys[before].key.reference()
+                           + " hold the same key: one key has one tenant"});
+}
+
+} // namespace
+
+std::vector<config::violation> check_access(const gateway_config& clients,
+                                            const admin_config& operations) {
+  std::vector<config::violation> found;
+  check_keys(clients, found);
+  const auto where = split_listen(operations.listen);
+  const auto operates = [](const gateway_key& each) { return each.role == key_role::admin; };
+  if (where && !is_loopback(where->first)
+      && std::none_of(clients.keys.begin(), clients.keys.end(), operates))
+    found.push_back({"admin.listen", "[admin]: beyond this machine it needs a [[gateway.key]] with "
+                                     "role = \"admin\""});
+  return found;
+}
+
+const config::table<admin_config>& admin_table() {
+  static const config::table<admin_config> rows
+    = config::table<admin_config>{
+        option{"listen", &admin_config::listen,
+               "ADDRESS:PORT that serves what operates the node (/metrics, /cluster, cache and "
+               "performance API), which the clients' address serves no more. On a loopback "
+               "address it asks for no key."},
+        option{"connections_max", &admin_config::connections_max, std::uint64_t{1},
+               std::uint64_t{10'000}, "Open connections there; one more gets 503."},
+      }
+        .check([](const admin_config& c) -> std::optional<config::violation> {
+          if (c.listen.empty() || split_listen(c.listen))
+            return std::nullopt;
+          return config::violation{"listen", "must read ADDRESS:PORT, for example 127.0.0.1:9090"};
+        });
+  return rows;
+}
+
 const config::table<gateway_config>& gateway_table() {
   constexpr milliseconds day{86'400'000};
   constexpr milliseconds one{1};
@@ -80,7 +174,7 @@ const config::table<gateway_config>& gateway_table() {
         option{"requests_max", &gateway_config::requests_max, std::uint64_t{1},
                std::uint64_t{1'000'000}, "Requests at work; one more gets 503 with a retry-after."},
         option{"body_bytes", &gateway_config::body_max, std::uint64_t{1024}, std::uint64_t{1} << 30,
-               "The largest request body (413)."},
+               "The largest request body (413); 64 KiB for what operates the node."},
         option{"header_bytes", &gateway_config::header_max, std::uint64_t{1024},
                std::uint64_t{1} << 20, "The largest request head (431)."},
         option{"bodies_bytes", &gateway_config::bodies_max, std::uint64_t{1} << 20,
@@ -127,15 +221,10 @@ const config::table<gateway_config>& gateway_table() {
         option{"responses_timeout_ms", &gateway_config::responses_timeout, one,
                milliseconds{60'000},
                "The longest the end of a response waits to be kept, and a lookup for its answer."},
-        option{"key", &gateway_config::keys, key_table(),
-               "Keys clients must come with (Authorization: Bearer); none: no key is asked for."},
       }
         .with(fairness_rows())
-        .check([](const gateway_config& c) -> std::optional<config::violation> {
-          if (split_listen(c.listen))
-            return std::nullopt;
-          return config::violation{"listen", "must read ADDRESS:PORT, for example 127.0.0.1:8080"};
-        });
+        .with(access_rows())
+        .check(check_gateway);
   return rows;
 }
 

@@ -13,11 +13,22 @@
 
 namespace skep::actors {
 
+/// What a key is good for.
+enum class key_role : std::uint8_t {
+  /// Asking models and agents.
+  client,
+  /// Operating the node as well.
+  admin,
+};
+
 /// `[[gateway.key]]`: a key clients may come with.
 struct gateway_key {
   config::secret key;
   /// Whose requests these are; tenants share no cached answer.
   std::string tenant = "default";
+  key_role role = key_role::client;
+  /// Patterns of model and agent names; none: all.
+  std::vector<std::string> models = {};
 };
 
 /// `[gateway]`.
@@ -28,7 +39,7 @@ struct gateway_config {
   /// 0: half of connections_max.
   std::uint64_t connections_per_address_max = 0;
   std::uint64_t requests_max = 20'000;
-  std::uint64_t body_max = 8u << 20;
+  std::uint64_t body_max = 32u << 20;
   std::uint64_t header_max = 64u << 10;
   std::uint64_t bodies_max = 512u << 20;
   std::uint64_t answers_max = 512u << 20;
@@ -53,11 +64,26 @@ struct gateway_config {
   std::uint64_t compression_max = 4u << 20;
   std::uint32_t compression_level = 3;
   slo_config slo;
+  std::vector<std::string> hosts;
+  std::vector<std::string> cors_origins;
   std::vector<gateway_key> keys;
+};
+
+/// `[admin]`: a listener of its own for what operates the node.
+struct admin_config {
+  /// Empty: the clients' listener serves operations, too.
+  std::string listen;
+  std::uint64_t connections_max = 64;
 };
 
 /// Rows and help of `[gateway]`.
 const config::table<gateway_config>& gateway_table();
+/// Rows and help of `[admin]`.
+const config::table<admin_config>& admin_table();
+/// One key has one tenant, and a listener for operations that other machines reach needs a key of
+/// an administrator. Keys of what is found are paths from the top.
+std::vector<config::violation> check_access(const gateway_config& clients,
+                                            const admin_config& operations);
 
 /// "127.0.0.1:8080" or "[::1]:8080" as address and port; nothing when it reads otherwise.
 std::optional<std::pair<std::string, std::uint16_t>> split_listen(const std::string& listen);

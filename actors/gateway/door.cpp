@@ -23,50 +23,129 @@ constexpr std::size_t end_frames_bytes = 64 * 1024;
 // The way to the client and back, as a share of its time-out and at most.
 constexpr double client_margin = 0.1;
 constexpr double client_margin_max_ms = 1'000;
+// What operates a node says so in a few bytes.
+constexpr std::uint64_t operation_body_max = 64 * 1024;
 
 } // namespace
 
-door::door(rt::environment& env, std::shared_ptr<const gateway_config> options,
-           std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor)
-  : env_(env), options_(std::move(options)),
-    observer_(std::make_shared<gateway_observer>(env.metrics())), monitor_(std::move(monitor)),
-    gateways_(std::move(gateways)) {}
+door::door(const house& around, std::shared_ptr<const gateway_config> options,
+           const admin_config& operations, std::vector<caf::actor> gateways,
+           std::shared_ptr<performance_monitor> monitor)
+  : env_(around.env), options_(std::move(options)),
+    observer_(std::make_shared<gateway_observer>(env_.metrics())),
+    observe_([observer = observer_, monitor = std::move(monitor),
+              &env = env_](const request_summary& done) {
+      (*observer)(done);
+      monitor->ended(done, env.now());
+    }),
+    probes_(around.env, around.status, around.cluster), gateways_(std::move(gateways)) {
+  using serves = admission::serves;
+  const bool apart = !operations.listen.empty();
+  clients_ = std::make_unique<listener>(
+    listener{admission{*options_, apart ? serves::clients : serves::all, options_->listen},
+             client_config(), nullptr});
+  if (apart)
+    operations_ = std::make_unique<listener>(
+      listener{admission{*options_, serves::operations, operations.listen},
+               operations_config(operations), nullptr});
+  for (std::size_t n = 0; n < denied_.size(); ++n)
+    denied_[n] = &env_.metrics().counter(
+      "skep_gateway_denied_total", "Requests turned away by their head, by what was wrong with it.",
+      {{"reason", std::string{word_of(static_cast<denial_reason>(n))}}});
+}
 
 door::~door() {
   close();
 }
 
 expected<void> door::open() {
-  auto server = net::http_server::start(
-    server_config(),
-    [this](net::http_request&& request, std::shared_ptr<net::http_exchange> exchange) {
-      arrive(std::move(request), std::move(exchange));
-    });
-  if (!server)
-    return fail(server.error());
-  server_ = std::move(*server);
+  if (auto done = open(*clients_); !done)
+    return done;
+  if (operations_)
+    if (auto done = open(*operations_); !done)
+      return done;
   export_stats();
   return {};
 }
 
+expected<void> door::open(listener& at) {
+  at.config.check_head
+    = [this, &at](const net::http_request& head) { return check_head(at, head); };
+  at.config.body_max_of = [this](const net::http_request& head) { return body_max_of(head); };
+  at.config.error_reply = refused_response;
+  auto server
+    = net::http_server::start(at.config, [this, &at](net::http_request&& request,
+                                                     std::shared_ptr<net::http_exchange> exchange) {
+        arrive(at, std::move(request), std::move(exchange));
+      });
+  if (!server)
+    return fail(server.error());
+  at.server = std::move(*server);
+  return {};
+}
+
 void door::drain() {
-  if (server_)
-    server_->stop_accepting();
+  if (clients_->server)
+    clients_->server->stop_accepting();
 }
 
 bool door::drained() const {
-  return !server_ || server_->drained();
+  return !clients_->server || clients_->server->drained();
 }
 
 void door::close() {
   exported_.clear();
-  if (server_)
-    server_->stop();
+  for (const auto* each : {&clients_, &operations_})
+    if (*each && (*each)->server)
+      (*each)->server->stop();
   gateways_.clear();
 }
 
 std::string door::endpoint() const {
-  return server_ ? server_->local_endpoint() : std::string{};
+  return clients_->server ? clients_->server->local_endpoint() : std::string{};
+}
+
+std::string door::operations_endpoint() const {
+  return operations_ && operations_->server ? operations_->server->local_endpoint() : std::string{};
+}
+
+// -- heads ----------------------------------------------------------------------------------------
+
+std::optional<net::http_response> door::check_head(const listener& at,
+                                                   const net::http_request& head) {
+  auto path = normal_path(head.path);
+  const auto& origins = at.rules.origins();
+  const auto denied = at.rules.judge(head, path);
+  if (!denied && !origin_policy::is_preflight(head))
+    return std::nullopt;
+  auto id = to_string(make_request_id());
+  auto response = denied ? denied_response(*denied, path, id)
+                         : origin_policy::preflight(head, methods_of(endpoint_of(path)));
+  origins.allow_reading(head, response.headers);
+  if (denied)
+    denied_[static_cast<std::size_t>(denied->reason)]->inc();
+  settled_by_head(head, std::move(path), std::move(id), response.status,
+                  denied ? denied->why : errc::none);
+  return response;
+}
+
+/// No session ever sees it, so the log and the metrics are told here.
+void door::settled_by_head(const net::http_request& head, std::string path, std::string request_id,
+                           int status, errc why) {
+  observer_->active.inc(); // observe_ counts it down.
+  request_summary summary;
+  summary.what = endpoint_of(path);
+  summary.method = head.method;
+  summary.path = std::move(path);
+  summary.request_id = std::move(request_id);
+  summary.status = status;
+  summary.error = why;
+  observe_(summary);
+}
+
+std::size_t door::body_max_of(const net::http_request& head) const {
+  const bool small = is_operational(endpoint_of(normal_path(head.path)));
+  return small ? std::min(operation_body_max, options_->body_max) : options_->body_max;
 }
 
 // -- requests -------------------------------------------------------------------------------------
@@ -91,23 +170,32 @@ duration door::timeout_of(const net::http_request& request) const {
                    : options_->request_timeout;
 }
 
-void door::arrive(net::http_request&& request, std::shared_ptr<net::http_exchange> exchange) {
+void door::arrive(const listener& at, net::http_request&& request,
+                  std::shared_ptr<net::http_exchange> exchange) {
   observer_->active.inc();
+  request.path = normal_path(request.path);
+  const auto what = endpoint_of(request.path);
+  auto who = at.rules.caller_of(request);
+  net::http_headers headers;
+  at.rules.origins().allow_reading(request, headers);
   const auto client = session::make(
-    env_, {std::move(exchange),
-           [observer = observer_, monitor = monitor_, &env = env_](const request_summary& done) {
-             (*observer)(done);
-             monitor->ended(done, env.now());
-           },
-           request.method, request.path});
+    env_, {std::move(exchange), observe_, request.method, request.path, std::move(headers)});
+  if (is_probe(what))
+    return client.self->answer(probes_.answer(what, who.admin));
   const auto at_work = static_cast<std::uint64_t>(observer_->active.value());
-  if (at_work > options_->requests_max && !is_operational(endpoint_of(request.path))) {
+  if (at_work > options_->requests_max && !is_operational(what)) {
     observer_->refused.inc();
     client.self->fail(failure{errc::overloaded, "requests_max requests are at work"});
     return;
   }
+  hand_over(client, std::move(request), what, std::move(who));
+}
+
+void door::hand_over(const session::made& client, net::http_request&& request,
+                     actors::endpoint what, caller who) {
   skep::context context;
   context.id = client.self->id();
+  context.tenant = std::move(who.tenant);
   context.deadline = env_.now() + timeout_of(request);
   const auto mid = caf::make_message_id(++last_mid_);
   auto token = caf::make_counted<rt::lease>(client.handle, mid, options_->stream_window);
@@ -115,16 +203,16 @@ void door::arrive(net::http_request&& request, std::shared_ptr<net::http_exchang
   const auto& to = gateways_[static_cast<std::size_t>(request.thread_index)];
   const auto bytes = request.body.size() + request.headers.block().size();
   http_arrival arrival{std::make_shared<net::http_request>(std::move(request)), client.handle,
-                       client.self};
+                       client.self, what, std::move(who.models)};
   to->enqueue(caf::make_mailbox_element(client.handle, mid, {},
                                         rt::call{std::move(context), std::move(token), bytes},
                                         std::move(arrival)),
               nullptr);
 }
 
-// -- the server -----------------------------------------------------------------------------------
+// -- the servers ----------------------------------------------------------------------------------
 
-net::http_server_config door::server_config() const {
+net::http_server_config door::client_config() const {
   net::http_server_config config;
   const auto listen = split_listen(options_->listen);
   config.address = listen->first; // The options' check has read it before.
@@ -147,9 +235,6 @@ net::http_server_config door::server_config() const {
   config.linger_timeout = options_->linger_timeout;
   config.send_buffer_max_bytes
     = static_cast<std::size_t>(options_->stream_window) * frame_bytes_per_credit + end_frames_bytes;
-  config.error_reply = [](int status, std::string_view message, std::string_view) {
-    return refused_response(status, message);
-  };
   config.compression.enabled = options_->compression;
   config.compression.min_bytes = options_->compression_min;
   config.compression.max_bytes = options_->compression_max;
@@ -157,11 +242,29 @@ net::http_server_config door::server_config() const {
   return config;
 }
 
+/// One thread does: its requests are few, and go to the first gateway.
+net::http_server_config door::operations_config(const admin_config& operations) const {
+  auto config = client_config();
+  const auto listen = split_listen(operations.listen);
+  config.address = listen->first;
+  config.port = listen->second;
+  config.threads = 1;
+  config.connections_max = operations.connections_max;
+  config.connections_per_address_max = operations.connections_max;
+  config.bodies_max_bytes = operation_body_max * operations.connections_max;
+  return config;
+}
+
 void door::export_stats() {
   using stats = net::http_server_stats;
   auto& metrics = env_.metrics();
   const auto reader = [this](auto field) -> std::function<double()> {
-    return [this, field] { return static_cast<double>(server_->stats().*field); };
+    return [this, field] {
+      auto all = static_cast<double>(clients_->server->stats().*field);
+      if (operations_)
+        all += static_cast<double>(operations_->server->stats().*field);
+      return all;
+    };
   };
   const auto gauge = [&](const char* name, const char* help, auto field) {
     exported_.push_back(metrics.gauge_callback(name, help, {}, reader(field)));
@@ -186,8 +289,8 @@ void door::export_stats() {
           &stats::idle_closed);
   counter("skep_http_malformed_total", "Requests refused before they were read whole.",
           &stats::malformed);
-  counter("skep_http_heads_refused_total", "Requests refused by their head, their bodies unread.",
-          &stats::heads_refused);
+  counter("skep_http_heads_refused_total",
+          "Requests settled by their head alone: refusals and preflights.", &stats::heads_refused);
   counter("skep_http_bodies_refused_total", "Request bodies over bodies_bytes.",
           &stats::bodies_refused);
   counter("skep_http_answers_refused_total", "Answers and frames answers_bytes had no room for.",

@@ -1,33 +1,48 @@
 #pragma once
 
+#include "actors/gateway/admission.hpp"
 #include "actors/gateway/config.hpp"
 #include "actors/gateway/observer.hpp"
 #include "actors/gateway/performance_monitor.hpp"
+#include "actors/gateway/probes.hpp"
 #include "runtime/actor/environment.hpp"
 #include "runtime/net/http_server.hpp"
 
 #include <caf/actor.hpp>
 
+#include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace skep::actors {
 
-/// The HTTP server and the way from its threads to the gateways. On the connection's thread it
-/// makes the session and the lease of a request and hands both to the gateway of that thread, so
-/// that whatever becomes of the gateway, the client gets an answer. Thread-safe once open.
+/// The HTTP listeners and the way from their threads to the gateways. On the connection's thread it
+/// decides at a request's head who comes in, answers the probes, and for everything else makes the
+/// session and the lease and hands both to the gateway of that thread, so that whatever becomes of
+/// the gateway, the client gets an answer. Thread-safe once open.
 class door {
 public:
+  /// What the door tells of and whom it tells; all of it outlives the door.
+  struct house {
+    rt::environment& env;
+    const rt::node_status& status;
+    const rt::cluster_port& cluster;
+  };
+
   /// `gateways` by HTTP thread; `monitor` is told of every request that ended.
-  door(rt::environment& env, std::shared_ptr<const gateway_config> options,
-       std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor);
+  door(const house& around, std::shared_ptr<const gateway_config> options,
+       const admin_config& operations, std::vector<caf::actor> gateways,
+       std::shared_ptr<performance_monitor> monitor);
   /// Calls close().
   ~door();
 
   /// Binds and starts to serve; errc::transport_failed names the address.
   expected<void> open();
-  /// Takes no new connections; what runs is finished.
+  /// Takes no new connections of clients; what runs is finished. A listener for operations goes on
+  /// until close(), so that a drain can be watched.
   void drain();
   /// After drain(): every answer has left and every connection is closed.
   bool drained() const;
@@ -35,20 +50,43 @@ public:
   void close();
   /// "127.0.0.1:8080".
   std::string endpoint() const;
+  /// The same of `[admin] listen`; empty without one.
+  std::string operations_endpoint() const;
 
 private:
-  void arrive(net::http_request&& request, std::shared_ptr<net::http_exchange> exchange);
+  struct listener {
+    admission rules;
+    net::http_server_config config;
+    std::unique_ptr<net::http_server> server;
+  };
+  using listener_ptr = std::unique_ptr<listener>;
+
+  expected<void> open(listener& at);
+  std::optional<net::http_response> check_head(const listener& at, const net::http_request& head);
+  void settled_by_head(const net::http_request& head, std::string path, std::string request_id,
+                       int status, errc why);
+  void arrive(const listener& at, net::http_request&& request,
+              std::shared_ptr<net::http_exchange> exchange);
+  void hand_over(const session::made& client, net::http_request&& request, actors::endpoint what,
+                 caller who);
   duration timeout_of(const net::http_request& request) const;
-  net::http_server_config server_config() const;
+  std::size_t body_max_of(const net::http_request& head) const;
+  net::http_server_config client_config() const;
+  net::http_server_config operations_config(const admin_config& operations) const;
   void export_stats();
 
   rt::environment& env_;
   const std::shared_ptr<const gateway_config> options_;
   const std::shared_ptr<gateway_observer> observer_;
-  const std::shared_ptr<performance_monitor> monitor_;
+  // Tells observer_ and the monitor; sessions that outlive the door keep both.
+  const request_observer observe_;
+  const probes probes_;
+  std::array<telemetry::counter*, denial_reason_count> denied_;
   std::vector<caf::actor> gateways_;
   std::atomic<std::uint64_t> last_mid_{0};
-  std::unique_ptr<net::http_server> server_;
+  listener_ptr clients_;
+  // Null: operations share the clients' listener.
+  listener_ptr operations_;
   std::vector<telemetry::registration> exported_;
 };
 

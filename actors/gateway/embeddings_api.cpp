@@ -2,6 +2,7 @@
 #include "actors/common/embeddings_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/unknown_model.hpp"
 
 #include <utility>
 
@@ -29,7 +30,7 @@ embedding_source find_embedder(model_router& router, const std::string& model) {
 
 } // namespace
 
-void gateway::embeddings(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::embeddings(const rt::call& c, const http_arrival& arrival) {
   if (!c.lease)
     return;
   const auto& request = *arrival.request;
@@ -44,9 +45,12 @@ void gateway::embeddings(const rt::call& c, const http_arrival& arrival, std::st
     return refuse(c, failure{errc::not_found, "no provider gives embeddings of the model \""
                                                 + body->request.model + "\""});
   }
+  if (!allows_model(arrival.models, to.provider, to.model, router_.default_provider())) {
+    arrival.client->blame("model");
+    return refuse(c, out_of_scope(body->request.model));
+  }
   body->request.model = std::move(to.model);
   auto context = c.context;
-  context.tenant = std::move(tenant);
   const auto trace = parse_traceparent(request.header("traceparent"));
   context.trace = child_span(trace.value_or(trace_context{}));
   arrival.client->passed_on(std::move(to.provider));

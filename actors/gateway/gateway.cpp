@@ -2,7 +2,8 @@
 
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
-#include "actors/gateway/node_states.hpp"
+#include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/unknown_model.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/telemetry/exposition.hpp"
 
@@ -45,37 +46,17 @@ void gateway::answer(const rt::call& c, net::http_response response) {
 
 void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
   const auto& request = *arrival.request;
-  const auto what = endpoint_of(request.path);
-  // What no API serves is refused in the words of the one it looks like.
-  const auto turn_away = [&](int status, const std::string& why, std::string_view code) {
-    return request.path.starts_with("/v1/messages")
-             ? messages_refusal(status, why, to_string(arrival.client->id()))
-             : refusal(status, why, code);
-  };
-  if (what == endpoint::unknown || (what == endpoint::debug_kill && !status_.debug_kill))
-    return answer(
-      c, turn_away(404, "unknown URL: " + request.method + " " + request.path, "not_found"));
-  if (!allows(what, request.method)) {
-    auto response = turn_away(405, request.method + " is not allowed here", "method_not_allowed");
-    response.headers.add("allow", methods_of(what));
-    return answer(c, std::move(response));
-  }
-  auto tenant = c.context.tenant;
-  if (needs_key(what) && !authorised(request, tenant))
-    return refuse(c, failure{errc::unauthenticated,
-                             "a valid API key is needed: Authorization: Bearer KEY or "
-                             "x-api-key: KEY"});
-  switch (what) {
-    case endpoint::chat: return chat(c, arrival, std::move(tenant));
-    case endpoint::completions: return completions(c, arrival, std::move(tenant));
-    case endpoint::messages: return messages(c, arrival, std::move(tenant));
-    case endpoint::responses: return create_response(c, arrival, std::move(tenant));
-    case endpoint::response: return stored_response(c, arrival, std::move(tenant));
-    case endpoint::agent_prompt: return agent_prompt(c, arrival, std::move(tenant));
-    case endpoint::embeddings: return embeddings(c, arrival, std::move(tenant));
-    case endpoint::models: return all_models(c);
+  switch (arrival.what) {
+    case endpoint::chat: return chat(c, arrival);
+    case endpoint::completions: return completions(c, arrival);
+    case endpoint::messages: return messages(c, arrival);
+    case endpoint::responses: return create_response(c, arrival);
+    case endpoint::response:
+    case endpoint::response_items: return stored_response(c, arrival);
+    case endpoint::agent_prompt: return agent_prompt(c, arrival);
+    case endpoint::embeddings: return embeddings(c, arrival);
+    case endpoint::models: return all_models(c, arrival);
     case endpoint::model: return one_model(c, arrival);
-    case endpoint::ready: return answer(c, ready());
     case endpoint::metrics: return answer(c, metrics(request));
     case endpoint::cluster: return answer(c, cluster_view());
     case endpoint::cluster_drain: return answer(c, drain_node(request));
@@ -85,40 +66,15 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::agent_pool: return answer(c, agent_pool());
     case endpoint::health_detailed: return answer(c, health_detailed());
     case endpoint::debug_kill: return answer(c, debug_kill(request));
-    case endpoint::health: return answer(c, json_response(200, R"({"status":"alive"})"));
     case endpoint::root:
-    case endpoint::unknown: break;
+    case endpoint::health:
+    case endpoint::ready:
+    case endpoint::unknown: break; // The door answers these.
   }
-  answer(c, json_response(200, R"({"name":"skep","api":"POST /v1/chat/completions"})"));
-}
-
-bool gateway::authorised(const net::http_request& request, std::string& tenant) const {
-  if (options_->keys.empty())
-    return true;
-  auto token = bearer_token(request.header("authorization"));
-  if (token.empty())
-    token = request.header("x-api-key"); // As Anthropic's clients send it.
-  const gateway_key* match = nullptr;
-  for (const auto& each : options_->keys)
-    if (!token.empty() && same_secret(each.key.reveal(), token))
-      match = &each; // The others are compared as well, so that the time tells nothing.
-  if (match != nullptr)
-    tenant = match->tenant;
-  return match != nullptr;
+  refuse(c, failure{errc::unexpected_message, "the gateway does not serve " + request.path});
 }
 
 // -- operations -----------------------------------------------------------------------------------
-
-net::http_response gateway::ready() {
-  const auto phase = status_.phase.load();
-  const auto trouble = cluster_.trouble();
-  const bool degraded = phase == rt::node_phase::ready && !trouble.empty();
-  nlohmann::json body{{"status", degraded ? "degraded: " + trouble : std::string{word_of(phase)}},
-                      {"node", status_.name}};
-  for (const auto& guarded : guard_states(env()))
-    body["actors"][guarded.name] = guarded.word;
-  return json_response(phase == rt::node_phase::ready ? 200 : 503, body.dump());
-}
 
 net::http_response gateway::metrics(const net::http_request& request) {
   const bool as_json
@@ -147,6 +103,8 @@ net::http_response gateway::drain_node(const net::http_request& request) {
 }
 
 net::http_response gateway::debug_kill(const net::http_request& request) {
+  if (!status_.debug_kill)
+    return refusal(404, "killing by name is off: [node] debug_kill is false", "not_found");
   const auto name = query_value(request.query, "name");
   const auto who = env().directory().find(name);
   if (!who)
@@ -159,23 +117,33 @@ net::http_response gateway::debug_kill(const net::http_request& request) {
 
 // -- chat -----------------------------------------------------------------------------------------
 
-void gateway::chat(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::chat(const rt::call& c, const http_arrival& arrival) {
   auto body = read_chat_body(arrival.request->body);
   if (!body) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
-  pass_chat(c, arrival, std::move(tenant), std::move(body->request),
-            chat_format(body->include_usage));
+  pass_chat(c, arrival, std::move(body->request), chat_format(body->include_usage));
+}
+
+failure gateway::no_such_model(const std::string& model, const model_scope_ptr& scope) {
+  // Whoever may use some models only is not told which providers there are.
+  return unknown_model(model, router_.agents(scope),
+                       scope ? std::vector<std::string>{} : router_.providers());
 }
 
 std::optional<gateway::chat_way> gateway::find_way(const rt::call& c, const http_arrival& arrival,
-                                                   std::string tenant, msg::chat_request& wanted) {
+                                                   msg::chat_request& wanted) {
   const auto& request = *arrival.request;
   auto to = router_.find(wanted.model);
   if (!to.handle) {
     arrival.client->blame("model");
-    refuse(c, failure{errc::not_found, "the model \"" + wanted.model + "\" does not exist"});
+    refuse(c, no_such_model(wanted.model, arrival.models));
+    return std::nullopt;
+  }
+  if (!router_.in_scope(to, arrival.models)) {
+    arrival.client->blame("model");
+    refuse(c, out_of_scope(wanted.model));
     return std::nullopt;
   }
   const auto wish = read_cache_control(request.header("cache-control"));
@@ -183,16 +151,15 @@ std::optional<gateway::chat_way> gateway::find_way(const rt::call& c, const http
   wanted.cache_max_age_s = wish.age_max_s;
   arrival.client->asked_for(std::exchange(wanted.model, to.model));
   auto context = c.context;
-  context.tenant = std::move(tenant);
   context.session = request.header("x-session-id").substr(0, session_name_max);
   const auto trace = parse_traceparent(request.header("traceparent"));
   context.trace = child_span(trace.value_or(trace_context{}));
   return chat_way{std::move(to), std::move(context)};
 }
 
-void gateway::pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
-                        msg::chat_request wanted, std::unique_ptr<answer_format> format) {
-  auto way = find_way(c, arrival, std::move(tenant), wanted);
+void gateway::pass_chat(const rt::call& c, const http_arrival& arrival, msg::chat_request wanted,
+                        std::unique_ptr<answer_format> format) {
+  auto way = find_way(c, arrival, wanted);
   if (!way)
     return;
   arrival.client->passed_on(std::move(way->to.label), wanted.stream, std::move(format));

@@ -2,8 +2,10 @@
 
 #include "actors/common/responses_json.hpp"
 #include "actors/gateway/config.hpp"
+#include "actors/gateway/endpoints.hpp"
 #include "actors/gateway/health.hpp"
 #include "actors/gateway/model_router.hpp"
+#include "actors/gateway/model_scope.hpp"
 #include "actors/gateway/performance_monitor.hpp"
 #include "actors/gateway/responses_desk.hpp"
 #include "actors/gateway/session.hpp"
@@ -28,10 +30,13 @@ struct http_arrival {
   /// Keeps the session.
   caf::strong_actor_ptr session_handle;
   session* client = nullptr;
+  endpoint what = endpoint::unknown;
+  /// What the caller's key is good for.
+  model_scope_ptr models;
 };
 
-/// The door: reads requests, checks keys, finds who answers for a model name and passes the call on
-/// with the client's session as caller, so that answers go past it. Serves the small endpoints
+/// Reads the requests that the door let in, finds who answers for a model name and passes the call
+/// on with the client's session as caller, so that answers go past it. Serves the small endpoints
 /// itself. One per HTTP thread, spawned by its supervisor; it keeps no state of a request, so a
 /// restart costs only the requests that wait in its mailbox.
 class gateway : public rt::bounded_actor {
@@ -45,7 +50,7 @@ protected:
 
 private:
   void arrived(const rt::call& c, const http_arrival& arrival);
-  void chat(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void chat(const rt::call& c, const http_arrival& arrival);
   /// Who answers a chat, and what goes along with the question.
   struct chat_way {
     model_route to;
@@ -54,22 +59,22 @@ private:
   /// Finds who answers for the request's model and puts the model's name there into the request;
   /// nothing when nobody does: the call is refused then.
   std::optional<chat_way> find_way(const rt::call& c, const http_arrival& arrival,
-                                   std::string tenant, msg::chat_request& wanted);
+                                   msg::chat_request& wanted);
+  failure no_such_model(const std::string& model, const model_scope_ptr& scope);
   /// Finds who answers for the request's model and passes the call on; `format` writes the answer.
-  void pass_chat(const rt::call& c, const http_arrival& arrival, std::string tenant,
-                 msg::chat_request request, std::unique_ptr<answer_format> format);
-  void completions(const rt::call& c, const http_arrival& arrival, std::string tenant);
-  void messages(const rt::call& c, const http_arrival& arrival, std::string tenant);
-  void create_response(const rt::call& c, const http_arrival& arrival, std::string tenant);
+  void pass_chat(const rt::call& c, const http_arrival& arrival, msg::chat_request request,
+                 std::unique_ptr<answer_format> format);
+  void completions(const rt::call& c, const http_arrival& arrival);
+  void messages(const rt::call& c, const http_arrival& arrival);
+  void create_response(const rt::call& c, const http_arrival& arrival);
   /// `items` are the conversation before the order's own input.
-  void answer_response(const rt::call& c, const http_arrival& arrival, std::string tenant,
-                       response_order order, std::vector<std::string> items, rt::responder out);
-  void stored_response(const rt::call& c, const http_arrival& arrival, std::string tenant);
-  void agent_prompt(const rt::call& c, const http_arrival& arrival, std::string tenant);
-  void embeddings(const rt::call& c, const http_arrival& arrival, std::string tenant);
-  void all_models(const rt::call& c);
+  void answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
+                       std::vector<std::string> items, rt::responder out);
+  void stored_response(const rt::call& c, const http_arrival& arrival);
+  void agent_prompt(const rt::call& c, const http_arrival& arrival);
+  void embeddings(const rt::call& c, const http_arrival& arrival);
+  void all_models(const rt::call& c, const http_arrival& arrival);
   void one_model(const rt::call& c, const http_arrival& arrival);
-  net::http_response ready();
   net::http_response metrics(const net::http_request& request);
   net::http_response cluster_view() const;
   net::http_response drain_node(const net::http_request& request);
@@ -82,7 +87,6 @@ private:
   void watch();
   void clear_cache(const rt::call& c, const net::http_request& request);
   net::http_response debug_kill(const net::http_request& request);
-  bool authorised(const net::http_request& request, std::string& tenant) const;
   static void answer(const rt::call& c, net::http_response response);
 
   const std::shared_ptr<const gateway_config> options_;

@@ -2,6 +2,7 @@
 
 #include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
+#include "actors/gateway/admission.hpp"
 #include "messages/ids.hpp"
 #include "runtime/base/fnv.hpp"
 
@@ -147,11 +148,6 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
   return json_response(status, write_error(message, type_of_status(status), param, code));
 }
 
-net::http_response messages_refusal(int status, std::string_view message,
-                                    std::string_view request_id) {
-  return json_response(status, messages_envelope(status, message, request_id));
-}
-
 net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
                                   std::string_view request_id) {
   auto shown = api_status_of(why);
@@ -172,10 +168,35 @@ net::http_response error_response(const failure& why, std::string_view param, en
   return response;
 }
 
-net::http_response refused_response(int status, std::string_view message) {
+namespace {
+
+/// An error response with what a session would have added.
+net::http_response sessionless(int status, std::string_view message, std::string_view code,
+                               std::string_view path, const std::string& request_id) {
+  const bool anthropic = is_anthropic(path);
+  auto response
+    = anthropic
+        ? json_response(status, messages_envelope(messages_status_of(status), message, request_id))
+        : refusal(status, message, code);
+  response.headers.add("x-request-id", request_id);
+  if (anthropic)
+    response.headers.add("request-id", request_id);
+  return response;
+}
+
+} // namespace
+
+net::http_response refused_response(int status, std::string_view message, std::string_view path) {
   const auto code = status == 503 ? std::string_view{"server_is_overloaded"} : std::string_view{};
-  auto response = refusal(status, message, code);
-  response.headers.add("x-request-id", to_string(make_request_id()));
+  return sessionless(status, message, code, normal_path(path), to_string(make_request_id()));
+}
+
+net::http_response denied_response(const denial& why, std::string_view path,
+                                   const std::string& request_id) {
+  auto response = sessionless(why.status, why.message, why.code, path, request_id);
+  response.headers.add("x-should-retry", "false");
+  for (std::size_t n = 0; n < why.headers.size(); ++n)
+    response.headers.add(why.headers.name(n), why.headers.value(n));
   return response;
 }
 

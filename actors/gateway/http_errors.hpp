@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/endpoints.hpp"
 #include "messages/failure.hpp"
 #include "runtime/net/http_message.hpp"
 
@@ -8,6 +8,8 @@
 #include <string_view>
 
 namespace skep::actors {
+
+struct denial;
 
 /// How one errc looks to a client.
 struct api_status {
@@ -43,16 +45,18 @@ net::http_response stable_response(int status, std::string body);
 net::http_response refusal(int status, std::string_view message, std::string_view code,
                            std::string_view param = {});
 
-/// The response to a request the HTTP server refuses by itself; no session ever sees it.
-net::http_response refused_response(int status, std::string_view message);
+/// The response to a request the HTTP server refuses by itself, in the form of the API that has
+/// `path`; no session ever sees it.
+net::http_response refused_response(int status, std::string_view message, std::string_view path);
+
+/// The response to a request turned away by its head, in the form of the API that has `path`.
+net::http_response denied_response(const denial& why, std::string_view path,
+                                   const std::string& request_id);
 
 /// The envelope alone, for an error in the middle of a stream.
 std::string error_body(const failure& why, std::string_view param);
 
 /// Anthropic's envelope, {"type":"error","error":{type,message},"request_id"}.
 std::string messages_error_body(const failure& why, std::string_view request_id);
-/// An error on a path of Anthropic's API that no errc stands for.
-net::http_response messages_refusal(int status, std::string_view message,
-                                    std::string_view request_id);
 
 } // namespace skep::actors

@@ -5,82 +5,11 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 namespace skep::actors {
 
 namespace {
-
-constexpr std::string_view models_prefix = "/v1/models/";
-constexpr std::string_view responses_prefix = "/v1/responses/";
-
-enum class access : std::uint8_t {
-  /// For anybody: the probes of an orchestrator.
-  open,
-  /// With a key, when there are any.
-  keyed,
-};
-
-struct endpoint_row {
-  endpoint what;
-  /// As metrics show it; what stands in braces matches anything.
-  std::string_view path;
-  std::string_view methods;
-  access who;
-};
-
-constexpr std::string_view reads = "GET, HEAD";
-
-// The one list of what the door serves, in the order of the enum.
-constexpr std::array<endpoint_row, endpoint_count> endpoints{{
-  {endpoint::root, "/", reads, access::open},
-  {endpoint::chat, "/v1/chat/completions", "POST", access::keyed},
-  {endpoint::completions, "/v1/completions", "POST", access::keyed},
-  {endpoint::responses, "/v1/responses", "POST", access::keyed},
-  {endpoint::response, "/v1/responses/{id}", "GET, HEAD, DELETE", access::keyed},
-  {endpoint::messages, "/v1/messages", "POST", access::keyed},
-  {endpoint::embeddings, "/v1/embeddings", "POST", access::keyed},
-  {endpoint::models, "/v1/models", reads, access::keyed},
-  {endpoint::model, "/v1/models/{id}", reads, access::keyed},
-  {endpoint::health, "/health", reads, access::open},
-  {endpoint::ready, "/ready", reads, access::open},
-  {endpoint::metrics, "/metrics", reads, access::keyed},
-  {endpoint::cluster, "/cluster", reads, access::keyed},
-  {endpoint::cluster_drain, "/cluster/drain", "POST", access::keyed},
-  {endpoint::cache_stats, "/api/v1/cache/stats", reads, access::keyed},
-  {endpoint::cache_clear, "/api/v1/performance/cache/clear", "POST", access::keyed},
-  {endpoint::performance_metrics, "/api/v1/performance/metrics", reads, access::keyed},
-  {endpoint::agent_pool, "/api/v1/performance/agent-pool", reads, access::keyed},
-  {endpoint::health_detailed, "/api/v1/performance/health-detailed", reads, access::keyed},
-  {endpoint::agent_prompt, "/api/v1/agent/prompt", "POST", access::keyed},
-  {endpoint::debug_kill, "/debug/kill", "POST", access::keyed},
-  {endpoint::unknown, "other", reads, access::open},
-}};
-
-constexpr const endpoint_row& row_of(endpoint what) {
-  return endpoints[static_cast<std::size_t>(what)];
-}
-
-constexpr bool in_order() {
-  for (std::size_t n = 0; n < endpoints.size(); ++n)
-    if (static_cast<std::size_t>(endpoints[n].what) != n)
-      return false;
-  return true;
-}
-static_assert(in_order());
-
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-  return text.substr(0, text.find_last_not_of(" \t") + 1);
-}
-
-/// Takes the next piece off the front of a list.
-std::string_view next_of(std::string_view& list, char separator) {
-  const auto piece = list.substr(0, list.find(separator));
-  list.remove_prefix(std::min(list.size(), piece.size() + 1));
-  return piece;
-}
 
 int hex_value(char digit) {
   if (digit >= '0' && digit <= '9')
@@ -98,48 +27,15 @@ std::uint32_t seconds_of(std::string_view number) {
 
 } // namespace
 
-// -- paths ----------------------------------------------------------------------------------------
-
-endpoint endpoint_of(std::string_view path) {
-  if (path.size() > models_prefix.size() && path.starts_with(models_prefix))
-    return endpoint::model;
-  if (path.size() > responses_prefix.size() && path.starts_with(responses_prefix))
-    return endpoint::response;
-  const auto row = std::find_if(endpoints.begin(), endpoints.end(),
-                                [&](const endpoint_row& each) { return each.path == path; });
-  return row != endpoints.end() ? row->what : endpoint::unknown;
+std::string_view trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-std::string_view label_of(endpoint what) {
-  return row_of(what).path;
-}
-
-std::string_view methods_of(endpoint what) {
-  return row_of(what).methods;
-}
-
-bool allows(endpoint what, std::string_view method) {
-  auto allowed = methods_of(what);
-  while (!allowed.empty())
-    if (trimmed(next_of(allowed, ',')) == method)
-      return true;
-  return false;
-}
-
-bool needs_key(endpoint what) {
-  return row_of(what).who == access::keyed;
-}
-
-bool is_operational(endpoint what) {
-  return what == endpoint::health || what == endpoint::ready || what == endpoint::metrics
-         || what == endpoint::cluster || what == endpoint::cluster_drain
-         || what == endpoint::cache_stats || what == endpoint::cache_clear
-         || what == endpoint::performance_metrics || what == endpoint::agent_pool
-         || what == endpoint::health_detailed;
-}
-
-std::string model_id_of(std::string_view path) {
-  return percent_decoded(path.substr(std::min(path.size(), models_prefix.size())));
+std::string_view next_of(std::string_view& list, char separator) {
+  const auto piece = list.substr(0, list.find(separator));
+  list.remove_prefix(std::min(list.size(), piece.size() + 1));
+  return piece;
 }
 
 // -- queries --------------------------------------------------------------------------------------

@@ -9,46 +9,10 @@
 // What a request says outside of its body. Pure; nothing here fails, the worst field says nothing.
 namespace skep::actors {
 
-/// What the gateway serves.
-enum class endpoint : std::uint8_t {
-  root,
-  chat,
-  completions,
-  responses,
-  response,
-  messages,
-  embeddings,
-  models,
-  model,
-  health,
-  ready,
-  metrics,
-  cluster,
-  cluster_drain,
-  cache_stats,
-  cache_clear,
-  performance_metrics,
-  agent_pool,
-  health_detailed,
-  agent_prompt,
-  debug_kill,
-  unknown
-};
-inline constexpr std::size_t endpoint_count = 22;
-
-/// The endpoint of a path without its query.
-endpoint endpoint_of(std::string_view path);
-/// The path as metrics show it: "/v1/models/{id}", "other".
-std::string_view label_of(endpoint what);
-/// The value of an `allow` header: "POST", "GET, HEAD".
-std::string_view methods_of(endpoint what);
-bool allows(endpoint what, std::string_view method);
-/// Clients need a key when there are any; the probes of an orchestrator never do.
-bool needs_key(endpoint what);
-/// Probes are served however many requests are at work.
-bool is_operational(endpoint what);
-/// The model's id in "/v1/models/…", percent-decoded: it may hold a slash.
-std::string model_id_of(std::string_view path);
+/// Without blanks and tabs at either end.
+std::string_view trimmed(std::string_view text);
+/// Takes the next piece off the front of a list.
+std::string_view next_of(std::string_view& list, char separator);
 
 /// Text with every %XX as the byte it stands for; what is no escape stays as it is.
 std::string percent_decoded(std::string_view text);

@@ -7,7 +7,7 @@
 
 namespace skep::actors {
 
-void gateway::messages(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::messages(const rt::call& c, const http_arrival& arrival) {
   auto body = read_messages_body(arrival.request->body);
   if (!body) {
     arrival.client->blame(body.error().param);
@@ -15,8 +15,7 @@ void gateway::messages(const rt::call& c, const http_arrival& arrival, std::stri
   }
   messages_wish wish{to_string(arrival.client->id()), body->thinking,
                      std::move(body->stop_sequences)};
-  pass_chat(c, arrival, std::move(tenant), std::move(body->request),
-            messages_format(std::move(wish)));
+  pass_chat(c, arrival, std::move(body->request), messages_format(std::move(wish)));
 }
 
 } // namespace skep::actors

@@ -2,6 +2,7 @@
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/unknown_model.hpp"
 #include "messages/provider.hpp"
 
 #include <algorithm>
@@ -74,12 +75,12 @@ struct model_search {
 
 } // namespace
 
-void gateway::all_models(const rt::call& c) {
+void gateway::all_models(const rt::call& c, const http_arrival& arrival) {
   if (!c.lease)
     return;
   auto list = std::make_shared<model_list>();
   list->token = c.lease;
-  for (auto& name : router_.agents())
+  for (auto& name : router_.agents(arrival.models))
     list->agents.push_back(entry_of_agent(std::move(name)));
   const auto providers = router_.providers();
   if (providers.empty())
@@ -93,10 +94,12 @@ void gateway::all_models(const rt::call& c) {
     const auto& provider = providers[n];
     const bool plain = provider == router_.default_provider();
     ask(router_.provider(provider), context, msg::models_request{},
-        [list, provider, plain, n](const rt::answer& got) {
+        [list, provider, plain, n, scope = arrival.models](const rt::answer& got) {
           // One that does not answer is left out; the others are no worse for it.
           if (const auto* reply = got.get<msg::models_reply>())
             for (auto entry : reply->models) {
+              if (scope && !scope->allows_model(provider, entry.id, plain))
+                continue;
               if (!plain)
                 entry.id = provider + "/" + entry.id;
               list->models[n].push_back(std::move(entry));
@@ -109,6 +112,12 @@ void gateway::all_models(const rt::call& c) {
 
 void gateway::one_model(const rt::call& c, const http_arrival& arrival) {
   const auto id = model_id_of(arrival.request->path);
+  const auto refuse_with = [&](failure why) {
+    arrival.client->blame("model");
+    refuse(c, std::move(why));
+  };
+  if (router_.has_agent(id) && !allows_agent(arrival.models, id))
+    return refuse_with(out_of_scope(id));
   if (router_.has_agent(id))
     return answer(c, stable_response(200, write_model(entry_of_agent(id))));
   const auto slash = id.find('/');
@@ -119,10 +128,10 @@ void gateway::one_model(const rt::call& c, const http_arrival& arrival) {
     wanted = id;
   }
   const auto asked = router_.provider(provider);
-  if (!c.lease || !asked) {
-    arrival.client->blame("model");
-    return refuse(c, failure{errc::not_found, "the model \"" + id + "\" does not exist"});
-  }
+  if (!c.lease || !asked)
+    return refuse_with(no_such_model(id, arrival.models));
+  if (!allows_model(arrival.models, provider, wanted, router_.default_provider()))
+    return refuse_with(out_of_scope(id));
   auto search = std::make_shared<model_search>();
   search->token = c.lease;
   search->shown = id;

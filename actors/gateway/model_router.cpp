@@ -41,11 +41,11 @@ caf::actor model_router::answering_for(const std::string& name) {
 
 model_route model_router::find(const std::string& model) {
   if (auto agent = look_up("agent/" + model))
-    return {std::move(agent), model, model};
+    return {std::move(agent), model, model, true};
   // "assistant:complex": a tier of an agent.
   if (const auto colon = model.rfind(':'); colon != std::string::npos)
     if (auto agent = look_up("agent/" + model.substr(0, colon)))
-      return {std::move(agent), model, model.substr(0, colon)};
+      return {std::move(agent), model, model.substr(0, colon), true};
   const auto slash = model.find('/');
   if (slash != std::string::npos && slash > 0 && slash + 1 < model.size()) {
     auto name = model.substr(0, slash);
@@ -58,12 +58,19 @@ model_route model_router::find(const std::string& model) {
   return {};
 }
 
-std::vector<std::string> model_router::agents() const {
-  // An agent's name may hold a slash.
-  auto names = env_.names("agent/");
-  for (auto& name : names)
-    name.erase(0, std::string_view{"agent/"}.size());
-  return names;
+bool model_router::in_scope(const model_route& to, const model_scope_ptr& scope) const {
+  return to.agent ? allows_agent(scope, to.label)
+                  : allows_model(scope, to.label, to.model, default_provider_);
+}
+
+std::vector<std::string> model_router::agents(const model_scope_ptr& scope) const {
+  std::vector<std::string> found;
+  for (auto& name : env_.names("agent/")) {
+    name.erase(0, std::string_view{"agent/"}.size()); // What is left may hold a slash.
+    if (allows_agent(scope, name))
+      found.push_back(std::move(name));
+  }
+  return found;
 }
 
 std::vector<std::string> model_router::providers() const {

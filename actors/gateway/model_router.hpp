@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/gateway/model_scope.hpp"
 #include "runtime/actor/environment.hpp"
 
 #include <caf/actor.hpp>
@@ -18,6 +19,8 @@ struct model_route {
   std::string model;
   /// The name for metrics: one of the configuration's.
   std::string label;
+  /// It is an agent's, else a provider's.
+  bool agent = false;
 };
 
 /// Finds who answers for a model name: the agent of that name, or of "agent:tier", else for
@@ -34,7 +37,10 @@ public:
   /// Who gives a provider's vectors: the embedder in front of it where there is one.
   caf::actor embedder(const std::string& name);
   bool has_agent(const std::string& name);
-  std::vector<std::string> agents() const;
+  /// A key with this scope may go there.
+  bool in_scope(const model_route& to, const model_scope_ptr& scope) const;
+  /// The agents a key with this scope may use.
+  std::vector<std::string> agents(const model_scope_ptr& scope) const;
   std::vector<std::string> providers() const;
   const std::string& default_provider() const {
     return default_provider_;

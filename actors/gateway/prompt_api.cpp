@@ -36,14 +36,14 @@ failure nobody_named(const std::vector<std::string>& agents) {
 
 } // namespace
 
-void gateway::agent_prompt(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::agent_prompt(const rt::call& c, const http_arrival& arrival) {
   auto body = read_prompt_body(arrival.request->body);
   if (!body) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
   if (body->model.empty()) {
-    const auto agents = router_.agents();
+    const auto agents = router_.agents(arrival.models);
     body->model = agent_by_default(*options_, agents);
     if (body->model.empty()) {
       arrival.client->blame("agent");
@@ -60,8 +60,7 @@ void gateway::agent_prompt(const rt::call& c, const http_arrival& arrival, std::
     return std::chrono::duration_cast<std::chrono::milliseconds>(env.now() - begun).count();
   };
   body->request.model = std::move(body->model);
-  pass_chat(c, arrival, std::move(tenant), std::move(body->request),
-            prompt_format(std::move(about)));
+  pass_chat(c, arrival, std::move(body->request), prompt_format(std::move(about)));
 }
 
 } // namespace skep::actors

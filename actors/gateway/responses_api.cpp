@@ -3,6 +3,7 @@
 #include "actors/common/responses_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/responses_format.hpp"
 
 #include <algorithm>
@@ -13,8 +14,6 @@ namespace skep::actors {
 
 namespace {
 
-constexpr std::string_view path_prefix = "/v1/responses/";
-constexpr std::string_view items_suffix = "/input_items";
 constexpr std::size_t items_default = 20;
 constexpr std::size_t items_max = 100;
 
@@ -74,20 +73,20 @@ std::vector<std::string> continued(kept_response before) {
 
 // -- POST -----------------------------------------------------------------------------------------
 
-void gateway::create_response(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::create_response(const rt::call& c, const http_arrival& arrival) {
   auto order = read_response_body(arrival.request->body);
   if (!order) {
     arrival.client->blame(order.error().param);
     return refuse(c, order.error().why);
   }
   if (order->previous.empty())
-    return answer_response(c, arrival, std::move(tenant), std::move(*order), {}, take(c, true));
+    return answer_response(c, arrival, std::move(*order), {}, take(c, true));
   // A gateway that ends fails the call through the responder.
   auto waiting = std::make_shared<rt::responder>(take(c, true));
   const auto previous = order->previous;
   responses_.find(
-    c.context, tenant, previous,
-    [this, c, arrival, waiting, tenant, order = std::move(*order)](auto found) {
+    c.context, c.context.tenant, previous,
+    [this, c, arrival, waiting, order = std::move(*order)](auto found) {
       if (!*waiting)
         return; // The client has gone.
       if (!found)
@@ -96,14 +95,12 @@ void gateway::create_response(const rt::call& c, const http_arrival& arrival, st
         return answer(c,
                       refusal(404, "there is no response \"" + order.previous + "\" to go on from",
                               "previous_response_not_found", "previous_response_id"));
-      answer_response(c, arrival, tenant, order, continued(std::move(**found)),
-                      std::move(*waiting));
+      answer_response(c, arrival, order, continued(std::move(**found)), std::move(*waiting));
     });
 }
 
-void gateway::answer_response(const rt::call& c, const http_arrival& arrival, std::string tenant,
-                              response_order order, std::vector<std::string> items,
-                              rt::responder out) {
+void gateway::answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
+                              std::vector<std::string> items, rt::responder out) {
   responses_desk::wish wish;
   wish.head = {responses_.make_id(), unix_seconds(), order.model, std::move(order.echo)};
   const auto before = items.size();
@@ -119,10 +116,10 @@ void gateway::answer_response(const rt::call& c, const http_arrival& arrival, st
   request.messages = std::move(*messages);
   request.parameters = std::move(order.parameters);
   request.stream = order.stream;
-  wish.tenant = tenant;
+  wish.tenant = c.context.tenant;
   wish.input = std::move(items);
   wish.keep = order.store;
-  auto way = find_way(c, arrival, std::move(tenant), request);
+  auto way = find_way(c, arrival, request);
   if (!way)
     return;
   arrival.client->passed_on(std::move(way->to.label), request.stream, responses_format(wish.head));
@@ -132,28 +129,24 @@ void gateway::answer_response(const rt::call& c, const http_arrival& arrival, st
 
 // -- GET and DELETE -------------------------------------------------------------------------------
 
-void gateway::stored_response(const rt::call& c, const http_arrival& arrival, std::string tenant) {
+void gateway::stored_response(const rt::call& c, const http_arrival& arrival) {
   const auto& request = *arrival.request;
-  auto path = std::string_view{request.path}.substr(path_prefix.size());
-  const bool items = path.ends_with(items_suffix);
-  if (items)
-    path.remove_suffix(items_suffix.size());
-  const auto id = percent_decoded(path);
+  const bool items = arrival.what == endpoint::response_items;
+  const auto id = response_id_of(request.path);
   auto waiting = std::make_shared<rt::responder>(take(c));
-  if (request.method == "DELETE" && !items)
-    return responses_.forget(c.context, tenant, id, [c, waiting, id](expected<bool> gone) {
-      if (!gone)
-        return waiting->fail(gone.error());
-      object_writer body;
-      body.text("id", id).text("object", "response").raw("deleted", "true");
-      answer(c, *gone ? json_response(200, body.object()) : unknown(id));
-    });
   if (request.method == "DELETE")
-    return answer(c, refusal(405, "DELETE is not allowed here", "method_not_allowed"));
+    return responses_.forget(
+      c.context, c.context.tenant, id, [c, waiting, id](expected<bool> gone) {
+        if (!gone)
+          return waiting->fail(gone.error());
+        object_writer body;
+        body.text("id", id).text("object", "response").raw("deleted", "true");
+        answer(c, *gone ? json_response(200, body.object()) : unknown(id));
+      });
   if (query_value(request.query, "stream") == "true")
     return answer(c, refusal(400, "a response is not streamed again: ask without stream",
                              "unsupported_value", "stream"));
-  responses_.find(c.context, tenant, id,
+  responses_.find(c.context, c.context.tenant, id,
                   [c, waiting, id, items, query = request.query](auto found) {
                     if (!found)
                       return waiting->fail(found.error());

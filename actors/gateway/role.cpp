@@ -3,6 +3,7 @@
 #include "actors/gateway/config.hpp"
 #include "actors/gateway/door.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 
 namespace skep::actors {
@@ -39,15 +40,19 @@ expected<void> build(rt::role_context& node) {
   auto configured = node.config().get<gateway_config>("gateway");
   configured.connections_max = node.client_connections(configured.connections_max);
   const auto options = std::make_shared<const gateway_config>(std::move(configured));
+  const auto operations = node.config().get<admin_config>("admin");
   auto& env = node.env();
   // What the node writes, it writes below its working directory, unless told otherwise.
   const auto monitor = std::make_shared<performance_monitor>(env.metrics(), ".", env.now());
   monitor->sample(env.now());
   const auto way_in
-    = std::make_shared<door>(env, options, start_gateways(node, options, monitor), monitor);
+    = std::make_shared<door>(door::house{env, node.status(), node.cluster()}, options, operations,
+                             start_gateways(node, options, monitor), monitor);
   if (auto done = way_in->open(); !done)
     return done;
   node.status().endpoint = way_in->endpoint();
+  if (const auto where = way_in->operations_endpoint(); !where.empty())
+    log::info("operations are served at http://{}", where);
   node.on_drain([way_in] { way_in->drain(); });
   node.drained_when([way_in] { return way_in->drained(); });
   node.on_stop([way_in] { way_in->close(); });
@@ -62,6 +67,11 @@ rt::role gateway_role() {
   made.declare = [](config::schema& accepted) {
     accepted.section("gateway", config::cardinality::one, gateway_table(),
                      "The door for HTTP clients.");
+    accepted.section("admin", config::cardinality::one, admin_table(),
+                     "A door of its own for what operates the node.");
+    accepted.rule([](const config::document& doc) {
+      return check_access(doc.get<gateway_config>("gateway"), doc.get<admin_config>("admin"));
+    });
   };
   made.build = build;
   return made;

@@ -81,7 +81,7 @@ std::string write_whole(answer_format& format, const msg::chat_reply& reply, msg
 
 session::session(caf::actor_config& config, rt::environment& env, origin from)
   : actor_proxy(config), env_(env), arrived_(env.now()), exchange_(std::move(from.exchange)),
-    observer_(std::move(from.observer)) {
+    observer_(std::move(from.observer)), headers_(std::move(from.headers)) {
   summary_.what = endpoint_of(from.path);
   summary_.method = std::move(from.method);
   summary_.path = std::move(from.path);
@@ -99,6 +99,14 @@ session::made session::make(rt::environment& env, origin from) {
   auto handle = caf::make_actor<session, caf::strong_actor_ptr>(
     system.next_actor_id(), system.node(), &system, config, env, std::move(from));
   return {handle, static_cast<session*>(handle->get())};
+}
+
+const request_id& session::id() const {
+  return id_;
+}
+
+const char* session::name() const {
+  return "session";
 }
 
 void session::attach(const rt::lease_ptr& token, time_point deadline, duration idle_max) {
@@ -201,7 +209,7 @@ void session::answered(const caf::type_erased_tuple& content) {
   else if (content.size() == 1 && content.match_element<caf::error>(0))
     fail(from_caf_error(content.get_as<caf::error>(0)));
   else if (content.size() == 1 && content.match_element<http_answer>(0))
-    plain(content.get_as<http_answer>(0));
+    answer(content.get_as<http_answer>(0).response);
   else
     give_up(failure{errc::unexpected_message, "the agent's answer is no chat"});
 }
@@ -243,6 +251,8 @@ msg::chat_open session::named(msg::chat_open head) const {
 void session::add_common_headers(net::http_headers& headers, const request_summary& about) const {
   const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(age());
   headers.add("x-request-id", about.request_id);
+  for (std::size_t n = 0; n < headers_.size(); ++n)
+    headers.add(headers_.name(n), headers_.value(n));
   if (about.what == endpoint::messages) {
     headers.add("request-id", about.request_id); // As Anthropic's clients look for it.
     return;
@@ -258,12 +268,12 @@ void session::give_response(net::http_response response, ending& over) {
   finish(status, over);
 }
 
-void session::plain(const http_answer& answer) {
+void session::answer(net::http_response response) {
   ending over;
   {
     std::lock_guard hold{lock_};
     if (phase_ == phase::waiting)
-      give_response(answer.response, over);
+      give_response(std::move(response), over);
   }
   report(over);
 }

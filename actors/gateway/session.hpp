@@ -3,7 +3,7 @@
 // tidy: allow size, one handle and the contract of its whole life
 
 #include "actors/gateway/answer_format.hpp"
-#include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/endpoints.hpp"
 #include "actors/gateway/stream_ledger.hpp"
 #include "messages/context.hpp"
 #include "runtime/actor/environment.hpp"
@@ -67,6 +67,8 @@ public:
     request_observer observer;
     std::string method;
     std::string path;
+    /// What every answer to this request carries besides (CORS).
+    net::http_headers headers;
   };
   /// The handle keeps the session; `self` lives as long as it.
   struct made {
@@ -90,20 +92,18 @@ public:
   void asked_for(std::string model);
   /// Which member of the request is at fault, should it fail.
   void blame(std::string param);
+  /// Ends the request with an answer made on the connection's thread.
+  void answer(net::http_response response);
   /// Ends the request with an error: a status before the first byte, else an event, after which the
   /// body ends cleanly, for clients drop what an aborted one still had for them.
   void fail(const failure& why);
 
-  const request_id& id() const {
-    return id_;
-  }
+  const request_id& id() const;
 
   // -- caf ----------------------------------------------------------------------------------------
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override;
   void kill_proxy(caf::execution_unit* unit, caf::error reason) override;
-  const char* name() const override {
-    return "session";
-  }
+  const char* name() const override;
 
 private:
   enum class phase : std::uint8_t { waiting, streaming, done };
@@ -118,7 +118,6 @@ private:
 
   void answered(const caf::type_erased_tuple& content);
   void stream_part(const caf::type_erased_tuple& content);
-  void plain(const http_answer& answer);
   void whole(const msg::chat_reply& reply);
   void open(const msg::chat_open& begin);
   bool start_stream(const msg::chat_open& begin, net::http_headers headers, time_point begun);
@@ -146,6 +145,7 @@ private:
   const time_point arrived_;
   const std::shared_ptr<net::http_exchange> exchange_;
   const request_observer observer_;
+  const net::http_headers headers_;
 
   // Guards everything below and the order of what the exchange is told; its callbacks never run
   // inside of it.

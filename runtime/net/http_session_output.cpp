@@ -50,10 +50,14 @@ std::string start_head(int status, const http_headers& headers, const http_head_
   out.append(" ").append(reason.data(), reason.size());
   out.append("\r\ndate: ").append(options.date).append("\r\n");
   append_fields(out, headers);
+  // RFC 9110 section 7.8: whoever names an upgrade says so in connection, too.
+  const bool upgrade = headers.contains("upgrade");
   if (options.close)
-    out.append("connection: close\r\n");
+    out.append(upgrade ? "connection: close, upgrade\r\n" : "connection: close\r\n");
   else if (options.http_1_0)
     out.append("connection: keep-alive\r\n");
+  else if (upgrade)
+    out.append("connection: upgrade\r\n");
   return out;
 }
 

@@ -194,7 +194,7 @@ const atWork = async () => (await node.metric("skep_http_active")) - 1;
 const countOf = (answers, word) => answers.filter((answer) => answer.word === word).length;
 
 function clear(body) {
-  return fetch(`${node.url}/api/v1/performance/cache/clear`, { method: "POST", body: JSON.stringify(body) });
+  return fetch(`${node.url}/api/v1/performance/cache/clear`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 }
 
 /// `skep ...` while this process serves as its upstream.

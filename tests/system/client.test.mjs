@@ -232,7 +232,7 @@ test("the cache tells its figures and can be cleared", async () => {
   await eventually("the hit is counted", async () => (await stats()).hits === before.hits + 1);
   const { hits, misses, hit_rate: rate } = await stats();
   assert.equal(rate, hits / (hits + misses));
-  const clear = (body) => fetch(`${node.url}/api/v1/performance/cache/clear`, { method: "POST", body });
+  const clear = (body) => fetch(`${node.url}/api/v1/performance/cache/clear`, { method: "POST", headers: { "content-type": "application/json" }, body });
   assert.equal((await clear('{"agents":"helper"}')).status, 400);
   assert.equal((await stats()).cache_size, before.cache_size);
   const cleared = await clear("");

@@ -226,6 +226,7 @@ test("every shipped configuration is well-formed, and all-options.toml is what t
     process.env.OPENAI_API_KEY ??= "test";
     process.env.ANTHROPIC_API_KEY ??= "test";
     process.env.SKEP_CLIENT_KEY ??= "test";
+    process.env.SKEP_ADMIN_KEY ??= "operator";
     const done = command("check", path.join(source, "configs", name));
     assert.equal(done.code, 0, done.stderr);
   }

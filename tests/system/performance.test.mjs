@@ -9,6 +9,7 @@ import { eventually, SkepNode } from "./support/node.mjs";
 const config = `
 [[gateway.key]]
 key = "env.TEST_KEY"
+role = "admin"
 [provider.sim]
 kind = "simulated"
 [provider.sim.simulated]

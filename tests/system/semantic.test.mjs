@@ -163,7 +163,9 @@ semantic_cache = "shelves"
     assert.equal((await clerk(`where is the product ${product} in the shop`, { "cache-control": "no-store" })).how, "BYPASS");
     assert.equal(upstream.asked, asked + 1);
     // Cleared by its key, it is revoked as well.
-    await fetch(`${serving.url}/api/v1/performance/cache/clear`, { method: "POST", body: JSON.stringify({ key: first.key }) });
+    await fetch(`${serving.url}/api/v1/performance/cache/clear`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ key: first.key }),
+    });
     for (const text of [`where's product ${product} in the shop`, `where is a product ${product} in the shop`])
       assert.notEqual((await clerk(text)).key, first.key);
 

@@ -63,7 +63,7 @@ struct cached_gateway {
     gateway.publish("semantic", env.spawn<forgetful>(kind, notes));
   }
   reply clear(const std::string& body) const {
-    return fetch(gateway, "POST /api/v1/performance/cache/clear HTTP/1.1\r\nhost: test\r\n"
+    return fetch(gateway, "POST /api/v1/performance/cache/clear HTTP/1.1\r\nhost: localhost\r\n"
                           "content-length: "
                             + std::to_string(body.size()) + "\r\n\r\n" + body);
   }
@@ -148,7 +148,7 @@ TEST_CASE("a clear that cannot be done says why", "[actors][gateway][cache]") {
   node.notes.fails = true;
   CHECK(node.clear("{}").status == 503);
   const open_gateway without_cache;
-  CHECK(fetch(without_cache, "POST /api/v1/performance/cache/clear HTTP/1.1\r\nhost: test\r\n"
+  CHECK(fetch(without_cache, "POST /api/v1/performance/cache/clear HTTP/1.1\r\nhost: localhost\r\n"
                              "content-length: 0\r\n\r\n")
           .status
         == 404);

@@ -144,7 +144,8 @@ void scripted_agent::pour(std::uint64_t id) {
 
 // -- the gateway ----------------------------------------------------------------------------------
 
-open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
+open_gateway::open_gateway(gateway_config options, bool over_wire, admin_config operations)
+  : sys_(2) {
   if (over_wire) {
     auto wire = rt::loopback_wire::start(sys_.env, rt::loopback_wire::delivery::at_once);
     REQUIRE(wire);
@@ -169,7 +170,8 @@ open_gateway::open_gateway(gateway_config options, bool over_wire) : sys_(2) {
   sys_.adopt(tree.root);
   guard_ = tree.guards.front();
   sys_.env.directory().add("gateway/0", guard_);
-  door_ = std::make_unique<door>(sys_.env, shared, std::vector{guard_}, monitor_);
+  door_ = std::make_unique<door>(door::house{sys_.env, status_, *cluster_}, shared, operations,
+                                 std::vector{guard_}, monitor_);
   const auto opened = door_->open();
   REQUIRE(opened);
 }
@@ -181,6 +183,12 @@ open_gateway::~open_gateway() {
 
 std::uint16_t open_gateway::port() const {
   const auto where = split_listen(door_->endpoint());
+  REQUIRE(where);
+  return where->second;
+}
+
+std::uint16_t open_gateway::operations_port() const {
+  const auto where = split_listen(door_->operations_endpoint());
   REQUIRE(where);
   return where->second;
 }
@@ -210,7 +218,7 @@ double open_gateway::metric(std::string_view series) {
 // -- the client -----------------------------------------------------------------------------------
 
 std::string post_chat(std::string_view body, std::string_view more_headers) {
-  std::string text = "POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ncontent-type: "
+  std::string text = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: "
                      "application/json\r\ncontent-length: ";
   text += std::to_string(body.size());
   text += "\r\n";
@@ -227,7 +235,7 @@ std::string post_to(std::string_view path, std::string_view body, std::string_vi
 }
 
 std::string get(std::string_view path, std::string_view more_headers) {
-  return "GET " + std::string{path} + " HTTP/1.1\r\nhost: test\r\n" + std::string{more_headers}
+  return "GET " + std::string{path} + " HTTP/1.1\r\nhost: localhost\r\n" + std::string{more_headers}
          + "\r\n";
 }
 
@@ -318,6 +326,11 @@ reply ask(net::testing::raw_client& client, const std::string& request) {
 
 reply fetch(const open_gateway& gateway, const std::string& request) {
   net::testing::raw_client client{gateway.port()};
+  return ask(client, request);
+}
+
+reply fetch_operations(const open_gateway& gateway, const std::string& request) {
+  net::testing::raw_client client{gateway.operations_port()};
   return ask(client, request);
 }
 

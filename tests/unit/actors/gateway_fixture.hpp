@@ -78,10 +78,13 @@ private:
 /// A gateway behind real sockets with the agent "helper" and, on wish, the provider "sim".
 class open_gateway {
 public:
-  explicit open_gateway(gateway_config options = {}, bool over_wire = false);
+  explicit open_gateway(gateway_config options = {}, bool over_wire = false,
+                        admin_config operations = {});
   ~open_gateway();
 
   std::uint16_t port() const;
+  /// Of the listener for operations, where there is one.
+  std::uint16_t operations_port() const;
   rt::environment& env() {
     return sys_.env;
   }
@@ -143,6 +146,8 @@ std::string order(std::string_view text, std::string_view more_members = {},
 reply ask(net::testing::raw_client& client, const std::string& request);
 /// The same on a connection of its own.
 reply fetch(const open_gateway& gateway, const std::string& request);
+/// The same from the listener for operations.
+reply fetch_operations(const open_gateway& gateway, const std::string& request);
 /// Reads one answer.
 reply read_reply(net::testing::raw_client& client);
 

@@ -91,7 +91,7 @@ TEST_CASE("an unknown model, URL or method is told in JSON", "[actors][gateway]"
   CHECK(method.headers.at("allow") == "POST");
   CHECK(error_of(method)["code"] == "method_not_allowed");
   // HEAD is GET without its body.
-  REQUIRE(client.send("HEAD /health HTTP/1.1\r\nhost: test\r\n\r\n"));
+  REQUIRE(client.send("HEAD /health HTTP/1.1\r\nhost: localhost\r\n\r\n"));
   CHECK(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 200"));
   // The same connection goes on.
   CHECK(ask(client, post_chat(order("say a"))).status == 200);
@@ -333,13 +333,13 @@ TEST_CASE("a killed gateway answers in JSON and serves again after its restart",
 TEST_CASE("killing by name needs the debug option", "[actors][gateway]") {
   open_gateway gateway;
   const std::string kill
-    = "POST /debug/kill?name=gateway%2F0 HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n";
+    = "POST /debug/kill?name=gateway%2F0 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
   CHECK(fetch(gateway, kill).status == 404);
   gateway.status().debug_kill = true;
   CHECK(fetch(gateway, kill).status == 200);
   CHECK(eventually([&] { return fetch(gateway, get("/health")).status == 200; }));
   const std::string wrong
-    = "POST /debug/kill?name=x HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n";
+    = "POST /debug/kill?name=x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
   CHECK(eventually([&] { return fetch(gateway, wrong).status == 404; }));
 }
 

@@ -187,7 +187,7 @@ TEST_CASE("errors of /v1/messages stand in Anthropic's envelope", "[actors][gate
                 "invalid_request_error")
         == "messages: Field required");
   CHECK(refused(post_to(path, asking("say hi", {}, "nobody"), key), 404, "not_found_error")
-        == "the model \"nobody\" does not exist");
+        == "the model \"nobody\" does not exist; GET /v1/models lists what there is");
   refused(get(path, key), 405, "invalid_request_error");
   refused(post_to(path + "/count_tokens", "{}", key), 404, "not_found_error");
   refused(post_to(path, asking("fail 18"), key), 429, "rate_limit_error");

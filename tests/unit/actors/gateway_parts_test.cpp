@@ -1,4 +1,5 @@
 #include "actors/gateway/config.hpp"
+#include "actors/gateway/endpoints.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/stream_ledger.hpp"
@@ -108,7 +109,7 @@ TEST_CASE("an error's envelope always has its four keys", "[actors][gateway]") {
   const auto blamed = nlohmann::json::parse(error_body(failure{errc::not_found}, "model"));
   CHECK(blamed["error"]["param"] == "model");
   CHECK(blamed["error"]["message"] == "not_found");
-  const auto refused = refused_response(431, "too long");
+  const auto refused = refused_response(431, "too long", {});
   CHECK(refused.headers.contains("x-request-id"));
   CHECK(nlohmann::json::parse(refused.body)["error"].size() == 4);
 }
@@ -140,10 +141,11 @@ TEST_CASE("paths lead to endpoints with their methods", "[actors][gateway]") {
   CHECK_FALSE(allows(endpoint::chat, ""));
   CHECK(model_id_of("/v1/models/openai%2Fgpt-4o") == "openai/gpt-4o");
   for (const auto open : {endpoint::health, endpoint::ready, endpoint::root})
-    CHECK_FALSE(needs_key(open));
-  for (const auto closed :
-       {endpoint::chat, endpoint::models, endpoint::model, endpoint::metrics, endpoint::debug_kill})
-    CHECK(needs_key(closed));
+    CHECK(access_of(open) == access::open);
+  for (const auto asked : {endpoint::chat, endpoint::models, endpoint::model})
+    CHECK(access_of(asked) == access::client);
+  for (const auto operated : {endpoint::metrics, endpoint::cluster_drain, endpoint::debug_kill})
+    CHECK(access_of(operated) == access::admin);
 }
 
 TEST_CASE("queries and escapes are decoded, and what is no escape stays", "[actors][gateway]") {

@@ -33,7 +33,7 @@ std::vector<std::string> members(const json& object) {
 
 gateway_config keyed() {
   gateway_config options;
-  options.keys.push_back({config::secret{"KEY", "sk-1"}, "t"});
+  options.keys.push_back({config::secret{"KEY", "sk-1"}, "t", key_role::admin, {}});
   return options;
 }
 

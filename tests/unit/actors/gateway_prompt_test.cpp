@@ -13,7 +13,7 @@ using nlohmann::json;
 namespace {
 
 std::string post_prompt(std::string_view body, std::string_view more_headers = {}) {
-  return "POST /api/v1/agent/prompt HTTP/1.1\r\nhost: test\r\ncontent-length: "
+  return "POST /api/v1/agent/prompt HTTP/1.1\r\nhost: localhost\r\ncontent-length: "
          + std::to_string(body.size()) + "\r\n" + std::string{more_headers} + "\r\n"
          + std::string{body};
 }
@@ -169,6 +169,7 @@ TEST_CASE("a prompt's failures are the API's usual errors", "[actors][gateway][p
   const auto failed = fetch(gateway, post_prompt(R"({"message":"fail 1"})", key));
   CHECK(failed.status >= 400);
   CHECK(error_of(failed).size() == 4);
-  CHECK(fetch(gateway, "GET /api/v1/agent/prompt HTTP/1.1\r\nhost: t\r\n" + key + "\r\n").status
-        == 405);
+  CHECK(
+    fetch(gateway, "GET /api/v1/agent/prompt HTTP/1.1\r\nhost: localhost\r\n" + key + "\r\n").status
+    == 405);
 }

@@ -62,7 +62,7 @@ struct keeping_gateway {
     return fetch(gateway, testing::get("/v1/responses/" + rest, headers));
   }
   reply erase(const std::string& id, std::string_view headers = {}) const {
-    return fetch(gateway, "DELETE /v1/responses/" + id + " HTTP/1.1\r\nhost: test\r\n"
+    return fetch(gateway, "DELETE /v1/responses/" + id + " HTTP/1.1\r\nhost: localhost\r\n"
                             + std::string{headers} + "\r\n");
   }
 
@@ -100,7 +100,7 @@ TEST_CASE("a response is answered, kept, found and deleted", "[actors][gateway][
   const auto deleted = node.erase(id);
   CHECK(deleted.status == 200);
   CHECK(json::parse(deleted.body) == json{{"id", id}, {"object", "response"}, {"deleted", true}});
-  for (const auto& gone : {node.get(id), node.erase(id), node.get("resp_1"), node.get("x/y")}) {
+  for (const auto& gone : {node.get(id), node.erase(id), node.get("resp_1")}) {
     CHECK(gone.status == 404);
     CHECK(code_of(gone) == "response_not_found");
   }

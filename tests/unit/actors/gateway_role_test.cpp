@@ -35,7 +35,7 @@ TEST_CASE("a node with the gateway's role serves where its status says and drain
   // Several connections, so that both threads get some.
   for (int n = 0; n < 8; ++n) {
     raw_client client{port_of((*node)->status().endpoint)};
-    REQUIRE(client.send("GET /ready HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"));
+    REQUIRE(client.send("GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
     const auto text = client.read_to_end();
     CHECK(text.starts_with("HTTP/1.1 200"));
     CHECK(text.find(R"("gateway/1":"ready")") != std::string::npos);

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+// The list of what the door serves: paths, methods, who may ask. Pure.
+namespace skep::actors {
+
+/// What the gateway serves.
+enum class endpoint : std::uint8_t {
+  root,
+  chat,
+  completions,
+  responses,
+  response,
+  response_items,
+  messages,
+  embeddings,
+  models,
+  model,
+  health,
+  ready,
+  metrics,
+  cluster,
+  cluster_drain,
+  cache_stats,
+  cache_clear,
+  performance_metrics,
+  agent_pool,
+  health_detailed,
+  agent_prompt,
+  debug_kill,
+  unknown
+};
+inline constexpr std::size_t endpoint_count = 23;
+
+/// Who may ask for an endpoint.
+enum class access : std::uint8_t {
+  /// Anybody: the probes of an orchestrator.
+  open,
+  /// Whoever has a key, when there are any.
+  client,
+  /// Whoever may operate the node: a key with the role admin, when there are any keys.
+  admin,
+};
+
+/// The path as endpoints are looked up by: "//" is "/", a slash at the end counts for nothing, and
+/// what the APIs serve below /v1 is found without it, or with it twice, as base URLs with and
+/// without "/v1" make it. Escapes stay as they are.
+std::string normal_path(std::string_view path);
+/// The endpoint of a normal path without its query.
+endpoint endpoint_of(std::string_view path);
+/// The path as metrics show it: "/v1/models/{id}", "other".
+std::string_view label_of(endpoint what);
+/// The value of an `allow` header: "POST", "GET, HEAD".
+std::string_view methods_of(endpoint what);
+bool allows(endpoint what, std::string_view method);
+access access_of(endpoint what);
+/// What tells of the node or steers it: served however many requests are at work, and at
+/// `[admin] listen` where there is one.
+bool is_operational(endpoint what);
+/// Answered on the connection's thread, whatever the gateway is busy with.
+bool is_probe(endpoint what);
+/// The model's id in "/v1/models/…", percent-decoded: it may hold a slash.
+std::string model_id_of(std::string_view path);
+/// The response's id in "/v1/responses/…", percent-decoded.
+std::string response_id_of(std::string_view path);
+/// The path belongs to Anthropic's API, so that errors about it are written as that has them.
+bool is_anthropic(std::string_view path);
+
+} // namespace skep::actors
