@@ -147,7 +147,9 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
   if (definition.cache == cache_scope::off)
     bounds.overflow_max = 0; // Every call is one of its own.
   auto shared = std::make_shared<const agent_definition>(std::move(definition));
-  const auto& agents = node.kind("agent", {});
+  rt::mailbox_bounds waiting;
+  waiting.messages_max = 4'000'000; // Bounded by the pools' overflow_max.
+  const auto& agents = node.kind("agent", waiting);
   const auto& pools = node.kind("pool", {});
   rt::child_spec spec;
   spec.name = published;

@@ -71,7 +71,7 @@ bool flight::joinable(const msg::flight_request& request) const {
 call_places* flight::places_of(const std::string& agent, caf::actor& pool) const {
   if (peers_.pool)
     pool = peers_.pool(agent);
-  return dynamic_cast<call_places*>(caf::actor_cast<caf::abstract_actor*>(pool));
+  return pool ? dynamic_cast<call_places*>(caf::actor_cast<caf::abstract_actor*>(pool)) : nullptr;
 }
 
 /// Somebody else's work answers this one.

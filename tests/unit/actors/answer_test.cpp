@@ -31,9 +31,8 @@ std::string played(answer_player player) {
 } // namespace
 
 TEST_CASE("an answer played as a stream and collected again is the same", "[actors][answer]") {
-  std::string text(5000, 'a');
-  text.append("end");
-  const auto before = reply_of(std::move(text));
+  auto before = reply_of({});
+  before.choices[0].content.assign(5000, 'a').append("end");
   answer_player player{before};
   answer_builder builder{1 << 20};
   builder.open(player.open());
