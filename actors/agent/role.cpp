@@ -3,6 +3,7 @@
 #include "actors/agent/agent.hpp"
 #include "actors/agent/config.hpp"
 #include "actors/common/names_under.hpp"
+#include "actors/common/request_bounds.hpp"
 #include "actors/pool/pool.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
@@ -125,8 +126,8 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
   definition.contexts_reused = contexts("reused");
   definition.contexts_assembled = contexts("assembled");
   auto shared = std::make_shared<const agent_definition>(std::move(definition));
-  const auto& agents = node.kind("agent", {});
-  const auto& pools = node.kind("pool", {});
+  const auto& agents = node.kind("agent", request_bounds());
+  const auto& pools = node.kind("pool", request_bounds());
   rt::child_spec spec;
   spec.name = published;
   // The providers have breakers of their own; one here would stop an agent for its callers' sake.
