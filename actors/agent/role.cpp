@@ -4,6 +4,7 @@
 #include "actors/agent/config.hpp"
 #include "actors/common/names_under.hpp"
 #include "actors/gateway/config.hpp"
+#include "actors/common/request_bounds.hpp"
 #include "actors/pool/pool.hpp"
 #include "actors/provider/config.hpp"
 #include "actors/semantic/config.hpp"
@@ -147,10 +148,10 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
   if (definition.cache == cache_scope::off)
     bounds.overflow_max = 0; // Every call is one of its own.
   auto shared = std::make_shared<const agent_definition>(std::move(definition));
-  rt::mailbox_bounds waiting;
+  auto waiting = request_bounds();
   waiting.messages_max = 4'000'000; // Bounded by the pools' overflow_max.
   const auto& agents = node.kind("agent", waiting);
-  const auto& pools = node.kind("pool", {});
+  const auto& pools = node.kind("pool", request_bounds());
   rt::child_spec spec;
   spec.name = published;
   // The providers have breakers of their own; one here would stop an agent for its callers' sake.

@@ -1,6 +1,7 @@
 #include "actors/provider/role.hpp"
 
 #include "actors/balancer/balancer.hpp"
+#include "actors/common/request_bounds.hpp"
 #include "actors/provider/config.hpp"
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/simulated_connector.hpp"
@@ -105,7 +106,7 @@ void build_one(rt::role_context& node, const std::string& name, const provider_c
     members.push_back({node.env().find(member), from.weights.empty() ? 1 : from.weights[n],
                        from.in_flight_max, id_of(from.base_urls, n)});
   }
-  const auto& kind = node.kind("balancer", {});
+  const auto& kind = node.kind("balancer", request_bounds());
   auto& env = node.env();
   rt::child_spec spec;
   spec.name = published;

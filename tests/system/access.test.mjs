@@ -161,6 +161,9 @@ test("base URLs with and without /v1, WebSocket tries and sub-paths end as clien
   assert.equal(upgraded.status, 426);
   for (const target of ["/v1/responses/resp_1/cancel", "/v1/responses/compact", "/v1/responses/input_tokens", "/v1/conversations"])
     assert.equal((await post(node.url + target, json, "{}")).status, 404);
+  // As much as Anthropic's API takes.
+  const large = JSON.stringify({ model: "assistant", max_tokens: 50, messages: [{ role: "user", content: "x".repeat(31 << 20) }] });
+  assert.equal((await post(`${node.url}/v1/messages`, json, large)).status, 200);
   const near = JSON.parse((await post(`${node.url}/v1/chat/completions`, json, question("asistant"))).text).error;
   assert.match(near.message, /did you mean "assistant"\?; GET \/v1\/models/);
   assert.equal(await node.stop(), 0);
