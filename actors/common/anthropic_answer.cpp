@@ -126,8 +126,8 @@ msg::token_usage anthropic_usage::total() const {
 // -- whole answers --------------------------------------------------------------------------------
 
 expected<msg::chat_reply> read_messages_reply(std::string_view text) {
-  if (!is_sane_json(text))
-    return no_answer("the provider's answer is no JSON we can read");
+  if (auto sane = check_json(text); !sane)
+    return no_answer("the provider's answer is no JSON we can read: " + sane.error().detail);
   const json_object body{text};
   const auto blocks = elements_of(body.at("content"));
   if (!blocks || body.text("type") != "message")
@@ -135,6 +135,8 @@ expected<msg::chat_reply> read_messages_reply(std::string_view text) {
   msg::chat_reply reply;
   reply.id = body.text("id");
   reply.model = body.text("model");
+  if (auto fits = check_head(reply.id, reply.model); !fits)
+    return fail(fits.error());
   sorted_blocks sorted;
   for (const auto block : *blocks)
     sorted.add(block);

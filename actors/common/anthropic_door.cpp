@@ -180,9 +180,11 @@ api_check read_stream(const json_object& body, messages_body& into) {
 } // namespace
 
 tl::expected<messages_body, api_error> read_messages_body(std::string_view text) {
-  if (!is_sane_json(text) || !members_of(text))
+  if (auto sane = check_body(text); !sane)
+    return tl::make_unexpected(sane.error());
+  if (!members_of(text))
     return tl::make_unexpected(
-      api_error{failure{errc::bad_request, "the body must be a JSON object, nested sanely"}, {}});
+      api_error{failure{errc::bad_request, "the body must be a JSON object"}, {}});
   const json_object body{text};
   messages_body read;
   if (auto given = need_text(body, "model", {}); !given)

@@ -65,8 +65,8 @@ std::string thinking_piece(std::uint32_t number, std::string_view member, std::s
 } // namespace
 
 expected<chunk_event> anthropic_stream::read(std::string_view data) {
-  if (!is_sane_json(data))
-    return broken("has an event that is no JSON we can read");
+  if (auto sane = check_json(data); !sane)
+    return broken("has an event that is no JSON we can read: " + sane.error().detail);
   const json_object event{data};
   const auto type = event.text("type");
   chunk_event read;
@@ -77,6 +77,7 @@ expected<chunk_event> anthropic_stream::read(std::string_view data) {
     read.opens = true;
     read.open.id = message.text("id");
     read.open.model = message.text("model");
+    done = check_head(read.open.id, read.open.model);
     usage_.add(message.at("usage"));
     read.usage = usage_.total();
     read.usage->estimated = true; // What is written is counted at the end.

@@ -4,18 +4,24 @@
 #include "actors/common/sse_frame.hpp"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 namespace skep::actors {
 
 chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   : include_usage_(include_usage) {
+  constexpr std::string_view list = ",\"choices\":[";
   head_ = "data: {";
   member(head_, "id", open.id);
   head_
     += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
   member(head_, "model", open.model);
-  splice(head_, open.rest);
-  head_ += ",\"choices\":[";
+  auto whole = head_;
+  splice(whole, open.rest);
+  whole += list;
+  head_ += list;
+  (open.rest.size() > repeated_bytes_max ? first_head_ : head_) = std::move(whole);
   tail_ = include_usage ? "],\"usage\":null}" : "]}";
 }
 
@@ -24,7 +30,7 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
   std::size_t from = 0;
   const auto begin = [&] {
     from = out.size();
-    out += head_;
+    out += first_head_.empty() ? head_ : std::exchange(first_head_, {});
     out += "{\"index\":" + std::to_string(chunk.index) + ",\"delta\":{";
   };
   if (std::find(begun_.begin(), begun_.end(), chunk.index) == begun_.end()) {

@@ -19,6 +19,7 @@ public:
 
 private:
   std::string head_;
+  std::string first_head_; // Of the first frame, where it says more.
   std::string tail_;
   bool include_usage_;
   // Choices whose first delta, the one with the role, was written.

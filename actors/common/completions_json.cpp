@@ -12,8 +12,8 @@ namespace skep::actors {
 
 namespace {
 
-// OpenAI's bound on n.
-constexpr std::uint32_t choices_max = 128;
+// Prompts that an answer repeats, all together.
+constexpr std::uint64_t echo_bytes_max = std::uint64_t{16} << 20;
 
 using check = tl::expected<void, api_error>;
 
@@ -79,6 +79,20 @@ check read_stream(const json_object& body, completions_body& into) {
   return {};
 }
 
+/// The prompt stands before each of its answers.
+check read_echo(const json_object& body, completions_body& into) {
+  if (auto flag = read_flag(body, "echo", into.echo); !flag || !into.echo)
+    return flag;
+  std::uint64_t bytes = 0;
+  for (const auto& prompt : into.prompts)
+    bytes += prompt.size() * into.choices;
+  if (bytes > echo_bytes_max)
+    return wrong("echo would repeat " + std::to_string(bytes) + " bytes of prompts, at most "
+                   + std::to_string(echo_bytes_max) + " are: ask for less, or without echo",
+                 "echo");
+  return {};
+}
+
 /// What a chat cannot do is refused, unless nothing of it is asked for.
 check refuse_unsupported(const json_object& body, completions_body& into) {
   if (body.has("n")) {
@@ -101,8 +115,10 @@ check refuse_unsupported(const json_object& body, completions_body& into) {
 } // namespace
 
 tl::expected<completions_body, api_error> read_completions_body(std::string_view text) {
-  if (!is_sane_json(text) || !members_of(text))
-    return wrong("the body must be a JSON object, nested no deeper than 64");
+  if (auto sane = check_body(text); !sane)
+    return tl::make_unexpected(sane.error());
+  if (!members_of(text))
+    return wrong("the body must be a JSON object");
   const json_object body{text};
   completions_body read;
   read.request.model = body.text("model");
@@ -111,8 +127,8 @@ tl::expected<completions_body, api_error> read_completions_body(std::string_view
   for (const auto step : {read_prompts, refuse_unsupported, read_stream})
     if (auto done = step(body, read); !done)
       return tl::make_unexpected(done.error());
-  if (auto flag = read_flag(body, "echo", read.echo); !flag)
-    return tl::make_unexpected(flag.error());
+  if (auto done = read_echo(body, read); !done)
+    return tl::make_unexpected(done.error());
   object_writer parameters;
   for (const auto& member : body.members())
     if (std::find(own_members.begin(), own_members.end(), member.name) == own_members.end()

@@ -1,5 +1,7 @@
 #include "actors/common/embeddings_json.hpp"
 
+#include "actors/common/json_check.hpp"
+
 #include <nlohmann/json.hpp>
 #include <openssl/evp.h>
 
@@ -17,17 +19,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int nesting_max = 64;
 static_assert(std::endian::native == std::endian::little,
               "vectors travel as little-endian floats, which are copied as they are");
-
-json parse_bounded(std::string_view text) {
-  return json::parse(text.begin(), text.end(), [](int depth, json::parse_event_t, json&) {
-    if (depth > nesting_max)
-      throw std::length_error("nested too deeply");
-    return true;
-  });
-}
 
 tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
   return tl::make_unexpected(
@@ -166,12 +159,10 @@ std::vector<float> floats_of_bytes(std::string_view bytes) {
 }
 
 tl::expected<embeddings_body, api_error> read_embeddings_body(std::string_view text) {
-  try {
-    auto body = parse_bounded(text);
-    return read_object(body);
-  } catch (const std::exception& e) {
-    return wrong(std::string{"the body is no JSON we can read: "} + e.what());
-  }
+  if (auto sane = check_body(text); !sane)
+    return tl::make_unexpected(sane.error());
+  auto body = json::parse(text.begin(), text.end(), nullptr, false);
+  return read_object(body);
 }
 
 std::string write_embeddings_request(const msg::embed_request& request) {
@@ -193,8 +184,10 @@ std::string write_embeddings_request(const msg::embed_request& request) {
 }
 
 tl::expected<msg::embed_reply, failure> read_embeddings_reply(std::string_view text) {
+  if (auto sane = check_json(text); !sane)
+    return no_answer("the provider's answer is no JSON we can read: " + sane.error().detail);
   try {
-    const auto body = parse_bounded(text);
+    const auto body = json::parse(text.begin(), text.end());
     if (!body.is_object() || !body.contains("data") || !body["data"].is_array())
       return no_answer("the provider's answer has no data");
     msg::embed_reply reply;

@@ -10,39 +10,6 @@
 
 namespace skep::actors {
 
-namespace {
-
-// What openai_json allows, too.
-constexpr std::size_t nesting_max = 64;
-
-bool nested_sanely(std::string_view text) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char each = text[at];
-    if (in_string) {
-      at += each == '\\' ? 1 : 0;
-      in_string = each != '"';
-    } else if (each == '"') {
-      in_string = true;
-    } else if (each == '{' || each == '[') {
-      if (++depth > nesting_max)
-        return false;
-    } else if (each == '}' || each == ']') {
-      depth -= depth > 0 ? 1 : 0;
-    }
-  }
-  return true;
-}
-
-} // namespace
-
-bool is_sane_json(std::string_view text) {
-  // The parser takes a NUL for the end of the text; behind one there could be anything.
-  return nested_sanely(text) && text.find('\0') == std::string_view::npos
-         && nlohmann::json::accept(text.begin(), text.end());
-}
-
 std::optional<std::string> string_of(std::string_view value) {
   if (!value.starts_with('"'))
     return std::nullopt;

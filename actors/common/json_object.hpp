@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/common/json_check.hpp"
 #include "actors/common/json_members.hpp"
 
 #include <cstdint>
@@ -9,9 +10,6 @@
 #include <vector>
 
 namespace skep::actors {
-
-/// The text is JSON and nested no deeper than what is built from it may be walked recursively.
-bool is_sane_json(std::string_view text);
 
 /// The text of a JSON string with its quotes; nothing when it is no string.
 std::optional<std::string> string_of(std::string_view value);

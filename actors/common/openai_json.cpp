@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 namespace skep::actors {
 
@@ -14,21 +14,18 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t nesting_max = 64;
-
 std::string text_of(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-/// Parses with a bound on nesting: nlohmann's parser keeps its own stack, but what we build from
-/// its result is walked recursively.
-json parse_bounded(std::string_view text) {
-  const auto within = [](int depth, json::parse_event_t, json&) {
-    if (static_cast<std::size_t>(depth) > nesting_max)
-      throw std::length_error("nested too deeply");
-    return true;
-  };
-  return json::parse(text.begin(), text.end(), within);
+/// A provider's text as a tree, within the bounds of check_json().
+expected<json> parse_bounded(std::string_view text) {
+  if (auto sane = check_json(text); !sane)
+    return fail(sane.error());
+  auto parsed = json::parse(text.begin(), text.end(), nullptr, false);
+  if (parsed.is_discarded())
+    return fail(errc::bad_request, "the parser refuses it");
+  return parsed;
 }
 
 std::string string_at(const json& object, const char* key) {
@@ -58,106 +55,12 @@ std::string rest_of(json object, std::initializer_list<const char*> known) {
   return object.empty() ? std::string{} : text_of(object);
 }
 
-tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
-  return tl::make_unexpected(
-    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
-}
-
-// -- requests -------------------------------------------------------------------------------------
-
-constexpr std::array roles = {"system", "developer", "user", "assistant", "tool", "function"};
-
-/// What `raw` has besides role and text, as it came; a missing content means the same as null.
-std::string message_rest(std::string_view raw, bool content_is_text, bool content_is_missing) {
-  auto members = members_of(raw).value_or(std::vector<json_member>{});
-  std::erase_if(members, [&](const json_member& each) {
-    return each.name == "role" || (content_is_text && each.name == "content");
-  });
-  if (content_is_missing)
-    members.push_back({"content", "null"});
-  return object_of(members);
-}
-
-tl::expected<msg::chat_message, api_error> read_message(json& from, std::string_view raw,
-                                                        std::size_t index) {
-  const auto where = "messages[" + std::to_string(index) + "]";
-  if (!from.is_object())
-    return wrong(where + " must be an object", "messages");
-  msg::chat_message message;
-  message.role = string_at(from, "role");
-  if (std::find(roles.begin(), roles.end(), message.role) == roles.end())
-    return wrong(where + ".role must be one of system, developer, user, assistant, tool, function",
-                 where + ".role");
-  const auto content = from.find("content");
-  const bool missing = content == from.end();
-  const bool is_text = !missing && content->is_string();
-  if (is_text)
-    message.content = std::move(content->get_ref<std::string&>());
-  else if (!missing && !content->is_array() && !content->is_null())
-    return wrong(where + ".content must be a string, a list of parts or null", where + ".content");
-  message.rest = message_rest(raw, is_text, missing);
-  return message;
-}
-
-tl::expected<void, api_error> read_stream(json& body, chat_body& into) {
-  if (const auto stream = body.find("stream"); stream != body.end() && !stream->is_null()) {
-    if (!stream->is_boolean())
-      return wrong("stream must be true or false", "stream");
-    into.request.stream = stream->get<bool>();
-  }
-  const auto options = body.find("stream_options");
-  if (options == body.end() || options->is_null())
-    return {};
-  if (!options->is_object())
-    return wrong("stream_options must be an object", "stream_options");
-  if (!into.request.stream)
-    return wrong("stream_options is only allowed with stream: true", "stream_options");
-  const auto usage = options->find("include_usage");
-  into.include_usage = usage != options->end() && usage->is_boolean() && usage->get<bool>();
-  return {};
-}
-
-/// `text` is what `body` was parsed from: what is passed on keeps its bytes and its order.
-tl::expected<chat_body, api_error> read_chat_object(json& body, std::string_view text) {
-  if (!body.is_object())
-    return wrong("the body must be a JSON object");
-  chat_body read;
-  read.request.model = string_at(body, "model");
-  if (read.request.model.empty())
-    return wrong("model is required: the name of an agent, or provider/model", "model");
-  const auto messages = body.find("messages");
-  if (messages == body.end() || !messages->is_array() || messages->empty())
-    return wrong("messages is required: a list with at least one message", "messages");
-  auto members = members_of(text).value_or(std::vector<json_member>{});
-  const auto raw_list = std::find_if(members.begin(), members.end(),
-                                     [](const auto& each) { return each.name == "messages"; });
-  const auto raw = raw_list != members.end() ? elements_of(raw_list->value) : std::nullopt;
-  if (!raw || raw->size() != messages->size())
-    return wrong("messages is no list we can read", "messages");
-  read.request.messages.reserve(messages->size());
-  for (std::size_t index = 0; index < messages->size(); ++index) {
-    auto message = read_message((*messages)[index], (*raw)[index], index);
-    if (!message)
-      return tl::make_unexpected(message.error());
-    read.request.messages.push_back(std::move(*message));
-  }
-  if (auto done = read_stream(body, read); !done)
-    return tl::make_unexpected(done.error());
-  std::erase_if(members, [](const json_member& each) {
-    return each.name == "model" || each.name == "messages" || each.name == "stream"
-           || each.name == "stream_options";
-  });
-  read.request.parameters = object_of(members);
-  return read;
-}
-
 // -- answers --------------------------------------------------------------------------------------
 
-msg::token_usage read_usage(const json& from) {
+msg::token_usage read_usage(json more) {
   msg::token_usage usage;
-  usage.prompt = count_at(from, "prompt_tokens");
-  usage.completion = count_at(from, "completion_tokens");
-  auto more = from;
+  usage.prompt = count_at(more, "prompt_tokens");
+  usage.completion = count_at(more, "completion_tokens");
   if (auto details = more.find("prompt_tokens_details");
       details != more.end() && details->is_object()) {
     usage.cached_prompt = count_at(*details, "cached_tokens");
@@ -171,7 +74,7 @@ msg::token_usage read_usage(const json& from) {
   return usage;
 }
 
-msg::chat_choice read_choice(const json& from) {
+msg::chat_choice read_choice(json from) {
   msg::chat_choice choice;
   choice.index = static_cast<std::uint32_t>(count_at(from, "index"));
   choice.finish_reason = string_at(from, "finish_reason");
@@ -183,9 +86,9 @@ msg::chat_choice read_choice(const json& from) {
       choice.role = role;
     // A content of parts stays among the members.
     const bool parts = message->contains("content") && (*message)["content"].is_array();
-    choice.message_rest = rest_of(*message, {"role", parts ? "role" : "content"});
+    choice.message_rest = rest_of(std::move(*message), {"role", parts ? "role" : "content"});
   }
-  choice.rest = rest_of(from, {"index", "finish_reason", "message"});
+  choice.rest = rest_of(std::move(from), {"index", "finish_reason", "message"});
   return choice;
 }
 
@@ -222,24 +125,23 @@ std::string write_choice(const msg::chat_choice& choice) {
   return out + "}";
 }
 
-msg::chat_chunk read_delta(const json& from) {
+msg::chat_chunk read_delta(json from) {
   msg::chat_chunk chunk;
   chunk.index = static_cast<std::uint32_t>(count_at(from, "index"));
   chunk.finish_reason = string_at(from, "finish_reason");
   const auto delta = from.find("delta");
   if (delta != from.end() && delta->is_object()) {
     chunk.content = string_at(*delta, "content");
-    auto rest = *delta;
+    auto rest = std::move(*delta);
     // The role stands in our own first delta; an empty text says nothing.
     rest.erase("role");
     if (rest.contains("content") && (rest["content"].is_string() || rest["content"].is_null()))
       rest.erase("content");
     chunk.delta_rest = rest.empty() ? std::string{} : text_of(rest);
   }
-  auto more = from;
-  if (more.contains("logprobs") && more["logprobs"].is_null())
-    more.erase("logprobs");
-  chunk.rest = rest_of(std::move(more), {"index", "finish_reason", "delta"});
+  if (from.contains("logprobs") && from["logprobs"].is_null())
+    from.erase("logprobs");
+  chunk.rest = rest_of(std::move(from), {"index", "finish_reason", "delta"});
   return chunk;
 }
 
@@ -273,22 +175,28 @@ tl::unexpected<failure> no_answer(const std::string& detail) {
   return tl::make_unexpected(failure{errc::provider_failed, detail});
 }
 
+/// The choice's number is one that who puts an answer together may look for one by one.
+expected<void> check_index(std::uint32_t index) {
+  if (index < choices_max)
+    return {};
+  return no_answer("the provider's answer has a choice of number " + std::to_string(index) + "; "
+                   + std::to_string(choices_max) + " are read");
+}
+
 } // namespace
 
 std::string json_text(std::string_view text) {
   return text_of(json(text));
 }
 
-// -- requests -------------------------------------------------------------------------------------
-
-tl::expected<chat_body, api_error> read_chat_body(std::string_view text) {
-  try {
-    auto body = parse_bounded(text);
-    return read_chat_object(body, text);
-  } catch (const std::exception& e) {
-    return wrong(std::string{"the body is no JSON we can read: "} + e.what());
-  }
+expected<void> check_head(std::string_view id, std::string_view model) {
+  if (id.size() <= answer_name_bytes_max && model.size() <= answer_name_bytes_max)
+    return {};
+  return no_answer("the provider's answer has an id or a model of more than "
+                   + std::to_string(answer_name_bytes_max) + " bytes");
 }
+
+// -- requests -------------------------------------------------------------------------------------
 
 std::string write_chat_request(const msg::chat_request& request) {
   std::string out = "{";
@@ -316,24 +224,31 @@ std::string write_chat_request(const msg::chat_request& request) {
 // -- whole answers --------------------------------------------------------------------------------
 
 tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
-  try {
-    const auto body = parse_bounded(text);
-    if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array())
-      return no_answer("the provider's answer has no choices");
-    msg::chat_reply reply;
-    reply.id = string_at(body, "id");
-    reply.created = number_at(body, "created");
-    reply.model = string_at(body, "model");
-    for (const auto& choice : body["choices"])
-      if (choice.is_object())
-        reply.choices.push_back(read_choice(choice));
-    if (body.contains("usage") && body["usage"].is_object())
-      reply.usage = read_usage(body["usage"]);
-    reply.rest = rest_of(body, {"id", "object", "created", "model", "choices", "usage"});
-    return reply;
-  } catch (const std::exception& e) {
-    return no_answer(std::string{"the provider's answer is no JSON: "} + e.what());
-  }
+  auto read = parse_bounded(text);
+  if (!read)
+    return no_answer("the provider's answer is no JSON we can read: " + read.error().detail);
+  auto& body = *read;
+  if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array())
+    return no_answer("the provider's answer has no choices");
+  msg::chat_reply reply;
+  reply.id = string_at(body, "id");
+  reply.created = number_at(body, "created");
+  reply.model = string_at(body, "model");
+  if (auto fits = check_head(reply.id, reply.model); !fits)
+    return fail(fits.error());
+  for (auto& choice : body["choices"])
+    if (choice.is_object())
+      reply.choices.push_back(read_choice(std::move(choice)));
+  for (const auto& choice : reply.choices)
+    if (auto fits = check_index(choice.index); !fits)
+      return fail(fits.error());
+  if (reply.choices.size() > choices_max)
+    return no_answer("the provider's answer has " + std::to_string(reply.choices.size())
+                     + " choices; at most " + std::to_string(choices_max) + " are read");
+  if (body.contains("usage") && body["usage"].is_object())
+    reply.usage = read_usage(std::move(body["usage"]));
+  reply.rest = rest_of(std::move(body), {"id", "object", "created", "model", "choices", "usage"});
+  return reply;
 }
 
 std::string write_usage(const msg::token_usage& usage) {
@@ -366,29 +281,35 @@ std::string write_chat_reply(const msg::chat_reply& reply) {
 // -- streams --------------------------------------------------------------------------------------
 
 tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
-  try {
-    const auto body = parse_bounded(text);
-    if (!body.is_object())
-      return no_answer("an event of the provider's stream is no object");
-    chunk_event event;
-    if (body.contains("error") && !body["error"].is_null()) {
-      event.error = error_of(body);
-      return event;
-    }
-    event.open.id = string_at(body, "id");
-    event.open.created = number_at(body, "created");
-    event.open.model = string_at(body, "model");
-    event.open.rest = rest_of(body, {"id", "object", "created", "model", "choices", "usage"});
-    if (body.contains("choices") && body["choices"].is_array())
-      for (const auto& choice : body["choices"])
-        if (choice.is_object())
-          event.chunks.push_back(read_delta(choice));
-    if (body.contains("usage") && body["usage"].is_object())
-      event.usage = read_usage(body["usage"]);
+  auto read = parse_bounded(text);
+  if (!read)
+    return no_answer("an event of the provider's stream is no JSON we can read: "
+                     + read.error().detail);
+  auto& body = *read;
+  if (!body.is_object())
+    return no_answer("an event of the provider's stream is no object");
+  chunk_event event;
+  if (body.contains("error") && !body["error"].is_null()) {
+    event.error = error_of(body);
     return event;
-  } catch (const std::exception& e) {
-    return no_answer(std::string{"an event of the provider's stream is no JSON: "} + e.what());
   }
+  event.open.id = string_at(body, "id");
+  event.open.created = number_at(body, "created");
+  event.open.model = string_at(body, "model");
+  if (auto fits = check_head(event.open.id, event.open.model); !fits)
+    return fail(fits.error());
+  if (body.contains("choices") && body["choices"].is_array())
+    for (auto& choice : body["choices"])
+      if (choice.is_object())
+        event.chunks.push_back(read_delta(std::move(choice)));
+  for (const auto& chunk : event.chunks)
+    if (auto fits = check_index(chunk.index); !fits)
+      return fail(fits.error());
+  if (body.contains("usage") && body["usage"].is_object())
+    event.usage = read_usage(std::move(body["usage"]));
+  event.open.rest
+    = rest_of(std::move(body), {"id", "object", "created", "model", "choices", "usage"});
+  return event;
 }
 
 // -- errors and models ----------------------------------------------------------------------------

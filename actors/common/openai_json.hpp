@@ -22,6 +22,9 @@ struct api_error {
   std::string param;
 };
 
+/// check_json() for a client's body, ready for the error envelope.
+tl::expected<void, api_error> check_body(std::string_view json);
+
 /// A client's request body.
 struct chat_body {
   msg::chat_request request;
@@ -34,6 +37,18 @@ tl::expected<chat_body, api_error> read_chat_body(std::string_view json);
 
 /// The body for a provider. A stream asks for usage, so that it is always known.
 std::string write_chat_request(const msg::chat_request& request);
+
+/// Choices of one answer, and the bound on their numbers: OpenAI's on n.
+inline constexpr std::uint32_t choices_max = 128;
+/// An answer's id, and its model: both stand in every frame of a stream.
+inline constexpr std::size_t answer_name_bytes_max = 1024;
+
+/// What a stream's beginning says beyond them stands in every frame, too; what is longer than this
+/// only in the first one: no answer grows by that length times its pieces.
+inline constexpr std::size_t repeated_bytes_max = 1024;
+
+/// errc::provider_failed when an answer's id or model is longer than that.
+tl::expected<void, failure> check_head(std::string_view id, std::string_view model);
 
 /// A provider's whole answer; errc::provider_failed when it is none.
 tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view json);

@@ -276,8 +276,8 @@ tl::expected<response_order, api_error> read_order(const json_object& body) {
 } // namespace
 
 tl::expected<response_order, api_error> read_response_body(std::string_view text) {
-  if (!is_sane_json(text))
-    return wrong("the body is no JSON we can read", {});
+  if (auto sane = check_body(text); !sane)
+    return tl::make_unexpected(sane.error());
   const json_object body{text};
   if (body.members().empty())
     return wrong("the body must be a JSON object", {});

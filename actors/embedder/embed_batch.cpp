@@ -2,15 +2,16 @@
 
 #include "runtime/base/assert.hpp"
 
+#include <map>
 #include <numeric>
 #include <string_view>
-#include <unordered_map>
 
 namespace skep::actors {
 
 embed_batch coalesce(std::span<const std::vector<std::string>* const> callers, bool once) {
   embed_batch made;
-  std::unordered_map<std::string_view, std::uint32_t> known;
+  // Sorted: clients choose the texts, and could choose ones that all hash alike.
+  std::map<std::string_view, std::uint32_t> known;
   for (const auto* texts : callers) {
     auto& places = made.places.emplace_back();
     auto& weight = made.weights.emplace_back(0);

@@ -64,9 +64,9 @@ public:
   std::string failed(const failure& why, std::string_view param) override;
 
 private:
-  std::string prompt_of(std::uint32_t index) const;
+  std::string prompt_of(std::uint32_t index);
   /// One object of the stream, as a frame.
-  std::string frame(const std::string& choices, std::string_view usage) const;
+  std::string frame(const std::string& choices, std::string_view usage);
 
   const completions_wish wish_;
   msg::chat_open begin_;
@@ -89,10 +89,14 @@ void add_rest(object_writer& out, const std::string& rest) {
     out.raw(member.name, member.value);
 }
 
-/// The prompt a choice begins with; empty when none was to be echoed.
-std::string completions_answer::prompt_of(std::uint32_t index) const {
+/// The prompt a choice begins with; empty when none was to be echoed, or it was.
+std::string completions_answer::prompt_of(std::uint32_t index) {
   const auto prompt = index / std::max(1u, wish_.choices);
-  return prompt < wish_.echoed.size() ? wish_.echoed[prompt] : std::string{};
+  if (prompt >= wish_.echoed.size()
+      || std::find(echoed_.begin(), echoed_.end(), index) != echoed_.end())
+    return {};
+  echoed_.push_back(index);
+  return wish_.echoed[prompt];
 }
 
 std::string completions_answer::whole(const msg::chat_reply& reply) {
@@ -112,20 +116,17 @@ std::string completions_answer::open(const msg::chat_open& begin) {
   return {};
 }
 
-std::string completions_answer::frame(const std::string& choices, std::string_view usage) const {
+std::string completions_answer::frame(const std::string& choices, std::string_view usage) {
   auto out = head_of(begin_.id, begin_.created, begin_.model);
   out.raw("choices", choices).raw("usage", usage);
   add_rest(out, begin_.rest);
+  if (begin_.rest.size() > repeated_bytes_max)
+    begin_.rest.clear();
   return data_frame(out.object());
 }
 
 std::string completions_answer::chunk(const msg::chat_chunk& piece) {
-  auto text = piece.content + refusal_of(piece.delta_rest);
-  if (!wish_.echoed.empty()
-      && std::find(echoed_.begin(), echoed_.end(), piece.index) == echoed_.end()) {
-    echoed_.push_back(piece.index);
-    text.insert(0, prompt_of(piece.index));
-  }
+  const auto text = prompt_of(piece.index) + piece.content + refusal_of(piece.delta_rest);
   if (text.empty() && piece.finish_reason.empty())
     return {}; // A role, or what a text completion has no words for.
   return frame("[" + choice_object(text, piece.index, piece.finish_reason) + "]",

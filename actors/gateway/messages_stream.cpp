@@ -27,8 +27,10 @@ std::string messages_event(std::string_view name, std::string_view data) {
 
 std::string made_up_call_id(std::string_view answer_id, std::uint64_t number) {
   std::string id = "toolu_";
+  // One goes with every call, so a long one is cut.
+  constexpr std::size_t part_of_answer_id = 64;
   // The API takes no other characters back.
-  for (const char each : answer_id)
+  for (const char each : answer_id.substr(0, part_of_answer_id))
     if (std::isalnum(static_cast<unsigned char>(each)) != 0 || each == '-' || each == '_')
       id += each;
   return id + "_" + std::to_string(number);

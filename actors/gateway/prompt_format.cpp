@@ -1,6 +1,7 @@
 #include "actors/gateway/prompt_format.hpp"
 
-#include "actors/common/json_members.hpp"
+#include "actors/common/json_object.hpp"
+#include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
 
@@ -25,24 +26,29 @@ tl::unexpected<api_error> wrong(std::string what, std::string param = {}) {
 constexpr std::array own_members{"message", "agent", "model", "session_id", "stream"};
 
 /// The same request as the body of a chat completion, so that both doors read alike.
-std::string chat_body_of(const json& read, std::string_view body) {
+std::string chat_body_of(const json_object& read) {
   std::string chat = R"({"model":"-","messages":[{"role":"user","content":)";
-  chat += json_text(read["message"].get_ref<const std::string&>()) + "}]";
-  if (read.value("stream", false))
+  chat.append(read.at("message")).append("}]");
+  if (read.at("stream") == "true")
     chat += R"(,"stream":true)";
-  for (const auto& member : members_of(body).value_or(std::vector<json_member>{}))
+  for (const auto& member : read.members())
     if (std::find(own_members.begin(), own_members.end(), member.name) == own_members.end())
-      chat += "," + json_text(member.name) + ":" + std::string{member.value};
+      chat.append(",").append(json_text(member.name)).append(":").append(member.value);
   return chat + "}";
 }
 
+/// Also one that is null.
+bool has_member(const json_object& read, std::string_view name) {
+  return std::any_of(read.members().begin(), read.members().end(),
+                     [name](const json_member& each) { return each.name == name; });
+}
+
 /// A member that is a text; empty when it is missing or null.
-tl::expected<std::string, api_error> text_at(const json& read, const char* name) {
-  if (!read.contains(name) || read[name].is_null())
-    return std::string{};
-  if (!read[name].is_string() || read[name].get_ref<const std::string&>().empty())
+tl::expected<std::string, api_error> text_at(const json_object& read, const char* name) {
+  auto text = read.text(name);
+  if (read.has(name) && text.empty())
     return wrong(std::string{name} + " must be a text that is not empty", name);
-  return read[name].get<std::string>();
+  return text;
 }
 
 json usage_json(const msg::token_usage& usage) {
@@ -126,17 +132,16 @@ private:
 } // namespace
 
 tl::expected<prompt_body, api_error> read_prompt_body(std::string_view body) {
-  // The chat's reader below bounds depth; what is parsed here is only looked at member by member.
-  const auto members = members_of(body);
-  const auto read = members ? json::parse(body.begin(), body.end(), nullptr, false) : json{};
-  if (!read.is_object())
+  if (auto sane = check_body(body); !sane)
+    return tl::make_unexpected(sane.error());
+  const json_object read{body};
+  if (!members_of(body))
     return wrong(R"(the body must be a JSON object: {"message": "..."})");
-  if (!read.contains("message") || !read["message"].is_string()
-      || read["message"].get_ref<const std::string&>().empty())
+  if (read.text("message").empty())
     return wrong("message must be a text that is not empty", "message");
-  if (read.contains("messages"))
+  if (has_member(read, "messages"))
     return wrong("a prompt is one message; conversations go to /v1/chat/completions", "messages");
-  if (read.contains("stream") && !read["stream"].is_boolean())
+  if (has_member(read, "stream") && read.at("stream") != "true" && read.at("stream") != "false")
     return wrong("stream must be true or false", "stream");
   const auto agent = text_at(read, "agent");
   const auto model = text_at(read, "model");
@@ -146,7 +151,7 @@ tl::expected<prompt_body, api_error> read_prompt_body(std::string_view body) {
       return tl::make_unexpected(each->error());
   if (!agent->empty() && !model->empty() && *agent != *model)
     return wrong("agent and model do not go together: name one of them", "model");
-  auto chat = read_chat_body(chat_body_of(read, body));
+  auto chat = read_chat_body(chat_body_of(read));
   if (!chat)
     return tl::make_unexpected(chat.error());
   prompt_body made;

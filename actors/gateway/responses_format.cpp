@@ -155,9 +155,11 @@ void response_writer::think_blocks(std::string_view blocks) {
     const json_object block{raw};
     const auto number = block.has("index") ? block.count("index") : position;
     ++position;
-    const auto holds = [&](const item& it) { return it.thoughts.count(number) > 0; };
-    auto it = std::find_if(items_.begin(), items_.end(), holds);
-    auto& t = (it != items_.end() ? *it : item_for(item_kind::reasoning)).thoughts[number];
+    const auto known = thoughts_at_.find(number);
+    auto& it = known != thoughts_at_.end() ? items_[known->second] : item_for(item_kind::reasoning);
+    if (known == thoughts_at_.end())
+      thoughts_at_.emplace(number, items_.size() - 1);
+    auto& t = it.thoughts[number];
     t.type = block.text("type");
     t.thinking += block.text("thinking");
     t.signature += block.text("signature");
@@ -192,12 +194,9 @@ void response_writer::call_tools(std::string_view calls) {
     const json_object function{call.at("function")};
     const auto number = call.has("index") ? call.count("index") : position;
     ++position;
-    const auto same
-      = [&](const item& it) { return it.kind == item_kind::call && it.number == number; };
-    if (std::none_of(items_.begin(), items_.end(), same))
+    if (!calls_at_.contains(number))
       begin_call(number, call.text("id"), function.text("name"));
-    auto& it = *std::find_if(items_.begin(), items_.end(), same);
-    add_arguments(it, function.text("arguments"));
+    add_arguments(items_[calls_at_.at(number)], function.text("arguments"));
   }
 }
 
@@ -213,11 +212,11 @@ void response_writer::begin_call(std::uint64_t number, std::string call_id, std:
   close_open_talk();
   item made;
   made.kind = item_kind::call;
-  made.number = number;
   made.id = "fc_" + hex_of(head_.id) + std::to_string(items_.size());
   made.call_id
     = call_id.empty() ? "call_" + hex_of(head_.id) + std::to_string(number) : std::move(call_id);
   made.name = std::move(name);
+  calls_at_.emplace(number, items_.size());
   items_.push_back(std::move(made));
   const auto& it = items_.back();
   event("response.output_item.added",
@@ -236,6 +235,7 @@ response_writer::item& response_writer::open_item(item_kind kind) {
   made.kind = kind;
   made.id = (kind == item_kind::reasoning ? "rs_" : "msg_") + hex_of(head_.id)
             + std::to_string(items_.size());
+  talk_at_ = items_.size();
   items_.push_back(std::move(made));
   event("response.output_item.added", "\"output_index\":" + std::to_string(items_.size() - 1)
                                         + ",\"item\":" + item_json(items_.back()));
@@ -256,9 +256,8 @@ response_writer::part& response_writer::part_for(item& in, part_kind kind) {
 
 /// Something else begins: what was thought or said before is whole.
 void response_writer::close_open_talk() {
-  for (auto& it : items_)
-    if (it.open && it.kind != item_kind::call)
-      close(it);
+  if (talk_at_ && items_[*talk_at_].open)
+    close(items_[*talk_at_]);
 }
 
 void response_writer::close(item& it) {

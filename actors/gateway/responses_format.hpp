@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,7 +73,6 @@ private:
     // Of reasoning: Anthropic's blocks by their number.
     std::map<std::uint64_t, thought> thoughts;
     // Of a call.
-    std::uint64_t number = 0;
     std::string call_id;
     std::string name;
     std::string arguments;
@@ -102,6 +102,10 @@ private:
 
   response_head head_;
   std::vector<item> items_;
+  // Where in items_ a call and a thinking block of a number stand, and what is being said.
+  std::map<std::uint64_t, std::size_t> calls_at_;
+  std::map<std::uint64_t, std::size_t> thoughts_at_;
+  std::optional<std::size_t> talk_at_;
   std::string events_; // Of the call at work.
   std::uint64_t sequence_ = 0;
   std::string finish_reason_;

@@ -10,8 +10,6 @@ namespace skep::actors {
 namespace {
 
 constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
-// OpenAI allows n up to 128.
-constexpr std::size_t choices_max = 128;
 
 } // namespace
 

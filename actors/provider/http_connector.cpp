@@ -1,8 +1,7 @@
 #include "actors/provider/http_connector.hpp"
 
 #include "actors/common/embeddings_json.hpp"
-
-#include <nlohmann/json.hpp>
+#include "actors/common/json_members.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -31,10 +30,10 @@ flow::retry_policy_config retries_of(const provider_config& from) {
 std::size_t vectors_of(const msg::embed_request& request) {
   if (request.tokens.empty())
     return request.texts.size();
-  const auto input = nlohmann::json::parse(request.tokens, nullptr, false);
-  if (!input.is_array() || input.empty())
+  const auto input = elements_of(request.tokens);
+  if (!input || input->empty())
     return 0;
-  return input.front().is_array() ? input.size() : 1;
+  return input->front().starts_with('[') ? input->size() : 1;
 }
 
 std::size_t input_bytes_of(const msg::embed_request& request) {

@@ -13,7 +13,8 @@ namespace skep::rt::etcd {
 
 namespace {
 
-using json = nlohmann::ordered_json;
+// Its objects are trees: an ordered_json looks every new member up among all before it.
+using json = nlohmann::json;
 
 constexpr std::string_view alphabet
   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
