@@ -29,8 +29,8 @@ constexpr double client_margin_max_ms = 1'000;
 door::door(rt::environment& env, std::shared_ptr<const gateway_config> options,
            std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor)
   : env_(env), options_(std::move(options)),
-    observer_(std::make_shared<gateway_observer>(env.metrics())), monitor_(std::move(monitor)),
-    gateways_(std::move(gateways)) {}
+    observer_(std::make_shared<gateway_observer>(env.metrics(), options_->model_labels_max)),
+    monitor_(std::move(monitor)), gateways_(std::move(gateways)) {}
 
 door::~door() {
   close();

@@ -18,6 +18,8 @@ struct model_route {
   std::string model;
   /// The name for metrics: one of the configuration's.
   std::string label;
+  /// The model's own name, "agent" or "provider/model", should it exist.
+  std::string full;
 };
 
 /// Finds who answers for a model name: the agent of that name, or of "agent:tier", else for
