@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -29,6 +30,17 @@ int complain(const failure& why) {
   return exit_failed;
 }
 
+/// What a node would leave as it is, dictionary or not.
+void warn_of_short(const std::vector<std::string>& values) {
+  const auto bytes_min = store::codec_config{}.bytes_min;
+  const auto is_short = [&](const std::string& value) { return value.size() < bytes_min; };
+  const auto count = std::count_if(values.begin(), values.end(), is_short);
+  if (count > 0)
+    fmt::print("{} of these are below {} bytes, which nodes do not compress (cache "
+               "compress_min_bytes)\n",
+               count, bytes_min);
+}
+
 void print_ratios(const std::vector<std::string>& values, const std::string& dictionary) {
   const auto made = store::make_dictionary(dictionary);
   if (values.empty() || !made)
@@ -37,6 +49,7 @@ void print_ratios(const std::vector<std::string>& values, const std::string& dic
   const store::value_codec trained{{*made}};
   fmt::print("on {} answers held back: {:.2f}x with the dictionary, {:.2f}x without\n",
              values.size(), ratio(trained, values), ratio(plain, values));
+  warn_of_short(values);
 }
 
 /// Whole or not at all: a node that starts meanwhile reads the old one.

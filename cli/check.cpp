@@ -11,12 +11,16 @@ namespace skep::cli {
 
 std::optional<config::document> load_config(const std::string& path,
                                             const std::vector<std::string>& sets,
-                                            std::span<const rt::role> roles) {
-  auto loaded
-    = config::load_file(rt::node::schema_of(roles), path, config::environment::of_process(), sets);
+                                            std::span<const rt::role> roles,
+                                            const std::map<std::string, std::string>& variables) {
+  auto seen = config::environment::of_process().all();
+  for (const auto& [name, text] : variables)
+    seen.insert_or_assign(name, text);
+  auto loaded = config::load_file(rt::node::schema_of(roles), path,
+                                  config::environment{std::move(seen)}, sets);
   if (loaded)
     return std::move(*loaded);
-  fmt::print(stderr, "{}\n", to_string(loaded.error()));
+  fmt::print(stderr, "{}", to_string(loaded.error()));
   return std::nullopt;
 }
 
@@ -37,6 +41,8 @@ int check(const check_options& options) {
   const auto document = load_config(options.config, options.sets, roles);
   if (!document)
     return exit_usage;
+  for (const auto& each : document->warnings())
+    fmt::print(stderr, "{}: warning: {}\n", config::place_text(each), each.message);
   if (options.dump)
     fmt::print("{}", config::dump(*document));
   else

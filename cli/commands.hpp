@@ -64,14 +64,19 @@ struct simulate_options {
 /// Serves until a signal comes.
 int run_simulate(const simulate_options& options);
 
-/// `skep status`; "http://" may be left out.
-int status(const std::string& node);
+/// Where commands look for a node that nobody names; "http://" may be left out.
+inline constexpr const char* default_target = "http://127.0.0.1:8080";
+
+/// `skep status`. Fails when the node is not ready, or does not tell its figures.
+int status(const std::string& target);
 
 /// `skep cluster up`.
 struct cluster_up_options {
   /// Configuration files; a folder means its *.toml, sorted by name.
   std::vector<std::string> configs;
   std::vector<std::string> sets;
+  /// Where `skep cluster keygen` put NAME.env: a node's variables, if there are any.
+  std::string keys = "keys";
   /// Start again what ended badly.
   bool restart = false;
 };
@@ -79,13 +84,13 @@ struct cluster_up_options {
 int cluster_up(const cluster_up_options& options);
 
 /// `skep cluster status`. Fails when the node has no quorum, or cannot be asked.
-int cluster_status(const std::string& node);
+int cluster_status(const std::string& target);
 
 /// `skep cluster drain`.
 struct cluster_drain_options {
   std::string node;
   /// Any node of the cluster.
-  std::string url = "http://127.0.0.1:8080";
+  std::string target = default_target;
   double timeout_s = 60;
 };
 /// Succeeds once the node has left the view.
@@ -100,12 +105,12 @@ struct cluster_keygen_options {
 };
 int cluster_keygen(const cluster_keygen_options& options);
 
-/// `skep cache stats`; "http://" may be left out.
+/// `skep cache stats`.
 int cache_stats(const std::string& target);
 
 /// `skep cache clear`: everything, or what one of the two names.
 struct cache_clear_options {
-  std::string target = "http://127.0.0.1:8080";
+  std::string target = default_target;
   std::string agent;
   /// As x-skep-cache-key has it.
   std::string key;
@@ -116,7 +121,7 @@ int cache_clear(const cache_clear_options& options);
 struct cache_warm_options {
   /// One prompt a line: JSON lines or plain text.
   std::string file;
-  std::string target = "http://127.0.0.1:8080";
+  std::string target = default_target;
   /// For prompts that name none.
   std::string model;
   std::uint32_t concurrency = 8;

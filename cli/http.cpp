@@ -74,6 +74,8 @@ net::fetch_result ask(net::http_client& client, net::fetch_request request) {
 }
 
 std::string complaint_of(const net::fetch_result& result) {
+  if (result.error == net::fetch_error::invalid_request)
+    return "this is no address; write HOST:PORT or http://HOST:PORT";
   if (!result.ok())
     return to_string(result.why);
   const auto body = nlohmann::json::parse(result.body, nullptr, false);

@@ -1,4 +1,5 @@
 #include "cli/commands.hpp"
+#include "cli/serving.hpp"
 #include "runtime/node/descriptors.hpp"
 
 #include <CLI/CLI.hpp>
@@ -31,7 +32,8 @@ void add_check(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("config", options->config, "TOML file");
   command->add_option("--set", options->sets, "key=value, stronger than file and environment")
     ->allow_extra_args(false);
-  command->add_flag("--dump", options->dump, "Print the configuration in force");
+  command->add_flag("--dump", options->dump,
+                    "Print the configuration in force: the file, variables and --set together");
   command->add_flag("--all-options", options->all_options, "Print a file with every option");
   command->add_flag("--markdown", options->markdown, "Print every option as a Markdown page");
   command->callback([options, &chosen] { chosen = [options] { return check(*options); }; });
@@ -42,9 +44,11 @@ void add_bench(CLI::App& app, std::function<int()>& chosen) {
   auto options = std::make_shared<bench_options>();
   command->add_option("workload", options->workload, "TOML file")->required();
   command
-    ->add_option("--target", options->targets,
-                 "A running node instead of the workload's own; again or with commas for more, "
-                 "among which clients spread and to which they move on")
+    ->add_option(
+      "--target", options->targets,
+      "A running node instead of the workload's own; its key is taken from SKEP_API_KEY. "
+      "Again or with commas for more, among which clients spread and to which they move "
+      "on")
     ->delimiter(',')
     ->allow_extra_args(false);
   command->add_option("--json", options->json, "Write the figures here, too");
@@ -70,11 +74,19 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return run_simulate(*options); }; });
 }
 
+/// How every command names a node. Older spellings go on, unlisted.
+void add_target(CLI::App& command, std::string& target, const std::string& older = {}) {
+  command.add_option("--target", target, "A running node; its key is taken from SKEP_API_KEY")
+    ->capture_default_str();
+  if (!older.empty())
+    command.add_option(older, target)->group("");
+}
+
 void add_status(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("status", "Show how a running node is doing");
-  auto url = std::make_shared<std::string>("http://127.0.0.1:8080");
-  command->add_option("url", *url, "The node's address")->capture_default_str();
-  command->callback([url, &chosen] { chosen = [url] { return status(*url); }; });
+  auto target = std::make_shared<std::string>(default_target);
+  add_target(*command, *target, "url");
+  command->callback([target, &chosen] { chosen = [target] { return status(*target); }; });
 }
 
 void add_cluster_up(CLI::App& app, std::function<int()>& chosen) {
@@ -82,6 +94,10 @@ void add_cluster_up(CLI::App& app, std::function<int()>& chosen) {
   auto options = std::make_shared<cluster_up_options>();
   command->add_option("configs", options->configs, "TOML files, or folders of them")->required();
   command->add_option("--set", options->sets, "key=value for every node")->allow_extra_args(false);
+  command
+    ->add_option("--keys", options->keys,
+                 "The folder of `skep cluster keygen`: NAME.env is the environment of node NAME")
+    ->capture_default_str();
   command->add_flag("--restart", options->restart, "Start again what ended badly");
   command->callback([options, &chosen] { chosen = [options] { return cluster_up(*options); }; });
 }
@@ -90,7 +106,7 @@ void add_cluster_drain(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("drain", "Let a node leave the cluster in good order");
   auto options = std::make_shared<cluster_drain_options>();
   command->add_option("node", options->node, "The node's name")->required();
-  command->add_option("--url", options->url, "Any node of the cluster")->capture_default_str();
+  add_target(*command, options->target, "--url");
   command->add_option("--timeout", options->timeout_s, "Seconds to wait until it has left")
     ->check(CLI::PositiveNumber)
     ->capture_default_str();
@@ -113,16 +129,11 @@ void add_cluster(CLI::App& app, std::function<int()>& chosen) {
   add_cluster_up(*cluster, chosen);
   auto* status
     = cluster->add_subcommand("status", "Show members, slots and links as a node sees them");
-  auto url = std::make_shared<std::string>("http://127.0.0.1:8080");
-  status->add_option("url", *url, "A node's address")->capture_default_str();
-  status->callback([url, &chosen] { chosen = [url] { return cluster_status(*url); }; });
+  auto target = std::make_shared<std::string>(default_target);
+  add_target(*status, *target, "url");
+  status->callback([target, &chosen] { chosen = [target] { return cluster_status(*target); }; });
   add_cluster_drain(*cluster, chosen);
   add_cluster_keygen(*cluster, chosen);
-}
-
-void add_target(CLI::App& command, std::string& target) {
-  command.add_option("--target", target, "A running node; SKEP_API_KEY is its key")
-    ->capture_default_str();
 }
 
 void add_cache_clear(CLI::App& app, std::function<int()>& chosen) {
@@ -168,7 +179,7 @@ void add_cache(CLI::App& app, std::function<int()>& chosen) {
   auto* cache = app.add_subcommand("cache", "Look at, clear, fill and tune the response cache");
   cache->require_subcommand(1);
   auto* stats = cache->add_subcommand("stats", "Show what the cache of a node did and holds");
-  auto target = std::make_shared<std::string>("http://127.0.0.1:8080");
+  auto target = std::make_shared<std::string>(default_target);
   add_target(*stats, *target);
   stats->callback([target, &chosen] { chosen = [target] { return cache_stats(*target); }; });
   add_cache_clear(*cache, chosen);
@@ -176,21 +187,37 @@ void add_cache(CLI::App& app, std::function<int()>& chosen) {
   add_cache_train(*cache, chosen);
 }
 
-/// A standard stream that is closed leaves its number to the next file or socket, and what is meant
-/// for people would be written there.
-void hold_standard_streams() {
-  int opened = -1;
-  do {
-    opened = ::open("/dev/null", O_RDWR);
-  } while (opened >= 0 && opened <= STDERR_FILENO);
-  if (opened >= 0)
-    ::close(opened);
+/// Shown at the end of `skep --help`.
+constexpr const char* help_footer
+  = "Start one:   skep run configs/dev.toml --listen 127.0.0.1:8080\n"
+    "Look at it:  skep status --target 127.0.0.1:8080\n\n"
+    "Environment: SKEP_API_KEY is the key that commands show to a node; SKEP_SECTION__KEY=VALUE "
+    "sets\n"
+    "             an option of run and check, as --set section.key=VALUE does.\n"
+    "Exit codes:  0 well, 1 it did not work, 2 the command line or the configuration is wrong.\n"
+    "Pages:       README.md and docs/ of the source.";
+
+void describe(CLI::App& app, std::function<int()>& chosen) {
+  app.set_version_flag("--version,-V", std::string{"skep "} + SKEP_VERSION);
+  app.footer(help_footer);
+  app.add_subcommand("version", "Print the version")->callback([&chosen] {
+    chosen = [] {
+      fmt::print("skep {}\n", SKEP_VERSION);
+      return exit_ok;
+    };
+  });
+  app.add_subcommand("help", "Print this help")->callback([&app, &chosen] {
+    chosen = [&app] {
+      fmt::print("{}", app.help());
+      return exit_ok;
+    };
+  });
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  hold_standard_streams();
+  open_standard_streams();
   skep::rt::raise_descriptor_limit();
   CLI::App app{"skep: an actor runtime for AI-agent back ends"};
   app.require_subcommand(1);
@@ -202,12 +229,11 @@ int main(int argc, char** argv) {
   add_status(app, chosen);
   add_cluster(app, chosen);
   add_cache(app, chosen);
-  app.add_subcommand("version", "Print the version")->callback([&chosen] {
-    chosen = [] {
-      fmt::print("skep {}\n", SKEP_VERSION);
-      return exit_ok;
-    };
-  });
+  describe(app, chosen);
+  if (argc < 2) {
+    fmt::print(stderr, "{}", app.help());
+    return exit_usage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

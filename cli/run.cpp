@@ -1,3 +1,6 @@
+#include "actors/agent/config.hpp"
+#include "actors/gateway/config.hpp"
+#include "actors/provider/config.hpp"
 #include "actors/roles.hpp"
 #include "cli/commands.hpp"
 #include "cli/load.hpp"
@@ -7,6 +10,7 @@
 
 #include <fmt/core.h>
 
+#include <array>
 #include <csignal>
 #include <ctime>
 
@@ -17,13 +21,24 @@ namespace {
 // How often the main thread looks whether the node failed by itself.
 constexpr timespec look_interval{0, 200'000'000};
 
-/// Until a signal (its number; SIGTERM also stands for a request to drain) or the node's own
+/// What a node acts upon: the ends, and a log that was rotated (SIGHUP as logrotate's habit is,
+/// SIGUSR1 as nginx has it).
+sigset_t node_signals() {
+  return signal_set({SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+}
+
+/// Until a signal to end (its number; SIGTERM also stands for a request to drain) or the node's own
 /// failure (0).
 int wait_for_end(const rt::node_status& status) {
-  const auto set = stop_signals();
+  const auto set = node_signals();
   for (;;) {
-    if (const int signal = sigtimedwait(&set, nullptr, &look_interval); signal > 0)
+    const int signal = sigtimedwait(&set, nullptr, &look_interval);
+    if (signal == SIGHUP || signal == SIGUSR1) {
+      log::reopen();
+      log::info("signal {}: the log's file is opened again", signal);
+    } else if (signal > 0) {
       return signal;
+    }
     if (status.phase.load() == rt::node_phase::failed)
       return 0;
     if (status.drain_requested.load())
@@ -31,8 +46,22 @@ int wait_for_end(const rt::node_status& status) {
   }
 }
 
-int serve(const run_options& options, rt::node& node) {
+/// What runs here, for whoever reads the log later.
+void tell_start(const run_options& options, const config::document& document,
+                const rt::node_status& status) {
+  using log::field;
+  const auto& gateway = document.get<actors::gateway_config>("gateway");
+  log::tell(log::level::info, {}, "started",
+            std::array{field{"version", SKEP_VERSION}, field{"node", status.name},
+                       field{"config", options.config}, field{"listen", status.endpoint},
+                       field{"providers", document.all<actors::provider_config>("provider").size()},
+                       field{"agents", document.all<actors::agent_config>("agent").size()},
+                       field{"keys", gateway.keys.size()}});
+}
+
+int serve(const run_options& options, const config::document& document, rt::node& node) {
   const auto& endpoint = node.status().endpoint;
+  tell_start(options, document, node.status());
   if (!announce(endpoint, options.ready_file))
     return exit_failed;
   const int signal = wait_for_end(node.status());
@@ -51,7 +80,16 @@ int serve(const run_options& options, rt::node& node) {
 } // namespace
 
 int run(const run_options& options) {
+  // Before any thread starts (the log's is the first), so that all of them leave the signals to
+  // this one.
+  hold_signals(node_signals());
   const auto roles = actors::all_roles();
+  if (!options.listen.empty() && !actors::split_listen(options.listen)) {
+    fmt::print(stderr,
+               "skep run: --listen must read ADDRESS:PORT, for example 127.0.0.1:8080, not {}\n",
+               options.listen);
+    return exit_usage;
+  }
   auto sets = options.sets;
   if (!options.listen.empty())
     sets.push_back("gateway.listen=\"" + options.listen + "\"");
@@ -62,11 +100,11 @@ int run(const run_options& options) {
     fmt::print(stderr, "skep: {}\n", to_string(done.error()));
     return exit_usage;
   }
-  // Before any thread starts, so that all of them leave the signals to this one.
-  hold_signals();
+  for (const auto& each : document->warnings())
+    log::warn("{}: {}", config::place_text(each), each.message);
   int code = exit_failed;
   if (auto node = rt::node::start(*document, roles)) {
-    code = serve(options, **node);
+    code = serve(options, *document, **node);
   } else {
     fmt::print(stderr, "{}\n", node.error().detail);
     if (node.error().code == errc::bad_config)

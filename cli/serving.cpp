@@ -1,14 +1,20 @@
 #include "cli/serving.hpp"
 
-#include <fmt/core.h>
+#include "runtime/base/log_output.hpp"
 
-#include <cstdio>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 
 namespace skep::cli {
 
 namespace {
+
+// How long the ready line waits for whoever reads stdout.
+constexpr std::chrono::milliseconds ready_line_max{1000};
 
 bool write_ready_file(const std::string& path, const std::string& endpoint) {
   const auto partial = path + ".partial";
@@ -25,18 +31,23 @@ bool write_ready_file(const std::string& path, const std::string& endpoint) {
 
 } // namespace
 
-sigset_t stop_signals() {
+sigset_t signal_set(std::initializer_list<int> signals) {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
+  for (const int each : signals)
+    sigaddset(&set, each);
   return set;
 }
 
-void hold_signals() {
-  const auto set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+sigset_t stop_signals() {
+  return signal_set({SIGTERM, SIGINT});
+}
+
+void hold_signals(const sigset_t& held) {
+  pthread_sigmask(SIG_BLOCK, &held, nullptr);
+  for (const int each : {SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGIO, SIGPWR})
+    if (sigismember(&held, each) == 0)
+      std::signal(each, SIG_IGN);
 }
 
 void let_signals_kill() {
@@ -46,9 +57,16 @@ void let_signals_kill() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+void open_standard_streams() {
+  for (const int each : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(each, F_GETFD) < 0) // The lowest free number is given: this one.
+      [[maybe_unused]]
+      const int opened = open("/dev/null", O_RDWR);
+}
+
 bool announce(const std::string& endpoint, const std::string& ready_file) {
-  fmt::print("skep: listening on http://{}\n", endpoint);
-  std::fflush(stdout);
+  log::write_within(STDOUT_FILENO, fmt::format("skep: listening on http://{}\n", endpoint),
+                    ready_line_max);
   if (ready_file.empty() || write_ready_file(ready_file, endpoint))
     return true;
   fmt::print(stderr, "skep: cannot write the ready file {}\n", ready_file);

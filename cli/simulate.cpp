@@ -11,7 +11,7 @@ namespace skep::cli {
 int run_simulate(const simulate_options& options) {
   auto plan = simulate::load_plan(options.plan, options.sets);
   if (!plan) {
-    fmt::print(stderr, "{}\n", to_string(plan.error()));
+    fmt::print(stderr, "{}", to_string(plan.error()));
     return exit_usage;
   }
   if (options.seed)
@@ -21,7 +21,7 @@ int run_simulate(const simulate_options& options) {
     fmt::print(stderr, "skep simulate: --listen reads ADDR:PORT\n");
     return exit_usage;
   }
-  hold_signals();
+  hold_signals(stop_signals());
   auto upstream
     = simulate::upstream::start(listen->first, listen->second, std::move(*plan), options.scale);
   if (!upstream) {

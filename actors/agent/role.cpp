@@ -13,6 +13,7 @@
 #include "runtime/cluster/cluster_port.hpp"
 #include "runtime/config/diagnostic.hpp"
 #include "runtime/config/option.hpp"
+#include "runtime/node/cluster_options.hpp"
 
 #include <caf/send.hpp>
 #include <nlohmann/json.hpp>
@@ -39,18 +40,42 @@ std::string default_parameters(const agent_config& from) {
   return object.empty() ? std::string{} : object.dump();
 }
 
-expected<msg::flight_route> route_to(rt::role_context& node, const std::string& agent,
-                                     const std::string& model) {
+msg::flight_route route_to(const std::string& model) {
   const auto slash = model.find('/');
-  msg::flight_route route{model.substr(0, slash), model.substr(slash + 1)};
-  // In a cluster another node may have the provider, now or later.
-  if (node.cluster().clustered() || node.env().find("provider/" + route.provider))
-    return route;
-  const auto text = "agent " + agent + " asks provider \"" + route.provider
-                    + "\", which no [provider." + route.provider + "] defines";
-  const auto* place = node.config().place_of("agent." + config::key_text(agent) + ".models");
-  return fail(errc::bad_config,
-              place != nullptr ? to_string(config::diagnostic{*place, text}) : text);
+  return {model.substr(0, slash), model.substr(slash + 1)};
+}
+
+template <class T>
+bool has_entry(const config::document& doc, const char* section, const std::string& name) {
+  if (!doc.has(section))
+    return false;
+  const auto& all = doc.all<T>(section);
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each.first == name; });
+}
+
+/// What agents name must be there. In a cluster another node may have a provider, now or later.
+std::vector<config::violation> check_agents(const config::document& doc) {
+  const bool alone = doc.get<rt::cluster_options>("cluster").name.empty();
+  std::vector<config::violation> found;
+  for (const auto& [name, from] : doc.all<agent_config>("agent")) {
+    const auto path = "agent." + config::key_text(name);
+    for (const auto& model : from.models)
+      if (const auto provider = route_to(model).provider;
+          alone && !has_entry<provider_config>(doc, "provider", provider))
+        found.push_back({path + ".models", "agent " + name + " asks provider \"" + provider
+                                             + "\", which no [provider." + provider + "] defines"});
+    if (from.semantic_cache.empty())
+      continue;
+    if (!has_entry<semantic_config>(doc, "semantic", from.semantic_cache))
+      found.push_back({path + ".semantic_cache", "agent " + name + " uses the semantic cache \""
+                                                   + from.semantic_cache + "\", which no [semantic."
+                                                   + from.semantic_cache + "] defines"});
+    else if (from.cache == cache_scope::off)
+      found.push_back(
+        {path + ".semantic_cache",
+         "agent " + name + " uses the semantic cache, but its response cache is off"});
+  }
+  return found;
 }
 
 /// What the configuration says of a model; models it does not name have no known limits.
@@ -65,16 +90,12 @@ routed_model facts_of(rt::role_context& node, const std::string& model) {
   return made;
 }
 
-expected<routing_plan> plan_of(rt::role_context& node, const std::string& agent,
-                               const agent_config& from) {
+routing_plan plan_of(rt::role_context& node, const agent_config& from) {
   routing_plan plan;
   plan.kind = from.routing;
   for (std::size_t n = 0; n < from.models.size(); ++n) {
-    auto route = route_to(node, agent, from.models[n]);
-    if (!route)
-      return fail(route.error());
     auto model = facts_of(node, from.models[n]);
-    model.route = std::move(*route);
+    model.route = route_to(from.models[n]);
     model.weight = from.weights.empty() ? 1 : from.weights[n];
     plan.models.push_back(std::move(model));
   }
@@ -87,29 +108,6 @@ expected<routing_plan> plan_of(rt::role_context& node, const std::string& agent,
     plan.tiers.push_back(std::move(made));
   }
   return plan;
-}
-
-/// The policy an agent names must be there; and without the cache nothing similar can be served.
-expected<void> check_semantic(rt::role_context& node, const std::string& agent,
-                              const agent_config& from) {
-  if (from.semantic_cache.empty())
-    return {};
-  const auto& policies = node.config().all<semantic_config>("semantic");
-  const bool known = std::any_of(policies.begin(), policies.end(), [&](const auto& policy) {
-    return policy.first == from.semantic_cache;
-  });
-  std::string text;
-  if (!known)
-    text = "agent " + agent + " uses the semantic cache \"" + from.semantic_cache
-           + "\", which no [semantic." + from.semantic_cache + "] defines";
-  else if (from.cache == cache_scope::off)
-    text = "agent " + agent + " uses the semantic cache, but its response cache is off";
-  else
-    return {};
-  const auto* place
-    = node.config().place_of("agent." + config::key_text(agent) + ".semantic_cache");
-  return fail(errc::bad_config,
-              place != nullptr ? to_string(config::diagnostic{*place, text}) : text);
 }
 
 /// An agent's own bound, or the one that holds for every request; there is no third.
@@ -165,10 +163,7 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
   node.supervise(std::move(spec));
 }
 
-expected<void> build_named(rt::role_context& node, const std::string& name,
-                           const agent_config& from) {
-  if (auto checked = check_semantic(node, name, from); !checked)
-    return checked;
+void build_named(rt::role_context& node, const std::string& name, const agent_config& from) {
   agent_definition definition;
   definition.name = name;
   definition.instructions = from.instructions;
@@ -179,18 +174,13 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   definition.cache = scope_of(node, from.cache);
   definition.flight = node.env().find("flight");
   definition.semantic = from.semantic_cache;
-  if (auto planned = plan_of(node, name, from); planned)
-    definition.plan = std::move(*planned);
-  else
-    return fail(planned.error());
+  definition.plan = plan_of(node, from);
   start_pool(node, "agent/" + name, std::move(definition), from.pool);
-  return {};
 }
 
 expected<void> build(rt::role_context& node) {
   for (const auto& [name, from] : node.config().all<agent_config>("agent"))
-    if (auto done = build_named(node, name, from); !done)
-      return done;
+    build_named(node, name, from);
   for (const auto& provider : names_under("provider/", node.env().directory().names("provider/"))) {
     agent_definition definition;
     definition.name = "model/" + provider;
@@ -213,6 +203,7 @@ rt::role agent_role() {
                      "An agent: what clients name as the model.");
     accepted.section("model", config::cardinality::named, model_table(),
                      "What routing knows of a model, named as agents name it.");
+    accepted.rule(check_agents);
   };
   made.build = build;
   return made;

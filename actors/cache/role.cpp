@@ -180,6 +180,13 @@ expected<dictionaries> load(const std::vector<std::string>& paths) {
   return made;
 }
 
+std::vector<config::violation> check_dictionaries(const config::document& doc) {
+  const auto read = load(doc.get<cache_config>("cache").dictionaries);
+  if (read)
+    return {};
+  return {{"cache.dictionaries", read.error().detail}};
+}
+
 expected<void> build(rt::role_context& node) {
   const auto& from = node.config().get<cache_config>("cache");
   if (from.shards == 0)
@@ -208,6 +215,7 @@ rt::role cache_role() {
   made.name = "cache";
   made.declare = [](config::schema& accepted) {
     accepted.section("cache", config::cardinality::one, cache_table(), "The response cache.");
+    accepted.rule(check_dictionaries);
   };
   made.build = build;
   return made;

@@ -74,6 +74,20 @@ const config::table<gateway_config>& fairness_rows() {
   return rows;
 }
 
+/// Who answers, and by what name metrics know it.
+config::table<gateway_config> model_options() {
+  return {
+    option{"default_provider", &gateway_config::default_provider,
+           "Model names nobody else has go to this provider as they are."},
+    option{"model_labels_max", &gateway_config::model_labels_max, std::uint64_t{1},
+           std::uint64_t{10'000},
+           "Models of providers that metrics tell apart; further ones are \"other\"."},
+    option{"default_agent", &gateway_config::default_agent,
+           "The agent that answers POST /api/v1/agent/prompt when it names none; needed only "
+           "with several agents."},
+  };
+}
+
 } // namespace
 
 std::optional<std::pair<std::string, std::uint16_t>> split_listen(const std::string& listen) {
@@ -196,11 +210,6 @@ const config::table<gateway_config>& gateway_table() {
         option{"stream_window_bytes", &gateway_config::stream_window, std::uint64_t{1024},
                std::uint64_t{64} << 20,
                "What a stream may have on the way to a client before its producer pauses."},
-        option{"default_provider", &gateway_config::default_provider,
-               "Model names nobody else has go to this provider as they are."},
-        option{"default_agent", &gateway_config::default_agent,
-               "The agent that answers POST /api/v1/agent/prompt when it names none; needed only "
-               "with several agents."},
         option{"compression", &gateway_config::compression,
                "Compress whole answers for clients that accept gzip or zstd; streams never are."}
           .alias_env("ENABLE_RESPONSE_COMPRESSION"),
@@ -222,6 +231,7 @@ const config::table<gateway_config>& gateway_table() {
                milliseconds{60'000},
                "The longest the end of a response waits to be kept, and a lookup for its answer."},
       }
+        .with(model_options())
         .with(fairness_rows())
         .with(access_rows())
         .check(check_gateway);

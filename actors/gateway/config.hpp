@@ -54,6 +54,7 @@ struct gateway_config {
   std::chrono::milliseconds stream_idle_timeout{300'000};
   std::uint64_t stream_window = 64u << 10;
   std::string default_provider;
+  std::uint64_t model_labels_max = 200;
   std::chrono::milliseconds responses_ttl{2'592'000'000};
   std::uint64_t responses_value_max = 4u << 20;
   std::chrono::milliseconds responses_timeout{2'000};

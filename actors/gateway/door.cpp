@@ -32,7 +32,7 @@ door::door(const house& around, std::shared_ptr<const gateway_config> options,
            const admin_config& operations, std::vector<caf::actor> gateways,
            std::shared_ptr<performance_monitor> monitor)
   : env_(around.env), options_(std::move(options)),
-    observer_(std::make_shared<gateway_observer>(env_.metrics())),
+    observer_(std::make_shared<gateway_observer>(env_.metrics(), options_->model_labels_max)),
     observe_([observer = observer_, monitor = std::move(monitor),
               &env = env_](const request_summary& done) {
       (*observer)(done);

@@ -40,6 +40,7 @@ void gateway::embeddings(const rt::call& c, const http_arrival& arrival) {
     return refuse(c, body.error().why);
   }
   auto to = find_embedder(router_, body->request.model);
+  arrival.client->asks_for(body->request.model, to.provider + "/" + to.model);
   if (!to.handle || router_.has_agent(body->request.model)) {
     arrival.client->blame("model");
     return refuse(c, failure{errc::not_found, "no provider gives embeddings of the model \""

@@ -136,6 +136,7 @@ std::optional<gateway::chat_way> gateway::find_way(const rt::call& c, const http
                                                    msg::chat_request& wanted) {
   const auto& request = *arrival.request;
   auto to = router_.find(wanted.model);
+  arrival.client->asks_for(wanted.model, to.full);
   if (!to.handle) {
     arrival.client->blame("model");
     refuse(c, no_such_model(wanted.model, arrival.models));

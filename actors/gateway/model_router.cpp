@@ -41,20 +41,20 @@ caf::actor model_router::answering_for(const std::string& name) {
 
 model_route model_router::find(const std::string& model) {
   if (auto agent = look_up("agent/" + model))
-    return {std::move(agent), model, model, true};
+    return {std::move(agent), model, model, model, true};
   // "assistant:complex": a tier of an agent.
   if (const auto colon = model.rfind(':'); colon != std::string::npos)
     if (auto agent = look_up("agent/" + model.substr(0, colon)))
-      return {std::move(agent), model, model.substr(0, colon), true};
+      return {std::move(agent), model, model.substr(0, colon), model.substr(0, colon), true};
   const auto slash = model.find('/');
   if (slash != std::string::npos && slash > 0 && slash + 1 < model.size()) {
     auto name = model.substr(0, slash);
     if (auto handle = answering_for(name))
-      return {std::move(handle), model.substr(slash + 1), std::move(name)};
+      return {std::move(handle), model.substr(slash + 1), std::move(name), model};
   }
   if (!default_provider_.empty())
     if (auto handle = answering_for(default_provider_))
-      return {std::move(handle), model, default_provider_};
+      return {std::move(handle), model, default_provider_, default_provider_ + "/" + model};
   return {};
 }
 

@@ -19,6 +19,8 @@ struct model_route {
   std::string model;
   /// The name for metrics: one of the configuration's.
   std::string label;
+  /// The model's own name, "agent" or "provider/model", should it exist.
+  std::string full;
   /// It is an agent's, else a provider's.
   bool agent = false;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <vector>
 
 namespace skep::actors {
 
@@ -60,18 +61,32 @@ bool is_conversation(endpoint what) {
   }
 }
 
+/// Probes come every second; only those that fail are news. What ended badly through us, or through
+/// a provider, is an operator's business; a client's own fault is not.
+log::level level_of(const request_summary& done) {
+  if (is_operational(done.what))
+    return done.status < 400 ? log::level::debug : log::level::info;
+  const bool cut = done.status == 200 && done.error != errc::none;
+  return done.status >= 500 || cut ? log::level::warn : log::level::info;
+}
+
 double in_ms(duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
 
 } // namespace
 
-gateway_observer::gateway_observer(telemetry::registry& metrics)
+gateway_observer::gateway_observer(telemetry::registry& metrics, std::size_t model_labels_max)
   : active(metrics.gauge("skep_http_active", "Requests between arrival and end.")),
     refused(metrics.counter("skep_http_requests_refused_total", "Requests over requests_max.")),
-    metrics_(metrics), overhead_(metrics.histogram("skep_gateway_overhead_seconds",
-                                                   "The gateway's own share of a chat request.", {},
-                                                   {overhead_boundaries(), 1e-9})) {
+    metrics_(metrics), model_labels_max_(model_labels_max),
+    model_labels_(metrics.gauge("skep_gateway_model_labels",
+                                "Models of providers that have series of their own.")),
+    model_labels_refused_(metrics.counter("skep_gateway_model_labels_refused_total",
+                                          "Chats counted as \"other\" for want of a label.")),
+    overhead_(metrics.histogram("skep_gateway_overhead_seconds",
+                                "The gateway's own share of a chat request.", {},
+                                {overhead_boundaries(), 1e-9})) {
   for (std::uint8_t status = 0; status < cache_results_.size(); ++status)
     cache_results_[status]
       = &metrics.counter("skep_gateway_cache_total", "Chat answers by what the cache did.",
@@ -83,9 +98,7 @@ void gateway_observer::operator()(const request_summary& done) {
   count_request(done);
   if (is_conversation(done.what))
     count_chat(done);
-  // Probes come every second; only those that fail are news.
-  const bool routine = is_operational(done.what) && done.status < 400;
-  if (log::enabled(routine ? log::level::debug : log::level::info))
+  if (log::enabled(level_of(done)))
     write_line(done);
 }
 
@@ -103,7 +116,30 @@ void gateway_observer::count_request(const request_summary& done) {
   series->inc();
 }
 
-gateway_observer::model_meters& gateway_observer::meters_of(const std::string& model) {
+/// Whether the model has, or gets now, series under its own name. An answer shows that it exists.
+bool gateway_observer::may_name(const request_summary& done) {
+  std::lock_guard hold{lock_};
+  if (models_.find(done.full) != models_.end())
+    return true;
+  if (done.error != errc::none || learned_ >= model_labels_max_)
+    return false;
+  model_labels_.set(static_cast<std::int64_t>(++learned_));
+  return true;
+}
+
+gateway_observer::model_meters& gateway_observer::meters_of(const request_summary& done) {
+  // An agent's name is the configuration's.
+  if (done.full.empty() || done.full == done.model)
+    return meters_named(done.model);
+  if (may_name(done))
+    return meters_named(done.full);
+  if (done.error != errc::none)
+    return meters_named(done.model);
+  model_labels_refused_.inc();
+  return meters_named("other");
+}
+
+gateway_observer::model_meters& gateway_observer::meters_named(const std::string& model) {
   {
     std::lock_guard hold{lock_};
     if (const auto known = models_.find(model); known != models_.end())
@@ -111,6 +147,7 @@ gateway_observer::model_meters& gateway_observer::meters_of(const std::string& m
   }
   // Outside of the lock: the registry takes a mutex. A second thread's are the same series.
   auto fresh = std::unique_ptr<model_meters>(new model_meters{
+    model,
     {},
     metrics_.histogram("gen_ai_server_time_to_first_token_seconds",
                        "From arrival to the first token.", chat_labels(model),
@@ -127,7 +164,7 @@ telemetry::histogram& gateway_observer::duration_of(model_meters& meters,
   const auto how = std::min<std::size_t>(static_cast<std::size_t>(done.error), errc_count - 1);
   auto* series = meters.durations[how].load(std::memory_order_acquire);
   if (series == nullptr) {
-    auto labels = chat_labels(done.model);
+    auto labels = chat_labels(meters.name);
     if (done.error != errc::none)
       labels.emplace_back("error_type", to_string(done.error));
     series = &metrics_.histogram("gen_ai_server_request_duration_seconds",
@@ -138,7 +175,7 @@ telemetry::histogram& gateway_observer::duration_of(model_meters& meters,
 }
 
 void gateway_observer::count_chat(const request_summary& done) {
-  auto& meters = meters_of(done.model);
+  auto& meters = meters_of(done);
   duration_of(meters, done).record(done.total);
   if (done.first_token > duration::zero())
     meters.first_token.record(done.first_token);
@@ -153,13 +190,33 @@ void gateway_observer::count_chat(const request_summary& done) {
 }
 
 void gateway_observer::write_line(const request_summary& done) const {
-  log::info(log::request{done.request_id},
-            "{} {} {} {:.1f} ms model={} provider={} attempts={} cache={} tokens={}+{}{}{}",
-            done.method, done.path, done.status, in_ms(done.total), done.model,
-            done.origin.provider.empty() ? "-" : done.origin.provider, done.origin.attempts,
-            cache_word(done.origin.cache), done.usage.prompt, done.usage.completion,
-            done.error == errc::none ? "" : " error=",
-            done.error == errc::none ? std::string_view{} : to_string(done.error));
+  std::vector<log::field> fields{{"method", done.method, true},
+                                 {"path", done.path, true},
+                                 {"status", done.status, true},
+                                 {"ms", in_ms(done.total)}};
+  // What says nothing is left out.
+  const auto text = [&](std::string_view name, std::string_view value) {
+    if (!value.empty())
+      fields.emplace_back(name, value);
+  };
+  if (done.streamed && done.first_token > duration::zero())
+    fields.emplace_back("first_token_ms", in_ms(done.first_token));
+  text("model", done.asked);
+  text("provider", done.origin.provider);
+  if (done.origin.attempts > 0)
+    fields.emplace_back("attempts", done.origin.attempts);
+  if (done.origin.cache != static_cast<std::uint8_t>(msg::cache_status::none))
+    fields.emplace_back("cache", cache_word(done.origin.cache));
+  if (done.usage.prompt + done.usage.completion > 0) {
+    fields.emplace_back("tokens_in", done.usage.prompt);
+    fields.emplace_back("tokens_out", done.usage.completion);
+  }
+  if (done.error != errc::none)
+    fields.emplace_back("error", to_string(done.error));
+  if (done.upstream_status != 0)
+    fields.emplace_back("upstream_status", done.upstream_status);
+  text("reason", done.reason);
+  log::tell(level_of(done), log::request{done.request_id}, "request", fields);
 }
 
 } // namespace skep::actors

@@ -47,7 +47,7 @@ std::vector<indicator> indicators_of(const performance_view& view, const slo_con
     graded("response_time_p99_ms", quantile(0.99), slo.latency_p99_ms, counted),
     graded("success_percent", share(of.succeeded), slo.success_percent, enough),
     graded("error_percent", share(of.failed + of.timed_out), slo.error_percent, enough),
-    graded("cpu_percent", rounded(system.cpu.machine_percent, 2), slo.cpu_percent,
+    graded("cpu_percent", rounded(system.cpu.process_percent, 2), slo.cpu_percent,
            system.cpu_seconds > 0),
     graded("memory_percent", rounded(memory, 2), slo.memory_percent, system.memory_total > 0),
   };

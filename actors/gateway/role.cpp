@@ -3,12 +3,20 @@
 #include "actors/gateway/config.hpp"
 #include "actors/gateway/door.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "actors/provider/config.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/cluster/cluster_port.hpp"
+#include "runtime/node/cluster_options.hpp"
+
+#include <algorithm>
 
 namespace skep::actors {
 
 namespace {
+
+bool is_loopback(const std::string& address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
 
 std::vector<caf::actor> start_gateways(rt::role_context& node,
                                        const std::shared_ptr<const gateway_config>& options,
@@ -59,6 +67,32 @@ expected<void> build(rt::role_context& node) {
   return {};
 }
 
+bool defines(const config::document& doc, const std::string& provider) {
+  if (!doc.has("provider"))
+    return false;
+  const auto& all = doc.all<provider_config>("provider");
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto& each) { return each.first == provider; });
+}
+
+/// The provider may be another node's, and an open door may be meant: both are said, not refused.
+std::vector<config::violation> doubts(const config::document& doc) {
+  std::vector<config::violation> found;
+  const auto& options = doc.get<gateway_config>("gateway");
+  const auto& provider = options.default_provider;
+  const bool alone = doc.get<rt::cluster_options>("cluster").name.empty();
+  if (alone && !provider.empty() && !defines(doc, provider))
+    found.push_back({"gateway.default_provider", "no [provider." + provider
+                                                   + "] defines the default provider; model names "
+                                                     "nobody else has are 404"});
+  const auto address = split_listen(options.listen)->first; // The options' check has read it.
+  if (options.keys.empty() && !is_loopback(address))
+    found.push_back({"gateway.listen", "listens at " + address
+                                         + " without any [[gateway.key]]: whoever reaches it may "
+                                           "use and steer this node"});
+  return found;
+}
+
 } // namespace
 
 rt::role gateway_role() {
@@ -72,6 +106,7 @@ rt::role gateway_role() {
     accepted.rule([](const config::document& doc) {
       return check_access(doc.get<gateway_config>("gateway"), doc.get<admin_config>("admin"));
     });
+    accepted.advice(doubts);
   };
   made.build = build;
   return made;

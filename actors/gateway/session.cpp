@@ -5,6 +5,7 @@
 #include "messages/size.hpp"
 #include "runtime/actor/call.hpp"
 #include "runtime/base/caf_error.hpp"
+#include "runtime/base/utf8.hpp"
 
 #include <caf/make_actor.hpp>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,9 @@ namespace skep::actors {
 namespace {
 
 constexpr std::string_view api_version = "2020-10-01";
+// What the log shows of a name or a reason that others wrote.
+constexpr std::size_t model_bytes_max = 128;
+constexpr std::size_t reason_bytes_max = 300;
 
 // Whoever works on the call hears of the deadline, too, and can say whom it waited for.
 constexpr duration last_word = 25ms;
@@ -126,6 +130,13 @@ void session::attach(const rt::lease_ptr& token, time_point deadline, duration i
     if (const auto alive = weak.lock())
       drained(bytes);
   });
+}
+
+void session::asks_for(std::string_view asked, std::string_view full) {
+  std::lock_guard hold{lock_};
+  summary_.asked = utf8_prefix(asked, model_bytes_max);
+  if (full.size() <= model_bytes_max)
+    summary_.full = full;
 }
 
 /// The one timer: the deadline's, then that of a stream that stands still.
@@ -313,7 +324,7 @@ void session::whole(const msg::chat_reply& reply) {
 /// For the log and the metrics; under the lock.
 void session::note(const failure& why) {
   summary_.error = why.code;
-  summary_.reason = why.detail;
+  summary_.reason = utf8_prefix(why.detail, reason_bytes_max);
   summary_.upstream_status = why.status;
   if (!why.provider.empty())
     summary_.origin.provider = why.provider;

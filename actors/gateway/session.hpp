@@ -1,9 +1,7 @@
 #pragma once
 
-// tidy: allow size, one handle and the contract of its whole life
-
 #include "actors/gateway/answer_format.hpp"
-#include "actors/gateway/endpoints.hpp"
+#include "actors/gateway/request_summary.hpp"
 #include "actors/gateway/stream_ledger.hpp"
 #include "messages/context.hpp"
 #include "runtime/actor/environment.hpp"
@@ -14,40 +12,11 @@
 #include <caf/actor_proxy.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 namespace skep::actors {
-
-/// What a finished request was, for the access log and the metrics.
-struct request_summary {
-  endpoint what = endpoint::unknown;
-  std::string method;
-  std::string path;
-  std::string request_id;
-  /// A name of the configuration, never what the client sent.
-  std::string model = "none";
-  /// 499 when the client left before its answer was complete.
-  int status = 0;
-  bool streamed = false;
-  errc error = errc::none;
-  /// Of a failed request: why, in the words the client got, and the provider's HTTP status or 0.
-  std::string reason;
-  std::uint32_t upstream_status = 0;
-  /// Of a failed request, too: the provider asked last, and all tries.
-  msg::answer_origin origin;
-  msg::token_usage usage;
-  duration total{};
-  /// Until the first token was written; zero when none was.
-  duration first_token{};
-  /// Our own share: from arrival until the call was passed on, and writing the answer's head.
-  duration overhead{};
-};
-
-/// Told once how each request ended; on any thread, must be short.
-using request_observer = std::function<void(const request_summary&)>;
 
 /// An answer the gateway makes itself; in-process only.
 struct http_answer {
@@ -84,6 +53,8 @@ public:
   /// Ties the session to its call: a client that goes away ends it, and so does the deadline as
   /// long as nothing has come; afterwards a stream ends when it stands still for `idle_max`.
   void attach(const rt::lease_ptr& token, time_point deadline, duration idle_max);
+  /// What the client called the model, and the model's own name where somebody answers for it.
+  void asks_for(std::string_view asked, std::string_view full);
   /// The call leaves the gateway. `model` is its name for metrics; `format` writes the answer when
   /// it is a chat's, and `stream` says which way.
   void passed_on(std::string model, bool stream = false,

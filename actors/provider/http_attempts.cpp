@@ -2,8 +2,6 @@
 #include "actors/common/embeddings_json.hpp"
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
-#include "runtime/base/log.hpp"
-#include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
 
@@ -121,7 +119,10 @@ std::optional<duration> http_connector::wait_before_retry(job& j, const failure&
   const auto refused = retries_.refusals();
   const auto wait = retries_.next(j.tries, retry_class_of(why, options_->retry_after_timeout),
                                   why.retry_after, j.context.deadline, now(), random_);
-  meters_.retries_refused.add(retries_.refusals() - refused);
+  if (const auto more = retries_.refusals() - refused; more > 0) {
+    meters_.retries_refused.add(more);
+    journal_.budget_spent(now());
+  }
   return wait;
 }
 
@@ -156,15 +157,12 @@ void http_connector::tell(failure& why, std::uint32_t tries) {
   why.detail = "the provider " + provider_ + " refused skep's credentials";
 }
 
-/// Logs once that the provider cannot be used, and once that it can again. `text` may name what
-/// clients are not to know.
+/// errc::none: it can be used. `text` may name what clients are not to know.
 void http_connector::note_trouble(errc why, const std::string& text) {
-  if (std::exchange(trouble_, why) == why)
-    return;
   if (why == errc::none)
-    log::info("provider {} ({}): answers again", provider_, net::host_of(base_url_));
+    journal_.answered();
   else
-    log::warn("provider {} ({}): {}: {}", provider_, net::host_of(base_url_), to_string(why), text);
+    journal_.failed(failure{why, text}, now());
 }
 
 /// The deadline that has passed is the caller's, and it came before the provider had its time.

@@ -53,7 +53,7 @@ http_connector::http_connector(caf::actor_config& config, rt::environment& env,
     dialect_(dialect_of(options_, base_url_)), fetch_(fetch), meters_(env.metrics(), provider_),
     retries_(retries_of(*options_)),
     rates_(options_->requests_per_minute, options_->tokens_per_minute, now()),
-    random_(std::random_device{}()) {}
+    random_(std::random_device{}()), journal_(provider_, base_url_) {}
 
 caf::behavior http_connector::make_behavior() {
   return {

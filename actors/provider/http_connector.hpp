@@ -4,6 +4,7 @@
 #include "actors/provider/config.hpp"
 #include "actors/provider/dialect.hpp"
 #include "actors/provider/fetch_events.hpp"
+#include "actors/provider/journal.hpp"
 #include "actors/provider/meters.hpp"
 #include "actors/provider/rate_limits.hpp"
 #include "messages/provider.hpp"
@@ -111,8 +112,7 @@ private:
   std::unordered_map<job_id, job> jobs_;
   std::unordered_map<job_id, tail> tails_;
   job_id last_job_ = 0;
-  // What was last logged of the provider; none: it answers.
-  errc trouble_ = errc::none;
+  journal journal_;
 
   std::vector<rt::responder> models_waiting_;
   msg::models_reply models_;

@@ -68,12 +68,26 @@ bool is_http(const std::string& url) {
   return url.starts_with("http://") || url.starts_with("https://");
 }
 
-std::optional<config::violation> check_provider(const provider_config& c) {
+std::optional<config::violation> check_addresses(const provider_config& c) {
+  constexpr auto no_user = " must not hold a user or password: it is printed; say api_key = "
+                           "\"env.NAME\"";
   if (c.base_url != own_address && !is_http(c.base_url))
-    return config::violation{"base_url", "must begin with http:// or https://, or be \"auto\""};
-  for (const auto& url : c.base_urls)
+    return config::violation{"base_url",
+                             "base_url must begin with http:// or https://, or be \"auto\""};
+  if (config::has_user(c.base_url))
+    return config::violation{"base_url", std::string{"base_url"} + no_user};
+  for (const auto& url : c.base_urls) {
     if (!is_http(url))
-      return config::violation{"base_urls", "must begin with http:// or https://"};
+      return config::violation{"base_urls", "base_urls must begin with http:// or https://"};
+    if (config::has_user(url))
+      return config::violation{"base_urls", std::string{"base_urls"} + no_user};
+  }
+  return std::nullopt;
+}
+
+std::optional<config::violation> check_provider(const provider_config& c) {
+  if (auto wrong = check_addresses(c))
+    return wrong;
   if (c.retry_backoff_min > c.retry_backoff_max)
     return config::violation{"retry_backoff_min_ms", "must not be above retry_backoff_max_ms"};
   if (!c.weights.empty() && c.weights.size() != c.base_urls.size())

@@ -63,6 +63,18 @@ std::optional<config::violation> check_redis(const redis_config& c) {
   return std::nullopt;
 }
 
+/// A password in the URL is printed with it, unless the whole URL comes from a variable.
+std::vector<config::violation> check_secret(const config::document& doc) {
+  const auto& url = doc.get<redis_config>("redis").url;
+  if (url.empty() || !doc.reference_of("redis.url").empty())
+    return {};
+  const auto read = io::parse_redis_url(url);
+  if (!read || read->password.empty())
+    return {};
+  return {{"redis.url", "url must not hold a password: it is printed; say url = \"env.NAME\", or "
+                        "password = \"env.NAME\""}};
+}
+
 const config::table<redis_config>& redis_table() {
   using c = redis_config;
   constexpr milliseconds one{1};
@@ -192,6 +204,7 @@ rt::role redis_role() {
   made.declare = [](config::schema& accepted) {
     accepted.section("redis", config::cardinality::one, redis_table(),
                      "The second level of the response cache, in a Redis server.");
+    accepted.rule(check_secret);
   };
   made.build = build;
   return made;

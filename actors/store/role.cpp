@@ -7,6 +7,7 @@
 
 #include <caf/send.hpp>
 
+#include <filesystem>
 #include <string>
 
 namespace skep::actors {
@@ -60,6 +61,19 @@ const config::table<store_config>& store_table() {
   return rows;
 }
 
+std::vector<config::violation> check_path(const config::document& doc) {
+  const auto& path = doc.get<store_config>("store").path;
+  std::error_code failed;
+  if (path.empty())
+    return {};
+  if (std::filesystem::is_directory(path, failed))
+    return {{"store.path", "\"" + path + "\" is a folder; name a file"}};
+  const auto folder = std::filesystem::path{path}.parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder, failed))
+    return {{"store.path", "the folder " + folder.string() + " is not there; make it first"}};
+  return {};
+}
+
 io::sqlite_store_config store_of(const store_config& from) {
   io::sqlite_store_config made;
   made.entries.path = from.path;
@@ -107,6 +121,7 @@ rt::role store_role() {
   made.declare = [](config::schema& accepted) {
     accepted.section("store", config::cardinality::one, store_table(),
                      "The durable store of the node: what /v1/responses keeps.");
+    accepted.rule(check_path);
   };
   made.build = build;
   return made;

@@ -165,7 +165,21 @@ expected<expectation> read_expectation(const std::string& text) {
   return read;
 }
 
+bool expectation::measured(const phase_result& r) const {
+  if (figure.starts_with("ttft_"))
+    return r.first_token.count() > 0;
+  if (figure.ends_with("_ms"))
+    return r.latency.count() > 0;
+  if (figure == "answered_share" || figure == "error_rate")
+    return r.requests > 0;
+  if (figure.ends_with("_share") || figure == "cache_hit_rate")
+    return r.ok > 0;
+  return true;
+}
+
 bool expectation::holds(const phase_result& result) const {
+  if (!measured(result))
+    return false;
   const double is = *figure_of(result, figure);
   switch (compare) {
     case comparison::less: return is < value;

@@ -16,6 +16,9 @@ struct expectation {
   comparison compare = comparison::equal;
   double value = 0;
 
+  /// Whether there was anything to measure: a percentile, or a share, of nothing is no figure.
+  bool measured(const phase_result& result) const;
+  /// Never of what was not measured.
   bool holds(const phase_result& result) const;
 };
 

@@ -59,6 +59,13 @@ expected<std::string> prompt_reader::body_of(const std::string& text,
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+expected<std::string> prompt_reader::body_of_text() const {
+  if (parsed(line_).is_object())
+    return fail(errc::bad_request, "a JSON object, but the file began with plain text; it must be "
+                                   "all one or all the other");
+  return body_of(line_, model_);
+}
+
 expected<std::string> prompt_reader::body_of_json() const {
   auto read = parsed(line_);
   if (read.is_string())
@@ -97,7 +104,7 @@ expected<std::optional<prompt>> prompt_reader::next() {
     const auto first = parsed(line_);
     format_ = first.is_string() || first.is_object() ? format::json : format::text;
   }
-  auto body = format_ == format::json ? body_of_json() : body_of(line_, model_);
+  auto body = format_ == format::json ? body_of_json() : body_of_text();
   if (!body)
     return fail(errc::bad_request, "line " + std::to_string(number_) + ": " + body.error().detail);
   return std::optional{prompt{number_, std::move(*body)}};

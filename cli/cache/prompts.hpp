@@ -37,6 +37,7 @@ private:
   enum class format { unknown, text, json };
 
   expected<bool> read_line();
+  expected<std::string> body_of_text() const;
   expected<std::string> body_of_json() const;
   expected<std::string> body_of(const std::string& text, const std::string& model) const;
 

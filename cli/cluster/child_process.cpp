@@ -18,7 +18,8 @@ namespace {
 constexpr int could_not_run = 127;
 
 /// Between fork and exec: only what is safe there while other threads may hold locks.
-[[noreturn]] void become(char* const* arguments, int out, int err, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, char* const* variables, int out, int err,
+                         pid_t parent) {
   // The last resort when the parent dies without a word: nobody would read our pipes any more.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
     _exit(could_not_run);
@@ -30,8 +31,30 @@ constexpr int could_not_run = 127;
   if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0
       || dup2(err, STDERR_FILENO) < 0)
     _exit(could_not_run);
-  execv(arguments[0], arguments);
+  execve(arguments[0], arguments, variables);
   _exit(could_not_run);
+}
+
+/// Pointers to the texts, as exec takes them; the texts must outlive them.
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> made;
+  for (const auto& each : texts)
+    made.push_back(const_cast<char*>(each.c_str()));
+  made.push_back(nullptr);
+  return made;
+}
+
+/// "NAME=VALUE" of everything a child is to see.
+std::vector<std::string> environment_with(const std::map<std::string, std::string>& own) {
+  std::vector<std::string> all;
+  for (auto* each = environ; *each != nullptr; ++each) {
+    const std::string inherited{*each};
+    if (own.count(inherited.substr(0, inherited.find('='))) == 0)
+      all.push_back(inherited);
+  }
+  for (const auto& [name, text] : own)
+    all.push_back(name + "=" + text);
+  return all;
 }
 
 auto failed(const char* what) {
@@ -54,11 +77,11 @@ std::string process_end::text() const {
   return signal != 0 ? "signal " + std::to_string(signal) : "code " + std::to_string(code);
 }
 
-expected<child_process> child_process::start(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  for (const auto& each : command)
-    arguments.push_back(const_cast<char*>(each.c_str()));
-  arguments.push_back(nullptr);
+expected<child_process> child_process::start(const std::vector<std::string>& command,
+                                             const std::map<std::string, std::string>& variables) {
+  const auto arguments = pointers_to(command);
+  const auto environment = environment_with(variables);
+  const auto exported = pointers_to(environment);
   child_process made;
   std::array<owned_fd, 2> theirs;
   for (std::size_t stream = 0; stream < theirs.size(); ++stream) {
@@ -75,7 +98,7 @@ expected<child_process> child_process::start(const std::vector<std::string>& com
   if (made.pid_ < 0)
     return failed("fork");
   if (made.pid_ == 0)
-    become(arguments.data(), theirs[0].get(), theirs[1].get(), parent);
+    become(arguments.data(), exported.data(), theirs[0].get(), theirs[1].get(), parent);
   // By number: the header of glibc 2.36 declares the function without C linkage.
   made.exit_fd_ = owned_fd{static_cast<int>(syscall(SYS_pidfd_open, made.pid_, 0))};
   if (!made.exit_fd_)

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,9 +53,11 @@ struct process_end {
 /// For one thread.
 class child_process {
 public:
-  /// `command`: path and arguments, at least the path. errc::unavailable when there is no process
+  /// `command`: path and arguments, at least the path. `variables` join those of this process, or
+  /// take their place. errc::unavailable when there is no process
   /// to be had; that the path cannot be run shows as exit code 127.
-  static expected<child_process> start(const std::vector<std::string>& command);
+  static expected<child_process> start(const std::vector<std::string>& command,
+                                       const std::map<std::string, std::string>& variables = {});
   child_process(child_process&&) noexcept = default;
   child_process& operator=(child_process&&) noexcept = default;
   /// Kills and reaps what still runs.

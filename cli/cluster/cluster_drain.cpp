@@ -79,7 +79,7 @@ int cluster_drain(const cluster_drain_options& options) {
   const auto deadline
     = clock::now()
       + std::chrono::duration_cast<duration>(std::chrono::duration<double>{options.timeout_s});
-  drain_watch watch{base_url(options.url), options.node};
+  drain_watch watch{base_url(options.target), options.node};
   if (!watch.begin())
     return exit_failed;
   while (!watch.left()) {

@@ -1,7 +1,10 @@
 #include "actors/roles.hpp"
 #include "cli/cluster/fleet.hpp"
+#include "cli/cluster/key_files.hpp"
 #include "cli/commands.hpp"
 #include "cli/load.hpp"
+#include "cli/serving.hpp"
+#include "runtime/config/parse.hpp"
 #include "runtime/node/node.hpp"
 
 #include <fmt/core.h>
@@ -14,7 +17,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <sstream>
 
 namespace skep::cli {
 
@@ -84,16 +89,39 @@ std::vector<std::string> command_of(const std::string& file, const std::string& 
   return command;
 }
 
+/// The [node] name a file gives, which says whose keys are meant; the default without one. What is
+/// wrong with the file is told when it is read as a whole.
+std::string node_name_in(const std::string& file) {
+  std::ifstream in{file, std::ios::binary};
+  std::ostringstream text;
+  text << in.rdbuf();
+  const auto tree = config::parse(text.str(), file);
+  const auto* top = tree ? std::get_if<config::object>(&tree->data) : nullptr;
+  for (const auto* key : {"node", "name"}) {
+    if (top == nullptr)
+      break;
+    const auto found = std::find_if(top->begin(), top->end(),
+                                    [&](const config::member& each) { return each.key == key; });
+    if (found == top->end())
+      break;
+    if (const auto* name = std::get_if<std::string>(&found->held.data))
+      return *name;
+    top = std::get_if<config::object>(&found->held.data);
+  }
+  return rt::node_config{}.name;
+}
+
 /// Checks every configuration before anything starts; nothing after telling what is wrong.
 std::optional<std::vector<fleet_member>> plan(const std::vector<std::string>& files,
-                                              const std::vector<std::string>& sets,
+                                              const cluster_up_options& options,
                                               const std::string& folder) {
   const auto roles = actors::all_roles();
   std::vector<fleet_member> members;
   std::map<std::string, std::string> file_of;
   bool fine = true;
   for (const auto& file : files) {
-    const auto document = load_config(file, sets, roles);
+    auto keys = read_variables(options.keys, node_name_in(file));
+    const auto document = load_config(file, options.sets, roles, keys);
     if (!document) {
       fine = false;
       continue;
@@ -106,18 +134,16 @@ std::optional<std::vector<fleet_member>> plan(const std::vector<std::string>& fi
       continue;
     }
     const auto ready = folder + "/" + std::to_string(members.size()) + ".ready";
-    members.push_back(
-      {node.name, command_of(file, ready, sets), ready, node.drain_timeout + stop_slack});
+    members.push_back({node.name, command_of(file, ready, options.sets), std::move(keys), ready,
+                       node.drain_timeout + stop_slack});
   }
   return fine ? std::optional{std::move(members)} : std::nullopt;
 }
 
-/// SIGINT and SIGTERM as a descriptor; blocked from now on, in threads to come as well.
+/// SIGINT, SIGTERM and SIGHUP (the terminal is closed) as a descriptor; blocked from now on, in
+/// threads to come as well.
 owned_fd stop_requests() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
+  const auto set = signal_set({SIGTERM, SIGINT, SIGHUP});
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return owned_fd{signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
 }
@@ -133,7 +159,7 @@ int cluster_up(const cluster_up_options& options) {
   const auto files = files_of(options.configs);
   if (!files)
     return exit_usage;
-  auto members = plan(*files, options.sets, folder.path());
+  auto members = plan(*files, options, folder.path());
   if (!members)
     return exit_usage;
   std::vector<std::string> names;

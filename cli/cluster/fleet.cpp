@@ -109,7 +109,7 @@ void fleet::start(child& one) {
   one.endpoint.clear();
   one.well = false;
   one.started = clock::now();
-  auto process = child_process::start(one.member.command);
+  auto process = child_process::start(one.member.command, one.member.variables);
   if (!process) {
     one.phase = phase::ended;
     out_.event(one.member.name + ": " + process.error().detail);

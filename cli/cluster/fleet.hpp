@@ -4,6 +4,7 @@
 #include "cli/cluster/console.hpp"
 #include "runtime/base/clock.hpp"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ struct fleet_member {
   std::string name;
   /// Path and arguments.
   std::vector<std::string> command;
+  /// Variables of its own, stronger than those it inherits.
+  std::map<std::string, std::string> variables;
   /// The process writes its address here once it is ready; in fleet_config::ready_folder.
   std::string ready_file;
   /// How long it may take to end when told to.

@@ -64,6 +64,23 @@ expected<void> write_secret(const std::string& folder, const std::string& name,
   return write_whole(path, "SKEP_CLUSTER_SECRET_KEY='" + secret_key + "'\n", S_IRUSR | S_IWUSR);
 }
 
+std::map<std::string, std::string> read_variables(const std::string& folder,
+                                                  const std::string& name) {
+  std::map<std::string, std::string> found;
+  std::ifstream in{folder + "/" + name + ".env"};
+  for (std::string line; std::getline(in, line);) {
+    const auto middle = line.find('=');
+    if (middle == std::string::npos || middle == 0 || line.front() == '#')
+      continue;
+    auto text = line.substr(middle + 1);
+    if (text.size() >= 2 && (text.front() == '\'' || text.front() == '"')
+        && text.back() == text.front())
+      text = text.substr(1, text.size() - 2);
+    found[line.substr(0, middle)] = std::move(text);
+  }
+  return found;
+}
+
 public_keys read_public_keys(const std::string& folder) {
   public_keys keys;
   std::ifstream in{folder + "/public_keys.toml"};

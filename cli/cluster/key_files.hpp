@@ -2,6 +2,7 @@
 
 #include "runtime/base/expected.hpp"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,11 @@ std::string wrong_with_name(const std::string& name);
 /// not at all. errc::bad_config when it exists and `force` is not set, or cannot be written.
 expected<void> write_secret(const std::string& folder, const std::string& name,
                             const std::string& secret_key, bool force);
+
+/// The variables of FOLDER/NAME.env: a line NAME=VALUE each, in quotes or not. Empty when there is
+/// no such file.
+std::map<std::string, std::string> read_variables(const std::string& folder,
+                                                  const std::string& name);
 
 /// Name and public key.
 using public_keys = std::vector<std::pair<std::string, std::string>>;

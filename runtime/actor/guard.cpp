@@ -2,11 +2,13 @@
 
 #include "runtime/actor/call.hpp"
 #include "runtime/base/caf_error.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/telemetry/registry.hpp"
 
 #include <caf/make_actor.hpp>
 #include <caf/system_messages.hpp>
 
+#include <array>
 #include <mutex>
 
 namespace skep::rt {
@@ -20,6 +22,33 @@ std::chrono::milliseconds in_ms(duration d) {
 telemetry::counter& refused(telemetry::registry& m, const std::string& name, const char* reason) {
   return m.counter("skep_guard_refused_total", "Calls a guard refused.",
                    {{"name", name}, {"reason", reason}});
+}
+
+/// What a circuit's or a hold's change is called in the log.
+struct change_words {
+  std::string_view began;
+  std::string_view goes_on;
+  std::string_view ended;
+};
+constexpr change_words circuit_words{"circuit opened", "circuit stays open: the probe failed",
+                                     "circuit closed"};
+constexpr change_words quota_words{"quota spent: calls are held back",
+                                   "quota still spent: calls are held back",
+                                   "quota released: there is some again"};
+
+/// Each change is one line. Their number is bounded by the open times, which double.
+void tell(const change_words& words, const std::string& name, const flow::gate_standing& before,
+          const flow::gate_standing& after, errc why) noexcept {
+  using log::field;
+  if (after.trips != before.trips) {
+    const bool first = before.state == flow::breaker_state::closed;
+    log::tell(log::level::warn, {}, first ? words.began : words.goes_on,
+              std::array{field{"name", std::string_view{name}},
+                         field{"wait_ms", in_ms(after.wait).count()},
+                         field{"error", to_string(why)}});
+  } else if (after.state == flow::breaker_state::closed && before.state != after.state) {
+    log::tell(log::level::info, {}, words.ended, std::array{field{"name", std::string_view{name}}});
+  }
 }
 
 } // namespace
@@ -225,9 +254,16 @@ const char* guard::name() const {
 
 void guard::settled(const outcome& how, std::uint64_t token) noexcept {
   const auto now = env_.now();
-  std::lock_guard hold{lock_};
+  std::unique_lock hold{lock_};
+  const auto circuit = gate_.circuit_standing(now);
+  const auto quota = gate_.quota_standing(now);
   gate_.settle(token, {how.code, how.retry_after, how.latency, how.asked}, now);
+  const auto circuit_after = gate_.circuit_standing(now);
+  const auto quota_after = gate_.quota_standing(now);
   show(now);
+  hold.unlock();
+  tell(circuit_words, name_, circuit, circuit_after, how.code);
+  tell(quota_words, name_, quota, quota_after, how.code);
 }
 
 bool would_admit(const caf::actor& who) {

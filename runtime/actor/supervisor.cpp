@@ -24,6 +24,17 @@ void stop_actor(const caf::actor& who) {
     caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
 }
 
+/// Why a child ended, in words of our own where CAF's are its codes.
+std::string ending(const caf::error& reason) {
+  if (reason == caf::exit_reason::kill)
+    return "killed";
+  if (reason == caf::exit_reason::unhandled_exception)
+    return "an exception";
+  if (reason.category() == caf::atom("exit"))
+    return "told to end";
+  return to_string(from_caf_error(reason));
+}
+
 } // namespace
 
 supervisor::child supervisor::start_child(environment& env, child_spec spec) {
@@ -96,15 +107,14 @@ void supervisor::child_ended(child& c, const caf::error& reason) {
     return;
   }
   if (too_many_restarts()) {
-    log::error("supervisor {}: {} failed too often; giving up", name(), c.spec.name);
+    log::error("{} failed too often; its supervisor gives up", c.spec.name);
     escalating_ = true;
     quit(to_caf_error(failure{errc::actor_failed, c.spec.name + " fails again and again"}));
     return;
   }
   stop_affected(c);
   const auto delay = next_backoff();
-  log::warn("supervisor {}: {} ended ({}); restart {} in {} ms", name(), c.spec.name,
-            to_string(from_caf_error(reason)), restarts_.size(),
+  log::warn("{} ended ({}); restart {} in {} ms", c.spec.name, ending(reason), restarts_.size(),
             std::chrono::duration_cast<std::chrono::milliseconds>(delay).count());
   cancel_timer(restart_timer_);
   restart_timer_ = after(delay, [this] {
@@ -164,7 +174,7 @@ void supervisor::start(child& c) {
   try {
     c.instance = c.spec.start();
   } catch (const std::exception& e) {
-    log::error("supervisor {}: {} did not start: {}", name(), c.spec.name, e.what());
+    log::error("{} did not start: {}", c.spec.name, e.what());
     child_ended(c, to_caf_error(failure{errc::actor_failed, e.what()}));
     return;
   }

@@ -5,12 +5,16 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 namespace skep::log {
 
@@ -25,7 +29,7 @@ std::optional<level> parse_level(std::string_view name) noexcept;
 struct log_config {
   /// Events below this are not even formatted.
   log::level level = log::level::info;
-  /// One JSON object {ts, level, msg, request_id} a line instead of text.
+  /// One JSON object {ts, level, msg, the event's fields, request_id} a line instead of text.
   bool json = false;
   /// Lines waiting for the writer; when full, the oldest is overwritten and counted. A slot costs
   /// about 400 bytes, allocated at the start.
@@ -40,9 +44,14 @@ struct log_config {
 /// written. Errors: errc::bad_config (file not writable, queue_max is 0). Thread-safe.
 expected<void> init(const log_config& config);
 
-/// Writes what waits and ends the writer thread. Before init and after shutdown events go to stderr
-/// at once, as text, on the caller's thread. Thread-safe.
-void shutdown() noexcept;
+/// Writes what waits and ends the writer thread. Lines that the disk, or the reader of a pipe, does
+/// not take within `at_most` are lost and counted: a dead reader holds nobody. Before init and
+/// after shutdown events go to stderr at once, as text, on the caller's thread. Thread-safe.
+void shutdown(std::chrono::milliseconds at_most = std::chrono::milliseconds{1000}) noexcept;
+
+/// From the next line on the log goes to the file that has the name now: for log rotation.
+/// Thread-safe.
+void reopen() noexcept;
 
 /// Lines lost since the process started: overwritten in a full queue or not writable.
 std::uint64_t dropped() noexcept;
@@ -62,6 +71,26 @@ std::string redacted(std::string_view secret);
 struct request {
   std::string_view id;
 };
+
+/// One named value of an event: a member of a JSON line, " name=value" in a text line.
+struct field {
+  std::string_view name;
+  std::variant<std::string_view, std::int64_t, double> value;
+  /// The text line has the value alone.
+  bool bare = false;
+
+  field(std::string_view n, std::string_view text, bool alone = false)
+    : name(n), value(text), bare(alone) {}
+  template <std::integral T>
+  field(std::string_view n, T number, bool alone = false)
+    : name(n), value(static_cast<std::int64_t>(number)), bare(alone) {}
+  field(std::string_view n, double number, bool alone = false)
+    : name(n), value(number), bare(alone) {}
+};
+
+/// Hands over one event with its values apart, in this order; those that say nothing are better
+/// left out. Texts of more than one word stand in quotes in a text line. As write() below.
+void tell(level l, request about, std::string_view text, std::span<const field> fields) noexcept;
 
 /// Formats and hands over one event. Control characters, also line ends, are escaped, so that no
 /// field can forge a second line. Never throws, never waits for the disk. Thread-safe.

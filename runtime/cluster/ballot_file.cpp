@@ -13,6 +13,7 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace skep::rt {
 
@@ -123,9 +124,12 @@ std::uint64_t ballot_file::load() {
 bool ballot_file::save(std::uint64_t number) {
   if (!replace_file(path_, text_of(number))) {
     const std::error_code why{errno, std::generic_category()};
-    log::error("the ballot file {} cannot be written: {}", path_.string(), why.message());
+    if (!std::exchange(failing_, true))
+      log::error("the ballot file {} cannot be written: {}", path_.string(), why.message());
     return false;
   }
+  if (std::exchange(failing_, false))
+    log::info("the ballot file {} is written again", path_.string());
   number_ = number;
   return true;
 }

@@ -30,6 +30,7 @@ private:
 
   std::filesystem::path path_;
   std::uint64_t number_ = 0;
+  bool failing_ = false; // Said in the log.
 };
 
 } // namespace skep::rt

@@ -10,6 +10,9 @@ namespace skep::rt {
 
 namespace {
 
+// What a membership says of itself when nothing is wrong.
+constexpr std::string_view well = "quorum";
+
 // What one peer may announce.
 constexpr std::size_t names_max = 4096;
 constexpr std::size_t name_bytes_max = 256;
@@ -159,7 +162,10 @@ void cluster::peer_down(const net::link_peer_info& info, const failure& why) {
     }
   }
   detector_.forget(node);
-  log::warn("cluster: {} is down: {}", node, to_string(why));
+  if (why.code == errc::shutting_down) // One of the two leaves in good order.
+    log::info("cluster: the link to {} ends: {}", node, why.detail);
+  else
+    log::warn("cluster: {} is down: {}", node, to_string(why));
   if (session)
     port_->close(session, why);
   if (members_)
@@ -328,6 +334,8 @@ void cluster::show_owning(time_point now) {
     auto next = *state();
     next.owning = owning;
     publish(std::move(next));
+  } else if ((standing == well) != (standing_ == well)) {
+    log::event(standing == well ? log::level::info : log::level::warn, {}, "cluster: {}", standing);
   }
   std::unique_lock guard{mutex_};
   standing_ = std::move(standing);
@@ -440,9 +448,8 @@ std::vector<std::string> cluster::names(std::string_view prefix) const {
 }
 
 std::string cluster::trouble() const {
-  const bool owning = state()->owning;
   std::shared_lock guard{mutex_};
-  std::string text = owning ? "" : standing_;
+  std::string text = standing_ == well ? "" : standing_;
   for (const auto& [peer, why] : refusals_)
     if (why.starts_with("refused by"))
       text += (text.empty() ? "" : "; ") + why;

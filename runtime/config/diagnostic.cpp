@@ -37,8 +37,12 @@ bool bare(std::string_view key) {
 diagnostic::diagnostic(const place& at, std::string what)
   : file(at.file), line(at.line), column(at.column), message(std::move(what)) {}
 
+std::string place_text(const diagnostic& d) {
+  return fmt::format("{}:{}:{}", d.file, d.line, d.column);
+}
+
 std::string to_string(const diagnostic& d) {
-  return fmt::format("{}:{}:{}: {}", d.file, d.line, d.column, d.message);
+  return place_text(d) + ": " + d.message;
 }
 
 std::string to_string(const diagnostics& all) {

@@ -25,6 +25,9 @@ struct diagnostic {
 
 using diagnostics = std::vector<diagnostic>;
 
+/// "file:line:col".
+std::string place_text(const diagnostic& d);
+
 /// "file:line:col: message", the form editors jump to.
 std::string to_string(const diagnostic& d);
 

@@ -3,6 +3,8 @@
 #include "runtime/base/assert.hpp"
 #include "runtime/config/document_builder.hpp"
 
+#include <algorithm>
+
 namespace skep::config {
 
 const void* document::held(std::string_view section, std::type_index type) const {
@@ -13,6 +15,11 @@ const void* document::held(std::string_view section, std::type_index type) const
     }
   SKEP_ASSERT(!"the schema has this section");
   return nullptr;
+}
+
+bool document::has(std::string_view section) const {
+  return std::any_of(sections_.begin(), sections_.end(),
+                     [&](const entry& each) { return each.name == section; });
 }
 
 const place* document::place_of(const std::string& path) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/config/codec.hpp"
+#include "runtime/config/diagnostic.hpp"
 
 #include <map>
 #include <memory>
@@ -39,11 +40,19 @@ public:
     return *static_cast<const std::vector<T>*>(held(section, typeid(std::vector<T>)));
   }
 
+  /// Whether the schema has this section: a role cannot know which others there are.
+  [[nodiscard]] bool has(std::string_view section) const;
+
   /// Where a dotted path ("agent.support.model") was written; nullptr if nobody wrote it.
   [[nodiscard]] const place* place_of(const std::string& path) const;
 
   /// "env.NAME" if the text at the path came from the environment, else "".
   [[nodiscard]] std::string reference_of(const std::string& path) const;
+
+  /// What works, but is hardly meant.
+  [[nodiscard]] const diagnostics& warnings() const noexcept {
+    return warnings_;
+  }
 
   /// Every section as it would be written.
   [[nodiscard]] value write() const;
@@ -62,6 +71,7 @@ private:
   table_ptr root_;
   std::map<std::string, place> places_;
   std::map<std::string, std::string> references_;
+  diagnostics warnings_;
 };
 
 } // namespace skep::config

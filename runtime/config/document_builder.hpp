@@ -19,6 +19,9 @@ public:
   }
 
   document take(reader& in);
+  static void warn(document& made, diagnostics found) {
+    made.warnings_ = std::move(found);
+  }
 
 private:
   document made_;

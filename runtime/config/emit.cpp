@@ -194,7 +194,8 @@ std::string all_options_toml(const schema& accepted) {
 std::string markdown(const schema& accepted) {
   markdown_printer printer;
   printer.out
-    = "# Configuration\n\n"
+    = "<!-- Written by `skep check --markdown > docs/configuration.md`. -->\n\n"
+      "# Configuration\n\n"
       "Every option of every section. This page is written from the option tables; do not "
       "edit it.\n\n"
       "Later sources win: the defaults below, the file, the variables named in the tables, "

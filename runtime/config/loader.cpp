@@ -25,9 +25,10 @@ place nearest_place(const document& doc, std::string path, const std::string& fi
   }
 }
 
-diagnostics check_rules(const schema& accepted, const document& doc, const std::string& file) {
+diagnostics found_by(const std::vector<cross_check>& checks, const document& doc,
+                     const std::string& file) {
   diagnostics problems;
-  for (const auto& rule : accepted.rules())
+  for (const auto& rule : checks)
     for (const auto& found : rule(doc))
       problems.emplace_back(nearest_place(doc, found.key, file), found.message);
   return problems;
@@ -53,9 +54,10 @@ load_result load(const schema& accepted, const sources& from) {
     return tl::make_unexpected(std::move(problems));
 
   auto doc = builder.take(in);
-  problems = check_rules(accepted, doc, from.file);
+  problems = found_by(accepted.rules(), doc, from.file);
   if (!problems.empty())
     return tl::make_unexpected(std::move(problems));
+  document_builder::warn(doc, found_by(accepted.advices(), doc, from.file));
   return doc;
 }
 

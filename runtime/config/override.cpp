@@ -62,8 +62,13 @@ private:
 
   [[nodiscard]] value& member_of(object& members, const std::string& part, const place& at) const {
     for (auto& m : members)
-      if (m.key == part || (fold && folded(m.key) == part))
+      if (m.key == part || (fold && folded(m.key) == part)) {
+        // What is wrong with a value is told where the value came from.
+        if (!std::holds_alternative<object>(m.held.data)
+            && !std::holds_alternative<array>(m.held.data))
+          m.at = at;
         return m.held;
+      }
     // The parser sorts keys; entries added here take their place among them.
     auto after
       = std::find_if(members.begin(), members.end(), [&](const member& m) { return m.key > part; });

@@ -22,11 +22,11 @@ struct unit_suffix {
   std::string_view unit;
 };
 
-constexpr std::array<unit_suffix, 7> unit_suffixes{{{"_ns", "nanoseconds"},
+// No "_min": at the end of a name it is the least there may be, as "_max" is the most.
+constexpr std::array<unit_suffix, 6> unit_suffixes{{{"_ns", "nanoseconds"},
                                                     {"_us", "microseconds"},
                                                     {"_ms", "milliseconds"},
                                                     {"_s", "seconds"},
-                                                    {"_min", "minutes"},
                                                     {"_h", "hours"},
                                                     {"_bytes", "bytes"}}};
 
@@ -64,8 +64,6 @@ std::int64_t unit_size(std::string_view unit) {
     return 1'000'000;
   if (unit == "seconds")
     return 1'000'000'000;
-  if (unit == "minutes")
-    return 60'000'000'000;
   return unit == "hours" ? 3'600'000'000'000 : 0;
 }
 
@@ -258,7 +256,7 @@ void read_members(const value& from, reader& in, const std::function<void(const 
 
 std::string unit_of(std::string_view key) {
   for (const auto& [suffix, unit] : unit_suffixes)
-    if (key.ends_with(suffix) && !key.ends_with("_per_s") && !key.ends_with("_per_min"))
+    if (key.ends_with(suffix) && !key.ends_with("_per_s"))
       return std::string{unit};
   return {};
 }

@@ -6,8 +6,12 @@ namespace skep::config {
 
 schema::schema() : root_(std::make_shared<table_info>()) {}
 
-void schema::rule(std::function<std::vector<violation>(const document&)> check) {
+void schema::rule(cross_check check) {
   rules_.push_back(std::move(check));
+}
+
+void schema::advice(cross_check check) {
+  advices_.push_back(std::move(check));
 }
 
 void schema::add(section_info section, std::string name, codec_ptr kind, std::string help) {

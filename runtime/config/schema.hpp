@@ -27,6 +27,9 @@ struct section_info {
   std::function<std::shared_ptr<void>()> make;
 };
 
+/// A check across sections.
+using cross_check = std::function<std::vector<violation>(const document&)>;
+
 /// The sections a configuration may have. Each kind of actor adds its own, so what a node accepts
 /// is known only at run time. Fill it first, then load with it; a filled schema is read-only.
 class schema {
@@ -46,7 +49,9 @@ public:
 
   /// Adds a check across sections, called when everything else was well. The violations' keys are
   /// dotted paths from the top: "agent.support.provider".
-  void rule(std::function<std::vector<violation>(const document&)> check);
+  void rule(cross_check check);
+  /// The same for what works, but is hardly meant: what it finds are the document's warnings.
+  void advice(cross_check check);
 
   /// The sections as one table whose owner is a document's storage.
   [[nodiscard]] const table_info& root() const noexcept {
@@ -55,8 +60,11 @@ public:
   [[nodiscard]] const std::vector<section_info>& sections() const noexcept {
     return sections_;
   }
-  [[nodiscard]] const auto& rules() const noexcept {
+  [[nodiscard]] const std::vector<cross_check>& rules() const noexcept {
     return rules_;
+  }
+  [[nodiscard]] const std::vector<cross_check>& advices() const noexcept {
+    return advices_;
   }
 
 private:
@@ -71,7 +79,8 @@ private:
 
   std::shared_ptr<table_info> root_;
   std::vector<section_info> sections_;
-  std::vector<std::function<std::vector<violation>(const document&)>> rules_;
+  std::vector<cross_check> rules_;
+  std::vector<cross_check> advices_;
 };
 
 } // namespace skep::config

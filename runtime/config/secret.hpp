@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace skep::config {
@@ -37,5 +38,14 @@ private:
   std::string variable_;
   std::string text_;
 };
+
+/// "user:password@" in front of a URL's host: a credential, in a place that is printed.
+[[nodiscard]] inline bool has_user(std::string_view url) noexcept {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos)
+    return false;
+  url.remove_prefix(scheme + 3);
+  return url.substr(0, url.find_first_of("/?#")).find('@') != std::string_view::npos;
+}
 
 } // namespace skep::config

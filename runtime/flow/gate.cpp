@@ -43,6 +43,10 @@ admission admission_of(std::uint32_t ticket) {
   return call;
 }
 
+gate_standing standing_of(const circuit_breaker& breaker, time_point now) {
+  return {breaker.state(now), breaker.counts().trips, breaker.retry_after(now)};
+}
+
 } // namespace
 
 breaker_outcome breaker_outcome_of(errc code) {
@@ -166,6 +170,14 @@ std::uint32_t gate::limit() const {
 
 duration gate::quota_hold(time_point now) const {
   return config_.use_quota_hold ? quota_.retry_after(now) : duration::zero();
+}
+
+gate_standing gate::circuit_standing(time_point now) const {
+  return standing_of(breaker_, now);
+}
+
+gate_standing gate::quota_standing(time_point now) const {
+  return standing_of(quota_, now);
 }
 
 std::vector<std::int64_t> gate::fingerprint(time_point now) const {

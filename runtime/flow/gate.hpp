@@ -71,6 +71,15 @@ struct gate_result {
   bool asked = true;
 };
 
+/// How a circuit or a hold stands.
+struct gate_standing {
+  breaker_state state = breaker_state::closed;
+  /// How often it tripped; grows only.
+  std::uint64_t trips = 0;
+  /// While it is open: for how long still.
+  duration wait{};
+};
+
 /// Admission of one upstream route, in this order: deadline, bulkhead (a fixed bound and, if asked
 /// for, an adaptive one), quota hold, circuit breaker. The cheap steps that take nothing come
 /// first; the breaker, whose permit is the scarcest thing, last, so that no later step can waste
@@ -102,6 +111,8 @@ public:
   [[nodiscard]] const circuit_breaker& breaker() const {
     return breaker_;
   }
+  [[nodiscard]] gate_standing circuit_standing(time_point now) const;
+  [[nodiscard]] gate_standing quota_standing(time_point now) const;
 
   /// As circuit_breaker's. The adaptive limit's course is left out: it belongs to its own tests.
   [[nodiscard]] std::vector<std::int64_t> fingerprint(time_point now) const;

@@ -48,6 +48,9 @@ std::optional<violation> check_cluster(const c& from) {
       return violation{"seeds", "\"" + each + "\" must read name=tcp://ADDRESS:PORT"};
   if (from.membership == membership_kind::fixed && from.seeds.empty())
     return violation{"seeds", "must name every node that votes, with membership = \"static\""};
+  for (const auto& each : from.etcd.endpoints)
+    if (config::has_user(each))
+      return violation{"etcd", "an endpoint must not hold a user or password: it is printed"};
   if (from.lease < 2 * from.beat_interval)
     return violation{"lease_ms", "must be at least twice beat_interval_ms"};
   const bool outside

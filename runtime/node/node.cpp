@@ -18,6 +18,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <thread>
 
@@ -86,6 +87,15 @@ const config::table<log::log_config>& log_table() {
     option{"file", &log::log_config::file, "File to append to; empty: stderr."},
   };
   return rows;
+}
+
+/// The file is opened before the node starts, so what cannot work is found here already.
+std::vector<config::violation> check_log(const config::document& doc) {
+  const auto& file = doc.get<log::log_config>("log").file;
+  std::error_code failed;
+  if (!file.empty() && std::filesystem::is_directory(file, failed))
+    return {{"log.file", "\"" + file + "\" is a folder; name a file"}};
+  return {};
 }
 
 caf::actor_system_config& configure(caf::actor_system_config& caf_config, const node_config& from) {
@@ -364,6 +374,7 @@ config::schema node::schema_of(std::span<const role> roles) {
   accepted.section("supervision", config::cardinality::one, supervision_table(),
                    "How failed actors are restarted.");
   accepted.section("log", config::cardinality::one, log_table(), "The log.");
+  accepted.rule(check_log);
   declare_cluster(accepted);
   declare_fetch(accepted);
   for (const auto& each : roles)

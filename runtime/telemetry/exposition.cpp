@@ -110,7 +110,7 @@ private:
     else if (const auto* d = std::get_if<double>(&s.value))
       sample(f.name, "", labels, number(*d));
     else
-      histogram(f, s.labels, std::get<local_histogram>(s.value));
+      histogram(f, s.labels, *std::get<shared_histogram>(s.value));
   }
   void histogram(const family_snapshot& f, const label_set& labels, const local_histogram& h) {
     for (const double bound : f.options.boundaries)
@@ -125,7 +125,7 @@ private:
       const auto name = fmt::format("{}_{}", f.name, q.name);
       header(name, fmt::format("{} ({} since the start.)", f.help, q.name), "gauge");
       for (const auto& s : f.series) {
-        const auto& h = std::get<local_histogram>(s.value);
+        const auto& h = *std::get<shared_histogram>(s.value);
         const auto value = h.count() == 0 ? std::nan("") : scaled(h.quantile(q.p), f.options.scale);
         sample(name, "", label_text(s.labels), number(value));
       }
@@ -165,7 +165,7 @@ nlohmann::ordered_json series_json(const series_snapshot& s, const histogram_opt
   else if (const auto* d = std::get_if<double>(&s.value))
     out["value"] = finite(*d);
   else
-    add_histogram(out, std::get<local_histogram>(s.value), options);
+    add_histogram(out, *std::get<shared_histogram>(s.value), options);
   return out;
 }
 

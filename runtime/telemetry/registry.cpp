@@ -36,7 +36,7 @@ struct family {
 /// A sample to be: a value already read, or a callback still to be run.
 struct pending {
   label_set labels;
-  std::variant<std::uint64_t, std::int64_t, local_histogram,
+  std::variant<std::uint64_t, std::int64_t, shared_histogram,
                std::shared_ptr<registration::callback>>
     source;
 };
@@ -86,7 +86,7 @@ std::optional<pending> read_now(const label_set& labels, const series_source& so
   if (const auto* g = std::get_if<gauge_ptr>(&source))
     return pending{labels, (*g)->value()};
   if (const auto* h = std::get_if<histogram_ptr>(&source))
-    return pending{labels, (*h)->snapshot()};
+    return pending{labels, std::make_shared<const local_histogram>((*h)->snapshot())};
   if (const auto* weak = std::get_if<callback_ptr>(&source))
     if (auto callback = weak->lock())
       return pending{labels, std::move(callback)};
@@ -112,7 +112,7 @@ std::optional<series_snapshot> finish(pending&& p) {
   else if (auto* i = std::get_if<std::int64_t>(&p.source))
     out.value = *i;
   else
-    out.value = std::move(std::get<local_histogram>(p.source));
+    out.value = std::move(std::get<shared_histogram>(p.source));
   return out;
 }
 

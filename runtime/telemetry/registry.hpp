@@ -31,10 +31,12 @@ struct histogram_options {
   double scale = 1e-9;
 };
 
-/// One series as it was at the moment of collection.
+/// One series as it was at the moment of collection. A histogram is 5 KB and most series are none,
+/// so it stands apart; it is never null.
+using shared_histogram = std::shared_ptr<const local_histogram>;
 struct series_snapshot {
   label_set labels;
-  std::variant<std::uint64_t, std::int64_t, double, local_histogram> value;
+  std::variant<std::uint64_t, std::int64_t, double, shared_histogram> value;
 };
 
 /// One metric with all its series, at least one.

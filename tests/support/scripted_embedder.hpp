@@ -120,8 +120,8 @@ struct embedding_desk {
   caf::actor front;
 
 private:
-  static double number(const telemetry::local_histogram& value) {
-    return static_cast<double>(value.count());
+  static double number(const telemetry::shared_histogram& value) {
+    return static_cast<double>(value->count());
   }
   template <class Number>
   static double number(const Number& value) {

@@ -2,6 +2,7 @@
 #include "runtime/testing/test_system.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/echo_actor.hpp"
+#include "tests/support/log_folder.hpp"
 #include "tests/support/real_system.hpp"
 
 #include <list>
@@ -124,6 +125,43 @@ TEST_CASE("a spent quota is answered at once with the time that remains", "[acto
   r.sys.advance(21s);
   CHECK(r.ask("ok").code == errc::none);
   CHECK(r.ask("ok").code == errc::none);
+}
+
+TEST_CASE("a circuit that opens, is probed and closes is told once each in the log",
+          "[actor][guard][log]") {
+  const test::log_folder folder;
+  REQUIRE(log::init(folder.config()));
+  route r{upstream_rules()};
+  for (int n = 0; n < 20; ++n)
+    r.ask("provider_failed"); // The fifth opens it, the others are refused.
+  r.sys.advance(2s);
+  r.ask("provider_failed"); // The probe.
+  r.sys.advance(4s);
+  r.ask("ok");
+  r.ask("ok");
+  const auto lines = folder.lines();
+  REQUIRE(lines.size() == 3);
+  CHECK(
+    lines[0].ends_with("warn [-] circuit opened name=upstream wait_ms=1000 error=provider_failed"));
+  CHECK(lines[1].ends_with("warn [-] circuit stays open: the probe failed name=upstream "
+                           "wait_ms=2000 error=provider_failed"));
+  CHECK(lines[2].ends_with("info [-] circuit closed name=upstream"));
+}
+
+TEST_CASE("a quota that is spent and released is told once each in the log",
+          "[actor][guard][log]") {
+  const test::log_folder folder;
+  REQUIRE(log::init(folder.config()));
+  route r{upstream_rules()};
+  r.ask("quota_exhausted");
+  r.ask("ok");
+  r.sys.advance(61s);
+  r.ask("ok");
+  const auto lines = folder.lines();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].find("warn [-] quota spent: calls are held back name=upstream wait_ms=60000")
+        != std::string::npos);
+  CHECK(lines[1].ends_with("info [-] quota released: there is some again name=upstream"));
 }
 
 TEST_CASE("a guard in front of several routes is not closed by one route's quota",

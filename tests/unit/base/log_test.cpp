@@ -1,5 +1,6 @@
 #include "runtime/base/log.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/log_folder.hpp"
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -17,46 +19,9 @@
 
 using namespace skep;
 
+using skep::test::log_folder;
+
 namespace {
-
-/// A folder of this test's own, gone afterwards; the log is shut down with it.
-class log_folder {
-public:
-  log_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "skep-log-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr)
-      throw std::runtime_error{"no temporary folder"};
-    folder_ = pattern;
-  }
-  log_folder(const log_folder&) = delete;
-  log_folder& operator=(const log_folder&) = delete;
-  ~log_folder() {
-    log::shutdown();
-    std::filesystem::remove_all(folder_);
-  }
-
-  std::string file() const {
-    return (folder_ / "log").string();
-  }
-  log::log_config config(bool json = false) const {
-    log::log_config c;
-    c.file = file();
-    c.json = json;
-    return c;
-  }
-  /// Ends the log and gives back its lines.
-  std::vector<std::string> lines() const {
-    log::shutdown();
-    std::ifstream in{file()};
-    std::vector<std::string> all;
-    for (std::string line; std::getline(in, line);)
-      all.push_back(line);
-    return all;
-  }
-
-private:
-  std::filesystem::path folder_;
-};
 
 /// Sends stderr to a file while it lives.
 class captured_stderr {
@@ -280,6 +245,88 @@ TEST_CASE("without a file the log goes to stderr", "[base][log]") {
   const auto lines = folder.lines();
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].ends_with("warn [-] queued"));
+}
+
+TEST_CASE("fields are members of a JSON line and readable in a text line", "[base][log]") {
+  const std::array fields{log::field{"method", "POST", true}, log::field{"status", 502},
+                          log::field{"ms", 1.25}, log::field{"model", "a=b"},
+                          log::field{"reason", "it \"broke\"\nsee"}};
+  for (const bool json : {false, true}) {
+    const log_folder folder;
+    REQUIRE(log::init(folder.config(json)));
+    log::tell(log::level::warn, log::request{"r1"}, "request", fields);
+    log::tell(log::level::debug, {}, "not wanted", fields);
+    const auto lines = folder.lines();
+    REQUIRE(lines.size() == 1);
+    if (!json) {
+      CHECK(after_time(lines[0])
+            == R"( warn [r1] request POST status=502 ms=1.2 model="a=b" )"
+               R"(reason="it \x22broke\x22\nsee")");
+      continue;
+    }
+    const auto line = nlohmann::json::parse(lines[0]);
+    CHECK(line.at("msg") == "request");
+    CHECK(line.at("method") == "POST");
+    CHECK(line.at("status") == 502);
+    CHECK(line.at("ms") == 1.25);
+    CHECK(line.at("reason") == "it \"broke\"\nsee");
+    CHECK(line.at("request_id") == "r1");
+  }
+}
+
+TEST_CASE("a log that was moved away is opened again, and no line is lost", "[base][log]") {
+  const log_folder folder;
+  const auto lost = log::dropped();
+  REQUIRE(log::init(folder.config()));
+  for (int i = 0; i < 100; ++i)
+    log::info("before {}", i);
+  const auto old = folder.file() + ".1";
+  std::filesystem::rename(folder.file(), old);
+  log::reopen();
+  for (int i = 0; i < 100; ++i)
+    log::info("after {}", i);
+  const auto fresh = folder.lines();
+  // What still waited when the log was opened again may stand in either file, once.
+  std::ifstream in{old};
+  std::size_t kept = 0;
+  for (std::string line; std::getline(in, line);)
+    ++kept;
+  CHECK(kept + fresh.size() == 200);
+  REQUIRE_FALSE(fresh.empty());
+  CHECK(fresh.back().ends_with("after 99"));
+  CHECK(log::dropped() == lost);
+}
+
+TEST_CASE("a log that cannot be opened again goes on in the old file", "[base][log]") {
+  const log_folder folder;
+  REQUIRE(log::init(folder.config()));
+  log::info("one");
+  const auto old = folder.file() + ".1";
+  std::filesystem::rename(folder.file(), old);
+  std::filesystem::create_directory(folder.file());
+  log::reopen();
+  log::info("two");
+  log::shutdown();
+  std::ifstream in{old};
+  std::string line;
+  REQUIRE(std::getline(in, line));
+  REQUIRE(std::getline(in, line));
+  CHECK(line.ends_with("two"));
+}
+
+TEST_CASE("a reader that takes nothing does not keep the log from ending", "[base][log]") {
+  const log_folder folder;
+  REQUIRE(mkfifo(folder.file().c_str(), 0600) == 0);
+  const int reader = open(folder.file().c_str(), O_RDONLY | O_NONBLOCK);
+  REQUIRE(reader >= 0);
+  fcntl(reader, F_SETPIPE_SZ, 4096);
+  const auto lost = log::dropped();
+  REQUIRE(log::init(folder.config()));
+  for (int i = 0; i < 100; ++i)
+    log::info("{}", std::string(200, '.'));
+  log::shutdown(std::chrono::milliseconds{20}); // Without a bound this would never come back.
+  CHECK(log::dropped() > lost);
+  close(reader);
 }
 
 TEST_CASE("wrong set-ups are refused and leave the log as it was", "[base][log]") {

@@ -31,6 +31,18 @@ TEST_CASE("an expectation is a figure, a comparison and a number", "[cli][bench]
     CHECK(!read_expectation(fails)->holds(result));
 }
 
+TEST_CASE("times and shares of nothing meet no expectation", "[cli][bench]") {
+  phase_result nothing;
+  for (const auto* figure : {"p99_ms", "ttft_p50_ms", "error_rate", "cache_hit_rate",
+                             "answered_share", "cache_hit_share"}) {
+    INFO(figure);
+    const auto below = read_expectation(std::string{figure} + " < 1000");
+    CHECK_FALSE(below->measured(nothing));
+    CHECK_FALSE(below->holds(nothing));
+  }
+  CHECK(read_expectation("errors = 0")->holds(nothing)); // A count of nothing is one.
+}
+
 TEST_CASE("an expectation nobody can check is refused with its reason", "[cli][bench]") {
   CHECK(read_expectation("p99_ms").error().detail
         == "\"p99_ms\": an expectation reads like p99_ms < 50");

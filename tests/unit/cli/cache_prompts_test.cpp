@@ -70,6 +70,14 @@ TEST_CASE("what is wrong is named by its line, and the rest is read", "[cli][cac
   CHECK(asked(bodies[5]) == "b");
 }
 
+TEST_CASE("a JSON object among plain lines is no prompt", "[cli][cache]") {
+  const auto found = all("plain\n{\"prompt\": \"x\"}\n{not json\n");
+  REQUIRE(found.size() == 3);
+  CHECK(asked(found[0]) == "plain");
+  CHECK(found[1].starts_with("line 2: a JSON object, but the file began with plain text"));
+  CHECK(asked(found[2]) == "{not json");
+}
+
 TEST_CASE("a prompt needs a model from somewhere", "[cli][cache]") {
   CHECK(all("hello", "")[0].find("--model") != std::string::npos);
   CHECK(all(R"({"messages":[]})", "")[0].find("--model") != std::string::npos);

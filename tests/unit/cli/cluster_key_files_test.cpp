@@ -50,6 +50,15 @@ TEST_CASE("a secret is for its owner only and is never overwritten by accident",
   CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_b + "'\n");
 }
 
+TEST_CASE("a node's variables are read as they were written", "[cli][cluster]") {
+  const temporary_folder folder;
+  REQUIRE(write_secret(folder.path, "a", key_a, false));
+  const auto read = read_variables(folder.path, "a");
+  REQUIRE(read.size() == 1);
+  CHECK(read.at("SKEP_CLUSTER_SECRET_KEY") == key_a);
+  CHECK(read_variables(folder.path, "b").empty());
+}
+
 TEST_CASE("public keys come back from their file and new ones join them", "[cli][cluster]") {
   const temporary_folder folder;
   CHECK(read_public_keys(folder.path).empty());

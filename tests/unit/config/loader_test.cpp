@@ -215,6 +215,23 @@ TEST_CASE("rules across sections point at the path they name", "[config][loader]
         == "dev.toml:2:1: no provider has the model \"nowhere\"\n");
 }
 
+TEST_CASE("advice across sections is a warning, and the document is there all the same",
+          "[config][loader]") {
+  auto accepted = sections();
+  accepted.advice([](const document& doc) {
+    std::vector<violation> found;
+    if (doc.get<node_config>("node").threads == 1)
+      found.push_back({"node.threads", "one thread is few"});
+    return found;
+  });
+  const auto doubtful = load(accepted, {"dev.toml", "[node]\nthreads = 1\n", {}, {}});
+  REQUIRE(doubtful);
+  CHECK(to_string(doubtful->warnings()) == "dev.toml:2:1: one thread is few\n");
+  const auto fine = load(accepted, {"dev.toml", "", {}, {}});
+  REQUIRE(fine);
+  CHECK(fine->warnings().empty());
+}
+
 TEST_CASE("all problems are reported, in the order of the lines", "[config][loader][errors]") {
   CHECK(
     problems("[node]\nthreads = 0\nnmae = ''\n[cache]\nttl_ms = 0\n[agent.a]\n",

@@ -1,5 +1,6 @@
 #include "runtime/config/emit.hpp"
 #include "runtime/config/loader.hpp"
+#include "runtime/config/reader.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/config/sample.hpp"
 
@@ -38,6 +39,17 @@ TEST_CASE("defaults yield to the file, then aliases, then SKEP_ variables, then 
   CHECK(ttl(load_with(file, {{"CACHE_TTL", "2"}, {"SKEP_CACHE__TTL_MS", "3"}},
                       {"cache.ttl_ms=4", "cache.ttl_ms=5"}))
         == 5ms);
+}
+
+TEST_CASE("what a check says of an overridden value is told of the argument, not of the file",
+          "[config][override][errors]") {
+  CHECK(problems("[cache]\nttl_max_ms = 20\nttl_ms = 10\n", {}, {"cache.ttl_ms=30"})
+        == "--set cache.ttl_ms:1:1: [cache]: ttl_ms must not exceed ttl_max_ms\n");
+}
+
+TEST_CASE("a name that ends in _min is a least, not minutes", "[config]") {
+  CHECK(unit_of("idle_min").empty());
+  CHECK(unit_of("ttl_ms") == "milliseconds");
 }
 
 TEST_CASE("an argument is a TOML value, and a bare word is a string", "[config][override]") {
