@@ -3,9 +3,7 @@
 #include "runtime/node/descriptors.hpp"
 
 #include <CLI/CLI.hpp>
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <functional>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/endpoints.hpp"
 #include "messages/chat.hpp"
 #include "messages/errc.hpp"
 #include "runtime/base/clock.hpp"

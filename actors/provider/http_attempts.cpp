@@ -294,7 +294,7 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   const auto& result = event.result;
   j.fetch = 0;
   const bool good_status = result.status >= 200 && result.status < 300;
-  if (good_status || (result.status != 0 && trouble_ == errc::transport_failed))
+  if (good_status || (result.status != 0 && journal_.tells_of(errc::transport_failed)))
     note_trouble(errc::none, {});
   if (result.status != 0 && !good_status) {
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
