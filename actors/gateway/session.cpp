@@ -62,6 +62,11 @@ void add_origin_headers(net::http_headers& headers, const msg::answer_origin& or
   headers.add("x-skep-attempts", std::to_string(origin.attempts));
 }
 
+/// gateway.answers_bytes is used up.
+failure no_room() {
+  return {errc::overloaded, "too many answers wait for their clients to read them"};
+}
+
 /// A choice of a whole answer as the one delta it amounts to, where tool calls are numbered.
 msg::chat_chunk delta_of(const msg::chat_choice& choice) {
   return {choice.index, choice.content, delta_members(choice.message_rest), choice.finish_reason,
@@ -211,6 +216,11 @@ void session::whole(const msg::chat_reply& reply) {
   const auto begun = env_.now();
   if (wants_stream()) {
     play(reply);
+    return;
+  }
+  // Writing it costs its whole memory once more.
+  if (!exchange_->has_room(bytes_of(reply))) {
+    fail(no_room());
     return;
   }
   // Written outside of the lock: an answer may be large. Nobody else needs the format any more.
@@ -406,7 +416,7 @@ void session::report(ending& over) const {
   if (over.response && !exchange_->try_respond(std::move(*over.response))) {
     // Over answers_bytes. This one is small and always taken.
     auto& done = *over.summary;
-    const failure why{errc::overloaded, "too many answers wait for their clients to read them"};
+    const auto why = no_room();
     auto refused = error_response(why, {}, done.what, done.request_id);
     add_common_headers(refused.headers, done);
     done.status = refused.status;
