@@ -81,6 +81,11 @@ std::string write_whole(answer_format& format, const msg::chat_reply& reply, msg
   return format.whole(renamed);
 }
 
+/// gateway.answers_bytes is used up.
+failure no_room() {
+  return {errc::overloaded, "too many answers wait for their clients to read them"};
+}
+
 } // namespace
 
 session::session(caf::actor_config& config, rt::environment& env, origin from)
@@ -293,6 +298,11 @@ void session::whole(const msg::chat_reply& reply) {
   const auto begun = env_.now();
   if (wants_stream()) {
     play(reply);
+    return;
+  }
+  // Writing it costs its whole memory once more.
+  if (!exchange_->has_room(bytes_of(reply))) {
+    fail(no_room());
     return;
   }
   // Written outside of the lock: an answer may be large. Nobody else needs the format any more.
@@ -515,7 +525,7 @@ void session::report(ending& over) const {
   if (over.response && !exchange_->try_respond(std::move(*over.response))) {
     // Over answers_bytes. This one is small and always taken.
     auto& done = *over.summary;
-    const failure why{errc::overloaded, "too many answers wait for their clients to read them"};
+    const auto why = no_room();
     auto refused = error_response(why, {}, done.what, done.request_id);
     add_common_headers(refused.headers, done);
     done.status = refused.status;

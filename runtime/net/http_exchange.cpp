@@ -45,6 +45,10 @@ bool http_exchange::try_respond(http_response response) {
   return true;
 }
 
+bool http_exchange::has_room(std::size_t bytes) const noexcept {
+  return session_->budget().has_room(bytes);
+}
+
 void http_exchange::begin_stream(int status, http_headers headers) {
   if (advance(phase::waiting, phase::streaming))
     session_->worker().submit(session_, number_, http_op::begin_stream{status, std::move(headers)});

@@ -24,6 +24,10 @@ public:
   }
   /// Books bytes against answers_max_bytes; nothing when they do not fit.
   [[nodiscard]] std::optional<byte_lease> book(std::size_t bytes) noexcept;
+  /// Whether book() would find room now.
+  [[nodiscard]] bool has_room(std::size_t bytes) noexcept {
+    return book(bytes).has_value();
+  }
 
   [[nodiscard]] bool gone() const noexcept {
     return gone_.load(std::memory_order_relaxed);

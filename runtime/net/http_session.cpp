@@ -339,6 +339,8 @@ void http_session::drain() {
   error_code ec;
   if (deadlines_.what() == waiting::first_byte)
     deadlines_.at_most(clock::now() + drain_grace);
+  else if (deadlines_.what() == waiting::linger)
+    wait_for(waiting::linger);
   // A request that has just arrived is still served.
   else if (deadlines_.what() == waiting::next_request && output_.empty()
            && socket_.available(ec) == 0)

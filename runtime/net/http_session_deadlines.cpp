@@ -8,7 +8,7 @@ namespace {
 
 /// After the last response the client may still be sending. It is read and dropped, so that the
 /// kernel does not reset the connection under the response (RFC 9112 section 9.6): while something
-/// comes, but linger_timeout in all.
+/// comes, but linger_timeout in all; a drain does not wait so long.
 constexpr duration linger_idle = 5s;
 constexpr duration linger_draining = 2s;
 
@@ -30,7 +30,9 @@ bool http_session_deadlines::wait_for(waiting what, time_point now, std::uint64_
     case waiting::linger:
       if (begins)
         linger_ends_ = now + config_.linger_timeout;
-      deadline_ = std::min(linger_ends_, now + (draining ? linger_draining : linger_idle));
+      if (draining)
+        linger_ends_ = std::min(linger_ends_, now + linger_draining);
+      deadline_ = std::min(linger_ends_, now + linger_idle);
       break;
   }
   return true;

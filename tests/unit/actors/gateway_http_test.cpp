@@ -378,3 +378,26 @@ TEST_CASE("draining finishes what runs and then has nothing left", "[actors][gat
   client.close();
   CHECK(eventually([&] { return gateway.way_in().drained(); }));
 }
+
+TEST_CASE("an answer there is no room for is refused in its API's words", "[actors][gateway]") {
+  gateway_config options;
+  options.answers_max = 64 * 1024;
+  options.stream_window = 8 * 1024;
+  open_gateway gateway{options};
+  const auto large = "say " + std::string(200'000, 'x');
+  const auto refused = fetch(gateway, post_chat(order(large)));
+  CHECK(refused.status == 503);
+  CHECK(refused.headers.count("retry-after") == 1);
+  CHECK(refused.headers.at("x-should-retry") == "true");
+  CHECK(error_of(refused)["code"] == "server_is_overloaded");
+  const auto messages
+    = fetch(gateway, post_to("/v1/messages", R"({"model":"helper","max_tokens":9,"messages":)"
+                                             R"([{"role":"user","content":")"
+                                               + large + "\"}]}"));
+  CHECK(messages.status == 529);
+  CHECK(json::parse(messages.body)["error"]["type"] == "overloaded_error");
+  CHECK(gateway.metric("skep_http_answers_refused_total") >= 2);
+  CHECK(fetch(gateway, post_chat(order("say little"))).status == 200);
+  // What its client reads as it comes needs no room for the whole.
+  CHECK(fetch(gateway, post_chat(order("flood 400", R"("stream":true)"))).whole);
+}

@@ -57,6 +57,9 @@ TEST_CASE("reading a refused request away ends with silence or its time", "[net]
   deadlines.wait_for(waiting::linger, start + 8s, 2, false);
   CHECK_FALSE(deadlines.late(start + 11s, 2));
   CHECK(deadlines.late(start + 12s, 3));
-  deadlines.wait_for(waiting::linger, start + 9s, 2, true);
-  CHECK(deadlines.late(start + 11s, 2));
+  // A drain does not wait for who goes on sending.
+  deadlines.wait_for(waiting::linger, start + 9s, 3, true);
+  deadlines.wait_for(waiting::linger, start + 10s, 4, true);
+  CHECK_FALSE(deadlines.late(start + 10s, 4));
+  CHECK(deadlines.late(start + 11s, 5));
 }
