@@ -13,8 +13,6 @@ namespace skep::actors {
 
 namespace {
 
-// The place of a call that has no instance of its own.
-constexpr std::uint32_t no_slot = ~std::uint32_t{0};
 // Whom to try for a call beyond size_max: some may be about to start or to end.
 constexpr std::size_t overflow_tries_max = 16;
 
@@ -97,16 +95,16 @@ void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
     return;
   }
   const auto token = rt::ensure_lease(*what);
-  auto slot = no_slot;
+  place at;
   caf::actor who;
-  if (!check_out(token.get(), slot, who)) {
+  if (!check_out(token.get(), at, who)) {
     refusals_.inc();
     if (token)
       token->fail(no_place());
     return;
   }
   if (!who)
-    who = fill(slot);
+    who = fill(at.slot);
   const auto name = reinterpret_cast<std::uint64_t>(token.get());
   if (token && !token->on_settled(caf::strong_actor_ptr{ctrl()}, *this, name)) {
     settled({}, name); // Given up before it arrived.
@@ -114,22 +112,22 @@ void pool::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   }
   who->enqueue(std::move(what), unit);
   if (!token)
-    give_back(slot);
+    give_back(at.slot);
 }
 
-bool pool::check_out(const rt::lease* which, std::uint32_t& slot, caf::actor& who) {
+bool pool::check_out(const rt::lease* which, place& at, caf::actor& who) {
   std::lock_guard guard{lock_};
   if (stopped_)
     return false;
   if (const auto found = free_slot()) {
-    slot = *found;
-    who = instances_[slot].who;
-  } else if (which == nullptr || !overflow(who)) {
+    at.slot = *found;
+    who = instances_[at.slot].who;
+  } else if (which == nullptr || !overflow(at, who)) {
     ++stats_.refused;
     return false;
   }
   if (which != nullptr)
-    at_work_[which] = slot;
+    at_work_[which] = at;
   ++stats_.checkouts;
   return true;
 }
@@ -157,11 +155,12 @@ std::optional<std::uint32_t> pool::free_slot() {
 
 /// Instances take one call after the other, each in no time, so any of them will do. Under the
 /// lock.
-bool pool::overflow(caf::actor& who) {
+bool pool::overflow(place& at, caf::actor& who) {
   if (stats_.overflow >= bounds_.overflow_max)
     return false;
   for (std::size_t n = 0; n < std::min(overflow_tries_max, instances_.size()); ++n) {
-    who = instances_[next_++ % instances_.size()].who;
+    at = {static_cast<std::uint32_t>(next_++ % instances_.size()), false};
+    who = instances_[at.slot].who;
     if (who) {
       ++stats_.overflow;
       return true;
@@ -174,11 +173,11 @@ bool pool::claim(const rt::lease& which) {
   {
     std::lock_guard guard{lock_};
     const auto known = at_work_.find(&which);
-    if (known == at_work_.end() || known->second != no_slot)
+    if (known == at_work_.end() || known->second.own)
       return true;
     if (const auto slot = stopped_ ? std::nullopt : free_slot()) {
       --stats_.overflow;
-      known->second = *slot;
+      known->second = {*slot, true};
       return true;
     }
     ++stats_.refused;
@@ -205,24 +204,29 @@ caf::actor pool::fill(std::uint32_t slot) {
 }
 
 void pool::settled(const rt::outcome& how, std::uint64_t token) noexcept {
-  auto slot = no_slot;
+  place at;
+  caf::actor gone;
   {
     std::lock_guard guard{lock_};
     const auto known = at_work_.find(reinterpret_cast<const rt::lease*>(token));
     if (known == at_work_.end())
       return; // It left before it ended.
-    slot = known->second;
+    at = known->second;
     at_work_.erase(known);
-    if (slot == no_slot) {
+    if (!at.own) {
       --stats_.overflow;
-      return;
+      // The one whose place it is gets a new instance when it comes back.
+      if (how.code == errc::actor_failed)
+        gone = std::exchange(instances_[at.slot].who, nullptr);
     }
   }
   // After these it may be dead or in a state nobody can vouch for.
-  if (how.code == errc::actor_failed || how.code == errc::unavailable)
-    discard(slot);
+  if (!at.own)
+    end_instance(gone);
+  else if (how.code == errc::actor_failed || how.code == errc::unavailable)
+    discard(at.slot);
   else
-    give_back(slot);
+    give_back(at.slot);
 }
 
 // A busy level is highest just before an instance comes back, and then the time is read anyway.

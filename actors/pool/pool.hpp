@@ -75,9 +75,15 @@ private:
     time_point last_used{};
   };
 
-  bool check_out(const rt::lease* which, std::uint32_t& slot, caf::actor& who);
+  /// Which instance a call was given to, and whether it has that for itself.
+  struct place {
+    std::uint32_t slot = 0;
+    bool own = true;
+  };
+
+  bool check_out(const rt::lease* which, place& at, caf::actor& who);
   std::optional<std::uint32_t> free_slot();
-  bool overflow(caf::actor& who);
+  bool overflow(place& at, caf::actor& who);
   caf::actor fill(std::uint32_t slot);
   void give_back(std::uint32_t slot, bool was_at_work = true);
   void discard(std::uint32_t slot);
@@ -95,7 +101,7 @@ private:
   std::vector<instance> instances_;
   std::vector<std::uint32_t> idle_; // Back: most recently used.
   std::vector<std::uint32_t> vacant_;
-  std::unordered_map<const rt::lease*, std::uint32_t> at_work_; // Calls by their place.
+  std::unordered_map<const rt::lease*, place> at_work_;
   std::size_t next_ = 0; // Whom the next call beyond size_max goes to.
   pool_stats stats_;
   telemetry::window_ring<pool_peak> peaks_{5min, 10};

@@ -168,3 +168,15 @@ TEST_CASE("a pool remembers for five minutes how many of its instances were at w
   h.sys.advance(6min);
   CHECK(h.stats().busy_peak == 0);
 }
+
+TEST_CASE("an instance that a call beyond size_max breaks is replaced as well", "[actors][pool]") {
+  auto limits = bounds(1, 1);
+  limits.overflow_max = 4;
+  house h{limits};
+  auto owner = h.sys.ask(h.to, please("hold"));
+  CHECK(h.sys.ask(h.to, please("throw"))->why().code == errc::actor_failed);
+  CHECK(h.stats().overflow == 0);
+  h.sys.give_up(owner);
+  CHECK(h.sys.ask(h.to, please("echo"))->story() == "reply");
+  CHECK(h.stats().size == 1);
+}
