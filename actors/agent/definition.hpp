@@ -2,6 +2,7 @@
 
 #include "actors/agent/routing.hpp"
 #include "runtime/base/clock.hpp"
+#include "runtime/base/identity.hpp"
 
 #include <caf/actor.hpp>
 
@@ -29,6 +30,8 @@ struct agent_definition {
 
   /// Calls by the model asked first, in the order of the plan; empty or one per model.
   std::vector<telemetry::counter*> routed;
+  /// Keys the identity of its requests, for caches and calls in flight.
+  identity_secret identity = identity_secret::well_known();
   /// Where answers come from.
   caf::actor flight;
   /// Whether the response cache has a part in it.

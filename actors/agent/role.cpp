@@ -10,6 +10,7 @@
 #include "runtime/cluster/cluster_port.hpp"
 #include "runtime/config/diagnostic.hpp"
 #include "runtime/config/option.hpp"
+#include "runtime/node/identity_options.hpp"
 
 #include <caf/send.hpp>
 #include <nlohmann/json.hpp>
@@ -141,11 +142,12 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
 }
 
 expected<void> build_named(rt::role_context& node, const std::string& name,
-                           const agent_config& from) {
+                           const agent_config& from, const identity_secret& identity) {
   if (auto checked = check_semantic(node, name, from); !checked)
     return checked;
   agent_definition definition;
   definition.name = name;
+  definition.identity = identity;
   definition.instructions = from.instructions;
   definition.parameters = default_parameters(from);
   definition.deadline = from.deadline;
@@ -163,12 +165,16 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
 }
 
 expected<void> build(rt::role_context& node) {
+  const auto identity = rt::load_identity(node.config());
+  if (!identity)
+    return fail(identity.error());
   for (const auto& [name, from] : node.config().all<agent_config>("agent"))
-    if (auto done = build_named(node, name, from); !done)
+    if (auto done = build_named(node, name, from, *identity); !done)
       return done;
   for (const auto& provider : names_under("provider/", node.env().directory().names("provider/"))) {
     agent_definition definition;
     definition.name = "model/" + provider;
+    definition.identity = *identity;
     definition.plan.models.push_back({{provider, {}}});
     definition.deadline = agent_config{}.deadline;
     definition.cache = static_cast<bool>(node.env().find("cache"));

@@ -120,7 +120,7 @@ private:
   // Callers (followers.cpp).
   void begin(const rt::call& c, const msg::flight_request& request);
   void join(const rt::call& c, const msg::flight_join_request& request);
-  bool joinable(const msg::flight_request& request) const;
+  bool joinable(const msg::flight_request& request, const std::string& tenant) const;
   void drop_relays(trip& t);
   bool room(const rt::call& c, std::size_t more_flights);
   follower* follow(id which, const rt::call& c, bool stream);

@@ -1,5 +1,6 @@
 // What becomes of an answer: kept, learnt from, handed to the last follower, forgotten.
 #include "actors/flight/flight.hpp"
+#include "actors/flight/kept.hpp"
 #include "actors/flight/policy.hpp"
 #include "messages/codec.hpp"
 #include "messages/core.hpp"
@@ -39,6 +40,7 @@ void flight::store(trip& t) {
   put.ttl_ms = t.request.ttl_ms;
   put.group = t.request.group;
   put.cost = cost_of(reply->usage);
+  put.value = begin_kept(t.context.tenant);
   encode(kept, put.value);
   if (put.value.size() > t.request.value_max) {
     release(t);
@@ -59,6 +61,7 @@ void flight::store_refusal(trip& t, const failure& why) {
   put.ttl_ms = static_cast<std::uint32_t>(rules_.negative_ttl.count());
   put.group = t.request.group;
   put.kind = static_cast<std::uint8_t>(msg::cache_kind::refusal);
+  put.value = begin_kept(t.context.tenant);
   encode(msg::failure_reply{static_cast<std::uint8_t>(why.code), why.detail, 0}, put.value);
   auto context = t.context;
   context.deadline = now() + rules_.cache_deadline;
@@ -91,8 +94,11 @@ void flight::learn(trip& t, const msg::chat_reply& reply) {
   ask(peers_.cache, std::move(lookup), std::move(get),
       [this, learnt = std::move(learnt), context](const rt::answer& got) mutable {
         const auto* entry = got.get<msg::cache_get_reply>();
-        if (entry != nullptr && entry->found && entry->kind == 0)
-          if (const auto other = decode<msg::chat_reply>(entry->value))
+        const auto kept = entry != nullptr && entry->found && entry->kind == 0
+                            ? kept_for(context.tenant, entry->value)
+                            : std::nullopt;
+        if (kept)
+          if (const auto other = decode<msg::chat_reply>(*kept))
             learnt.candidate_answer = text_of(*other);
         tell(peers_.semantic, context, std::move(learnt));
       });

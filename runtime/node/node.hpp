@@ -3,6 +3,7 @@
 #include "runtime/base/expected.hpp"
 #include "runtime/config/document.hpp"
 #include "runtime/config/schema.hpp"
+#include "runtime/config/secret.hpp"
 #include "runtime/node/role.hpp"
 #include "runtime/node/status.hpp"
 
@@ -23,6 +24,10 @@ struct node_config {
   bool force_wire = false;
   bool debug_kill = false;
   std::chrono::milliseconds drain_timeout{30'000};
+  /// What requests are told apart with; empty: see identity_source.
+  config::secret identity_secret;
+  /// Empty: nothing is kept.
+  std::string data_dir;
 };
 
 /// `[supervision]`.
