@@ -3,6 +3,7 @@
 #include "cli/load.hpp"
 #include "runtime/config/emit.hpp"
 #include "runtime/config/loader.hpp"
+#include "runtime/node/identity_options.hpp"
 #include "runtime/node/node.hpp"
 
 #include <fmt/core.h>
@@ -46,7 +47,8 @@ int check(const check_options& options) {
   if (options.dump)
     fmt::print("{}", config::dump(*document));
   else
-    fmt::print("{}: well-formed\n", options.config);
+    fmt::print("{}: well-formed\n{}\n", options.config,
+               rt::describe(rt::identity_source_of(*document)));
   return exit_ok;
 }
 

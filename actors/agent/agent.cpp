@@ -6,21 +6,23 @@
 #include "runtime/telemetry/metric.hpp"
 
 #include <algorithm>
-#include <random>
+#include <optional>
+#include <utility>
 
 namespace skep::actors {
 
 namespace {
 
-/// The contexts assembled on this worker thread: what one agent of it has read, all have.
-context_cache& thread_contexts() {
-  thread_local context_cache contexts{[] {
+/// The contexts assembled on this worker thread: what one agent of it has read, all have. Nodes of
+/// one process that have another secret begin anew.
+context_cache& thread_contexts(const identity_secret& secret) {
+  thread_local std::optional<context_cache> contexts;
+  if (!contexts || contexts->secret() != secret) {
     context_cache_config config;
-    std::random_device system;
-    config.seed = std::uint64_t{system()} << 32 | system();
-    return config;
-  }()};
-  return contexts;
+    config.secret = secret;
+    contexts.emplace(std::move(config));
+  }
+  return *contexts;
 }
 
 } // namespace
@@ -48,7 +50,7 @@ void agent::begin(const rt::call& c, const msg::chat_request& request) {
   auto context = c.context;
   if (definition_->deadline > duration::zero())
     context.deadline = std::min(context.deadline, now() + definition_->deadline);
-  auto& contexts = thread_contexts();
+  auto& contexts = thread_contexts(definition_->identity);
   const auto before = contexts.stats().misses;
   auto wanted = flight_for(*definition_, request, context, contexts, now(), flow::thread_rng());
   count_route(wanted);

@@ -3,6 +3,7 @@
 #include "actors/agent/routing.hpp"
 #include "actors/common/cache_scope.hpp"
 #include "runtime/base/clock.hpp"
+#include "runtime/base/identity.hpp"
 
 #include <caf/actor.hpp>
 
@@ -31,6 +32,8 @@ struct agent_definition {
 
   /// Calls by the model asked first, in the order of the plan; empty or one per model.
   std::vector<telemetry::counter*> routed;
+  /// Keys the identity of its requests, for caches and calls in flight.
+  identity_secret identity = identity_secret::well_known();
   /// Where answers come from.
   caf::actor flight;
   /// In which requests the response cache has a part.

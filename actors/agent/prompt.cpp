@@ -2,42 +2,11 @@
 
 #include "actors/common/cache_group.hpp"
 
-#include <xxhash.h>
-
 #include <cstring>
-#include <memory>
 
 namespace skep::actors {
 
 namespace {
-
-/// Feeds length and bytes, so that no two different lists of fields look alike.
-class key_hasher {
-public:
-  key_hasher() : state_(XXH3_createState(), &XXH3_freeState) {
-    XXH3_128bits_reset(state_.get());
-  }
-  key_hasher(const key_hasher& other) : state_(XXH3_createState(), &XXH3_freeState) {
-    XXH3_copyState(state_.get(), other.state_.get());
-  }
-  key_hasher& operator=(const key_hasher&) = delete;
-  void add(std::string_view field) {
-    const std::uint64_t size = field.size();
-    XXH3_128bits_update(state_.get(), &size, sizeof(size));
-    XXH3_128bits_update(state_.get(), field.data(), field.size());
-  }
-  void add(const msg::cache_key& part) {
-    XXH3_128bits_update(state_.get(), &part.high, sizeof(part.high));
-    XXH3_128bits_update(state_.get(), &part.low, sizeof(part.low));
-  }
-  msg::cache_key done() const {
-    const auto hash = XXH3_128bits_digest(state_.get());
-    return {hash.high64, hash.low64};
-  }
-
-private:
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
-};
 
 /// Makes the two keys of a request; what is the same for both is hashed once.
 class request_keys {
@@ -45,7 +14,8 @@ public:
   request_keys(const std::string& tenant, const msg::flight_request& wanted,
                const msg::flight_route& first, const msg::cache_key& parameters,
                context_cache& contexts, time_point now)
-    : wanted_(wanted), contexts_(contexts), now_(now) {
+    : wanted_(wanted), contexts_(contexts), now_(now), key_(contexts.secret()) {
+    key_.add("request");
     key_.add(tenant);
     key_.add(wanted.agent);
     key_.add(first.provider);
@@ -65,6 +35,7 @@ public:
   /// Of all but the last message's text.
   msg::cache_key partition() {
     auto key = key_;
+    key.add("partition");
     key.add(wanted_.messages.back().role);
     key.add(contexts_.identity_of(wanted_.messages.back().rest, now_));
     return key.done();
@@ -74,7 +45,7 @@ private:
   void add(const msg::chat_message& message) {
     add(key_, message);
   }
-  void add(key_hasher& key, const msg::chat_message& message) {
+  void add(identity_hasher& key, const msg::chat_message& message) {
     key.add(message.role);
     key.add(message.content);
     key.add(contexts_.identity_of(message.rest, now_));
@@ -83,7 +54,7 @@ private:
   const msg::flight_request& wanted_;
   context_cache& contexts_;
   const time_point now_;
-  key_hasher key_;
+  identity_hasher key_;
 };
 
 } // namespace

@@ -14,6 +14,7 @@
 #include "runtime/config/diagnostic.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/node/cluster_options.hpp"
+#include "runtime/node/identity_options.hpp"
 
 #include <caf/send.hpp>
 #include <nlohmann/json.hpp>
@@ -163,9 +164,11 @@ void start_pool(rt::role_context& node, const std::string& published, agent_defi
   node.supervise(std::move(spec));
 }
 
-void build_named(rt::role_context& node, const std::string& name, const agent_config& from) {
+void build_named(rt::role_context& node, const std::string& name, const agent_config& from,
+                 const identity_secret& identity) {
   agent_definition definition;
   definition.name = name;
+  definition.identity = identity;
   definition.instructions = from.instructions;
   definition.parameters = default_parameters(from);
   definition.deadline = deadline_of(node, from.deadline);
@@ -179,11 +182,15 @@ void build_named(rt::role_context& node, const std::string& name, const agent_co
 }
 
 expected<void> build(rt::role_context& node) {
+  const auto identity = rt::load_identity(node.config());
+  if (!identity)
+    return fail(identity.error());
   for (const auto& [name, from] : node.config().all<agent_config>("agent"))
-    build_named(node, name, from);
+    build_named(node, name, from, *identity);
   for (const auto& provider : names_under("provider/", node.env().directory().names("provider/"))) {
     agent_definition definition;
     definition.name = "model/" + provider;
+    definition.identity = *identity;
     definition.plan.models.push_back({{provider, {}}});
     definition.deadline = deadline_of(node, agent_config{}.deadline);
     definition.cache = scope_of(node, provider_scope(node, provider));

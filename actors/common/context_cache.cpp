@@ -1,14 +1,13 @@
 #include "actors/common/context_cache.hpp"
 
+#include "actors/common/json_canonical.hpp"
 #include "actors/common/json_members.hpp"
-#include "runtime/base/assert.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <list>
+#include <random>
 #include <unordered_map>
 
 // The streaming state on the stack instead of the heap.
@@ -27,43 +26,18 @@ constexpr std::array irrelevant_parameters = std::to_array<std::string_view>(
 // List node, map node and bucket of an entry, each with its allocation.
 constexpr std::size_t entry_overhead = 160;
 
-msg::cache_key key_from(XXH128_hash_t hash) {
-  return {hash.high64, hash.low64};
-}
-
-msg::cache_key hash_of(std::string_view text) {
-  return key_from(XXH3_128bits(text.data(), text.size()));
-}
-
-/// Feeds length and bytes, so that no two different lists of fields look alike.
-class field_hasher {
-public:
-  explicit field_hasher(std::uint64_t seed = 0) {
-    XXH3_128bits_reset_withSeed(&state_, seed);
-  }
-  void add(std::string_view field) {
+/// Where a context of these inputs lies, if there is one: fast, and nothing that could be relied
+/// on. What lies there is compared with the inputs themselves.
+msg::cache_key place_of(const context_inputs& inputs, std::uint64_t seed) {
+  XXH3_state_t state;
+  XXH3_128bits_reset_withSeed(&state, seed);
+  for (const auto field : {inputs.defaults, inputs.own}) {
     const std::uint64_t size = field.size();
-    XXH3_128bits_update(&state_, &size, sizeof(size));
-    XXH3_128bits_update(&state_, field.data(), field.size());
+    XXH3_128bits_update(&state, &size, sizeof(size));
+    XXH3_128bits_update(&state, field.data(), field.size());
   }
-  void add(const msg::cache_key& key) {
-    const std::array halves{key.high, key.low};
-    XXH3_128bits_update(&state_, halves.data(), sizeof(halves));
-  }
-  msg::cache_key done() const {
-    return key_from(XXH3_128bits_digest(&state_));
-  }
-
-private:
-  XXH3_state_t state_;
-};
-
-/// Without spacing, members sorted; text that is no JSON stays as it is.
-msg::cache_key canonical_hash(std::string_view text) {
-  const auto read = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
-  if (read.is_discarded())
-    return hash_of(text);
-  return hash_of(read.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const auto hash = XXH3_128bits_digest(&state);
+  return {hash.high64, hash.low64};
 }
 
 bool is_zero(std::string_view number) {
@@ -88,26 +62,30 @@ bool is_relevant(std::string_view parameter) {
 
 struct context_cache::impl {
   struct entry {
-    msg::cache_key inputs;
+    msg::cache_key place;
     assembled_context value;
     time_point used{};
+    // Of a context: what it was made from. A value is at the place of its keyed hash.
+    std::string defaults;
+    std::string own;
 
     std::size_t bytes() const {
-      return entry_overhead + value.parameters.capacity();
+      return entry_overhead + value.parameters.capacity() + defaults.capacity() + own.capacity();
     }
   };
   using entries = std::list<entry>;
 
-  explicit impl(context_cache_config c) : config(c) {}
+  explicit impl(context_cache_config c) : config(std::move(c)) {}
 
-  const assembled_context* find(const msg::cache_key& inputs, time_point now);
-  const assembled_context& keep(const msg::cache_key& inputs, assembled_context value,
-                                time_point now);
-  void drop_last();
+  const entry* find(const msg::cache_key& place, time_point now);
+  const assembled_context& keep(entry made);
+  void drop(entries::iterator which);
+  msg::cache_key canonical_hash(std::string_view value) const;
   msg::cache_key value_identity(std::string_view value, time_point now);
   assembled_context assemble(const context_inputs& inputs, time_point now);
 
   context_cache_config config;
+  const std::uint64_t seed = std::uint64_t{std::random_device{}()} << 32 | std::random_device{}();
   counters stats;
   std::size_t bytes = 0;
   entries by_use; // The most recently used first.
@@ -115,70 +93,81 @@ struct context_cache::impl {
   assembled_context too_large; // The last one that was not kept.
 };
 
-const assembled_context* context_cache::impl::find(const msg::cache_key& inputs, time_point now) {
+const context_cache::impl::entry* context_cache::impl::find(const msg::cache_key& place,
+                                                            time_point now) {
   while (!by_use.empty() && by_use.back().used + config.idle_ttl <= now) {
-    drop_last();
+    drop(std::prev(by_use.end()));
     ++stats.expired;
   }
-  const auto found = index.find(inputs);
+  const auto found = index.find(place);
   if (found == index.end())
     return nullptr;
   by_use.splice(by_use.begin(), by_use, found->second);
   found->second->used = now;
-  return &found->second->value;
+  return &*found->second;
 }
 
-const assembled_context& context_cache::impl::keep(const msg::cache_key& inputs,
-                                                   assembled_context value, time_point now) {
-  value.parameters.shrink_to_fit();
-  entry made{inputs, std::move(value), now};
+const assembled_context& context_cache::impl::keep(entry made) {
+  made.value.parameters.shrink_to_fit();
   const auto size = made.bytes();
   if (size > config.bytes_max || config.entries_max == 0) {
     too_large = std::move(made.value);
     return too_large;
   }
+  if (const auto other = index.find(made.place); other != index.end())
+    drop(other->second);
   while (by_use.size() >= config.entries_max || bytes + size > config.bytes_max) {
-    drop_last();
+    drop(std::prev(by_use.end()));
     ++stats.evicted;
   }
   by_use.push_front(std::move(made));
-  index.emplace(inputs, by_use.begin());
-  bytes += size;
+  index.emplace(by_use.front().place, by_use.begin());
+  bytes += by_use.front().bytes();
   return by_use.front().value;
 }
 
-void context_cache::impl::drop_last() {
-  SKEP_ASSERT(!by_use.empty());
-  bytes -= by_use.back().bytes();
-  index.erase(by_use.back().inputs);
-  by_use.pop_back();
+void context_cache::impl::drop(entries::iterator which) {
+  bytes -= which->bytes();
+  index.erase(which->place);
+  by_use.erase(which);
+}
+
+/// Of its canonical form; of text that is no JSON, of its bytes.
+msg::cache_key context_cache::impl::canonical_hash(std::string_view value) const {
+  const auto form = canonical_form(value);
+  identity_hasher hash{config.secret};
+  hash.add(form ? "json" : "text");
+  hash.add(form ? std::string_view{*form} : value);
+  return hash.done();
 }
 
 /// Large values are worth an entry of their own: 16 bytes instead of reading them.
 msg::cache_key context_cache::impl::value_identity(std::string_view value, time_point now) {
   if (value.size() < config.value_min)
     return canonical_hash(value);
-  field_hasher inputs{config.seed};
-  inputs.add(value);
-  const auto key = inputs.done();
-  if (const auto* known = find(key, now))
-    return known->identity;
-  return keep(key, {{}, canonical_hash(value)}, now).identity;
+  identity_hasher bytes_of_value{config.secret};
+  bytes_of_value.add("value");
+  bytes_of_value.add(value);
+  const auto place = bytes_of_value.done();
+  if (const auto* known = find(place, now))
+    return known->value.identity;
+  return keep({place, {{}, canonical_hash(value)}, now, {}, {}}).identity;
 }
 
 /// Two names of the answer's bound; a provider may refuse both at once.
-bool same_meaning(std::string_view a, std::string_view b) {
-  const auto bounds
-    = [](std::string_view name) { return name == "max_tokens" || name == "max_completion_tokens"; };
-  return a == b || (bounds(a) && bounds(b));
+std::string_view meaning_of(std::string_view name) {
+  return name == "max_tokens" ? "max_completion_tokens" : name;
 }
 
 assembled_context context_cache::impl::assemble(const context_inputs& inputs, time_point now) {
   auto members = members_of(inputs.own).value_or(std::vector<json_member>{});
-  const auto own = members.size();
+  std::vector<std::string> own;
+  own.reserve(members.size());
+  for (const auto& each : members)
+    own.emplace_back(meaning_of(each.name));
+  std::sort(own.begin(), own.end());
   for (auto& each : members_of(inputs.defaults).value_or(std::vector<json_member>{}))
-    if (std::none_of(members.begin(), members.begin() + static_cast<std::ptrdiff_t>(own),
-                     [&](const json_member& mine) { return same_meaning(mine.name, each.name); }))
+    if (!std::binary_search(own.begin(), own.end(), meaning_of(each.name)))
       members.push_back(std::move(each));
   assembled_context made;
   made.parameters = object_of(members);
@@ -190,7 +179,7 @@ assembled_context context_cache::impl::assemble(const context_inputs& inputs, ti
     return made;
   std::sort(members.begin(), members.end(),
             [](const json_member& a, const json_member& b) { return a.name < b.name; });
-  field_hasher identity;
+  identity_hasher identity{config.secret};
   for (const auto& each : members) {
     identity.add(each.name);
     identity.add(value_identity(each.value, now));
@@ -199,27 +188,32 @@ assembled_context context_cache::impl::assemble(const context_inputs& inputs, ti
   return made;
 }
 
-context_cache::context_cache(context_cache_config config) : impl_(std::make_unique<impl>(config)) {}
+context_cache::context_cache(context_cache_config config)
+  : impl_(std::make_unique<impl>(std::move(config))) {}
 
 context_cache::context_cache(context_cache&&) noexcept = default;
 
 context_cache::~context_cache() = default;
 
 const assembled_context& context_cache::assemble(const context_inputs& inputs, time_point now) {
-  field_hasher hash{impl_->config.seed};
-  hash.add(inputs.defaults);
-  hash.add(inputs.own);
-  const auto key = hash.done();
-  if (const auto* known = impl_->find(key, now)) {
+  const auto place = place_of(inputs, impl_->seed);
+  const auto* known = impl_->find(place, now);
+  if (known != nullptr && known->defaults == inputs.defaults && known->own == inputs.own) {
     ++impl_->stats.hits;
-    return *known;
+    return known->value;
   }
   ++impl_->stats.misses;
-  return impl_->keep(key, impl_->assemble(inputs, now), now);
+  auto made = impl_->assemble(inputs, now);
+  return impl_->keep(
+    {place, std::move(made), now, std::string{inputs.defaults}, std::string{inputs.own}});
 }
 
 msg::cache_key context_cache::identity_of(std::string_view json, time_point now) {
   return json.empty() ? msg::cache_key{} : impl_->value_identity(json, now);
+}
+
+const identity_secret& context_cache::secret() const {
+  return impl_->config.secret;
 }
 
 const context_cache::counters& context_cache::stats() const {

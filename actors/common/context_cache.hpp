@@ -2,6 +2,7 @@
 
 #include "messages/cache.hpp"
 #include "runtime/base/clock.hpp"
+#include "runtime/base/identity.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +22,8 @@ struct context_cache_config {
   /// Values of this size and more are remembered by themselves, so that a request that differs from
   /// the last one in a small member only (user, metadata) need not read its tools again.
   std::size_t value_min = 1024;
-  /// Makes hashes unpredictable for those who send requests.
-  std::uint64_t seed = 0;
+  /// Keys the hashes: nobody who sends requests can write one that passes for another's.
+  identity_secret secret = identity_secret::well_known();
 };
 
 /// What the parameters of a request are made from: JSON objects as text, or empty.
@@ -38,7 +39,7 @@ struct assembled_context {
   /// do not name. Empty when there is none.
   std::string parameters;
   /// Hash of all members that may change the answer, whatever their order and spacing; the same on
-  /// every node. All zero when there is none.
+  /// every node with the same secret. All zero when there is none.
   msg::cache_key identity;
   /// The request says temperature 0: equal requests are meant to have equal answers.
   bool deterministic = false;
@@ -47,7 +48,8 @@ struct assembled_context {
 /// Remembers assembled contexts by their inputs. Agents send the same tools with every call, often
 /// 20 to 100 KiB: reading them is a hundred times the work of everything else an agent does. Least
 /// recently used goes first. Values are pure functions of the inputs, so nothing is ever stale.
-/// Inputs are known by 128 bits of seeded XXH3. Not thread-safe; one per thread is meant.
+/// Inputs are compared byte by byte, large values by 128 bits of a keyed hash. Not thread-safe; one
+/// per thread is meant.
 class context_cache {
 public:
   struct counters {
@@ -68,6 +70,8 @@ public:
   /// of text that is no JSON that of its bytes.
   msg::cache_key identity_of(std::string_view json, time_point now);
 
+  /// What its hashes are keyed with.
+  const identity_secret& secret() const;
   const counters& stats() const;
   std::size_t entries() const;
   std::size_t bytes() const;

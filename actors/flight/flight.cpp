@@ -2,6 +2,7 @@
 #include "actors/flight/flight.hpp"
 
 #include "actors/common/cache_group.hpp"
+#include "actors/flight/kept.hpp"
 #include "actors/flight/policy.hpp"
 #include "messages/codec.hpp"
 #include "messages/core.hpp"
@@ -121,13 +122,14 @@ void flight::cache_answered(id which, const rt::answer& got) {
 void flight::hit(id which, const msg::cache_get_reply& found) {
   auto& t = trips_.at(which);
   const bool renew = static_cast<msg::cache_turn>(found.turn) == msg::cache_turn::won;
+  const auto kept = kept_for(t.context.tenant, found.value).value_or(std::string_view{});
   if (static_cast<msg::cache_kind>(found.kind) == msg::cache_kind::refusal) {
-    if (auto why = decode<msg::failure_reply>(found.value)) {
+    if (auto why = decode<msg::failure_reply>(kept)) {
       meters_.negative.inc();
       fail_all(which, msg::failure_from(std::move(*why)));
       return;
     }
-  } else if (auto reply = decode<msg::chat_reply>(found.value)) {
+  } else if (auto reply = decode<msg::chat_reply>(kept)) {
     if (renew)
       refresh(t, found.lease);
     t.status = found.stale ? msg::cache_status::stale : msg::cache_status::hit;
@@ -140,7 +142,7 @@ void flight::hit(id which, const msg::cache_get_reply& found) {
   }
   if (renew)
     t.lease = found.lease;
-  lead(which); // What is stored cannot be read; a new answer takes its place.
+  lead(which); // What is stored is another tenant's or unreadable; a new answer takes its place.
 }
 
 /// Fetches a new answer in the background while the old one is served.
@@ -172,7 +174,8 @@ void flight::join_leader(id which, const std::string& leader, std::uint64_t leas
     if (known == led_.end()) { // Of an earlier life of this actor.
       meters_.lost.inc();
       look_up(which, lease);
-    } else if (trips_.at(known->second).log.first() == 0) {
+    } else if (const auto& led = trips_.at(known->second);
+               led.log.first() == 0 && led.context.tenant == t.context.tenant) {
       move_followers(which, known->second);
     } else {
       lead(which);
@@ -244,10 +247,12 @@ void flight::similar_found(id which, const msg::semantic_find_reply& found) {
                       [this, which](const rt::answer& got) {
                         auto& asked = trips_.at(which);
                         const auto* entry = got.get<msg::cache_get_reply>();
-                        auto reply = entry != nullptr && entry->kind == 0 && entry->found
-                                       ? decode<msg::chat_reply>(entry->value)
-                                       : expected<msg::chat_reply>{};
-                        if (entry == nullptr || !reply || reply->choices.empty()) {
+                        const auto kept = entry != nullptr && entry->kind == 0 && entry->found
+                                            ? kept_for(asked.context.tenant, entry->value)
+                                            : std::nullopt;
+                        auto reply
+                          = kept ? decode<msg::chat_reply>(*kept) : expected<msg::chat_reply>{};
+                        if (!kept || !reply || reply->choices.empty()) {
                           asked.similar = {}; // It was evicted; there is nothing to compare with.
                           ask_route(which);
                           return;

@@ -130,7 +130,7 @@ private:
   // Callers (followers.cpp).
   void begin(const rt::call& c, const msg::flight_request& request);
   void join(const rt::call& c, const msg::flight_join_request& request);
-  bool joinable(const msg::flight_request& request) const;
+  bool joinable(const msg::flight_request& request, const std::string& tenant) const;
   void drop_relays(trip& t);
   call_places* places_of(const std::string& agent, caf::actor& pool) const;
   void leave_place(const std::string& agent, const follower& f);

@@ -19,7 +19,7 @@ bool flight::room(const rt::call& c, std::size_t more_flights) {
 }
 
 void flight::begin(const rt::call& c, const msg::flight_request& request) {
-  const bool follows = joinable(request);
+  const bool follows = joinable(request, c.context.tenant);
   if (!room(c, follows ? 0 : 1))
     return;
   if (follows) {
@@ -55,7 +55,7 @@ void flight::begin(const rt::call& c, const msg::flight_request& request) {
 }
 
 /// There is a call for the same that this request may follow.
-bool flight::joinable(const msg::flight_request& request) const {
+bool flight::joinable(const msg::flight_request& request, const std::string& tenant) const {
   if (!request.cached || static_cast<msg::cache_mode>(request.cache) != msg::cache_mode::use)
     return false;
   const auto known = open_.find(request.key.low);
@@ -64,7 +64,7 @@ bool flight::joinable(const msg::flight_request& request) const {
   const auto& t = trips_.at(known->second);
   // While the cache is asked, what it finds must be young enough for all.
   const bool fits = t.at != stage::cache || t.request.cache_max_age_s == request.cache_max_age_s;
-  return t.request.key == request.key && fits && t.log.first() == 0;
+  return t.request.key == request.key && t.context.tenant == tenant && fits && t.log.first() == 0;
 }
 
 /// Null when nobody counts the agent's calls. Valid while `pool` is held.
@@ -107,7 +107,8 @@ void flight::join(const rt::call& c, const msg::flight_join_request& request) {
   if (which == 0 && open != open_.end() && trips_.at(open->second).at == stage::cache
       && trips_.at(open->second).request.key == request.key)
     which = open->second;
-  if (which == 0 || trips_.at(which).log.first() != 0) {
+  if (which == 0 || trips_.at(which).log.first() != 0
+      || trips_.at(which).context.tenant != c.context.tenant) {
     refuse(c, failure{errc::not_found, "this node does not lead that call"});
     return;
   }

@@ -1,5 +1,6 @@
 // What becomes of an answer: kept, learnt from, handed to the last follower, forgotten.
 #include "actors/flight/flight.hpp"
+#include "actors/flight/kept.hpp"
 #include "actors/flight/policy.hpp"
 #include "messages/codec.hpp"
 #include "messages/core.hpp"
@@ -40,6 +41,7 @@ void flight::store(trip& t) {
   put.ttl_ms = t.request.ttl_ms;
   put.group = t.request.group;
   put.cost = cost_of(reply->usage);
+  put.value = begin_kept(t.context.tenant);
   encode(kept, put.value);
   if (put.value.size() > t.request.value_max) {
     release(t);
@@ -63,6 +65,7 @@ void flight::store_refusal(trip& t, const failure& why) {
   auto kept = msg::failure_message(why);
   kept.retry_after_ms = 0;
   kept.tries = 0; // Whoever is served it from here asks nobody.
+  put.value = begin_kept(t.context.tenant);
   encode(kept, put.value);
   auto context = t.context;
   context.deadline = now() + rules_.cache_deadline;
@@ -95,8 +98,11 @@ void flight::learn(trip& t, const msg::chat_reply& reply) {
   ask(peers_.cache, std::move(lookup), std::move(get),
       [this, learnt = std::move(learnt), context](const rt::answer& got) mutable {
         const auto* entry = got.get<msg::cache_get_reply>();
-        if (entry != nullptr && entry->found && entry->kind == 0)
-          if (const auto other = decode<msg::chat_reply>(entry->value))
+        const auto kept = entry != nullptr && entry->found && entry->kind == 0
+                            ? kept_for(context.tenant, entry->value)
+                            : std::nullopt;
+        if (kept)
+          if (const auto other = decode<msg::chat_reply>(*kept))
             learnt.candidate_answer = text_of(*other);
         tell(peers_.semantic, context, std::move(learnt));
       });

@@ -2,9 +2,11 @@
 
 #include "actors/common/breaker_options.hpp"
 #include "actors/redis/redis_level.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
 #include "runtime/io/redis_client.hpp"
+#include "runtime/node/identity_options.hpp"
 
 #include <algorithm>
 #include <string>
@@ -173,6 +175,9 @@ expected<void> build(rt::role_context& node) {
   const auto& from = node.config().get<redis_config>("redis");
   if (from.url.empty() && from.host.empty())
     return {};
+  if (const auto source = rt::identity_source_of(node.config());
+      source == rt::identity_source::kept || source == rt::identity_source::process)
+    log::warn("redis: {}", rt::describe(source));
   auto client = client_of(from);
   redis_level_config rules;
   rules.server = client.endpoint.name();

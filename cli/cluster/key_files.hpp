@@ -14,10 +14,21 @@ namespace skep::cli::cluster {
 /// digits, '-', '_' and '.', not first, at most 64.
 std::string wrong_with_name(const std::string& name);
 
-/// Writes FOLDER/NAME.env with the secret key, readable by its owner only, on disk as a whole or
-/// not at all. errc::bad_config when it exists and `force` is not set, or cannot be written.
+/// What a node keeps to itself.
+struct node_secrets {
+  /// Its own CURVE key.
+  std::string secret_key;
+  /// That of the cluster, under which all nodes tell requests apart.
+  std::string identity;
+};
+
+/// Writes FOLDER/NAME.env with the secrets, readable by its owner only, on disk as a whole or not
+/// at all. errc::bad_config when it exists and `force` is not set, or cannot be written.
 expected<void> write_secret(const std::string& folder, const std::string& name,
-                            const std::string& secret_key, bool force);
+                            const node_secrets& secrets, bool force);
+
+/// The identity secret that the nodes with a file in the folder have already; empty when none has.
+std::string known_identity(const std::string& folder);
 
 /// The variables of FOLDER/NAME.env: a line NAME=VALUE each, in quotes or not. Empty when there is
 /// no such file.

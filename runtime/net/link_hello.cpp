@@ -63,8 +63,8 @@ std::optional<msg::node_refusal> examine(const link_config& config, const msg::n
   if (hello.config_digest != 0 && config.config_digest != 0
       && hello.config_digest != config.config_digest)
     return refuse(msg::refusal::config,
-                  fmt::format("the [cluster] options differ: its digest is {:016x}, here it is "
-                              "{:016x}; all nodes need the same",
+                  fmt::format("the [cluster] options or node.identity_secret differ: its digest is "
+                              "{:016x}, here it is {:016x}; all nodes need the same",
                               hello.config_digest, config.config_digest));
   return std::nullopt;
 }

@@ -63,14 +63,15 @@ cluster_rules rules_of(const std::string& node, std::uint64_t life, const cluste
   return rules;
 }
 
-net::link_config link_of(const std::string& node, std::uint64_t life, const cluster_options& from) {
+net::link_config link_of(const std::string& node, std::uint64_t life, const cluster_options& from,
+                         std::uint64_t identity) {
   net::link_config link;
   link.cluster = from.name;
   link.node = node;
   link.bind = from.listen;
   link.advertise = from.advertise;
   link.incarnation = life;
-  link.config_digest = digest_of(from);
+  link.config_digest = digest_of(from, identity);
   link.schema_hash = schema_hash();
   link.speaks = spoken();
   link.peers_max = from.peers_max;
@@ -119,8 +120,8 @@ expected<void> cluster_node::start() {
   auto keys = keys_of(from_.node, options_);
   if (!keys)
     return fail(keys.error());
-  auto link = net::node_link::start(link_of(from_.node, incarnation_, options_), std::move(*keys),
-                                    cluster_);
+  auto link = net::node_link::start(link_of(from_.node, incarnation_, options_, from_.identity),
+                                    std::move(*keys), cluster_);
   if (!link)
     return fail(link.error());
   link_ = std::move(*link);

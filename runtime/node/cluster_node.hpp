@@ -27,6 +27,8 @@ public:
     std::string node;
     /// A peer or a person asks this node to drain; on any thread.
     std::function<void()> on_drain_request;
+    /// shared_fingerprint() of its configuration.
+    std::uint64_t identity = 0;
   };
 
   cluster_node(const parts& from, const cluster_options& options);

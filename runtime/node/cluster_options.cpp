@@ -134,7 +134,7 @@ std::pair<std::string, std::string> split_entry(const std::string& entry) {
   return {entry.substr(0, at), entry.substr(at + 1)};
 }
 
-std::uint64_t digest_of(const cluster_options& options) {
+std::uint64_t digest_of(const cluster_options& options, std::uint64_t identity) {
   std::vector<std::string> seeds;
   for (const auto& each : options.seeds)
     seeds.push_back(split_entry(each).first);
@@ -146,6 +146,8 @@ std::uint64_t digest_of(const cluster_options& options) {
   if (options.membership == membership_kind::fixed)
     for (const auto& each : seeds)
       hash = fold(hash, each);
+  if (identity != 0)
+    hash = fold(hash, std::to_string(identity));
   return hash | 1;
 }
 

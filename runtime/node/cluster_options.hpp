@@ -55,8 +55,9 @@ void declare_cluster(config::schema& accepted);
 std::pair<std::string, std::string> split_entry(const std::string& entry);
 
 /// Hash of the options all nodes of a cluster must agree on: name, membership, names of the seeds,
-/// replicas, lease. Never 0.
-std::uint64_t digest_of(const cluster_options& options);
+/// replicas, lease, and `identity`, the fingerprint of the secret that keys their requests (0: none
+/// is configured). Never 0.
+std::uint64_t digest_of(const cluster_options& options, std::uint64_t identity = 0);
 
 /// The address stands for this machine only.
 bool is_loopback(const std::string& address);

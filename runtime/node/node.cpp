@@ -9,6 +9,7 @@
 #include "runtime/node/cluster_options.hpp"
 #include "runtime/node/descriptors.hpp"
 #include "runtime/node/fetch_options.hpp"
+#include "runtime/node/identity_options.hpp"
 #include "runtime/telemetry/process_metrics.hpp"
 #include "runtime/telemetry/registry.hpp"
 
@@ -34,23 +35,34 @@ constexpr duration stop_timeout = 5s;
 constexpr duration leave_timeout = 10s;
 
 const config::table<node_config>& node_table() {
-  static const config::table<node_config> rows{
-    option{"name", &node_config::name, "The node's name in logs, metrics and clusters."},
-    option{"threads", &node_config::threads, 0u, 256u,
-           "Threads that run actors; 0 takes one per core, at least 2."},
-    option{"throughput_max", &node_config::throughput_max, 1u, 100'000u,
-           "Messages an actor may handle before another gets its thread."},
-    option{"force_wire", &node_config::force_wire,
-           "Send every hop through codec and ZeroMQ, to prove both ways equal; slow."},
-    option{"debug_kill", &node_config::debug_kill,
-           "Allow POST /debug/kill?name=NAME, which crashes an actor on purpose."},
-    option{"drain_timeout_ms", &node_config::drain_timeout, std::chrono::milliseconds{0},
-           std::chrono::milliseconds{3'600'000},
-           "How long a stopping node lets running requests finish."},
-    option{"descriptors_reserve", &node_config::descriptors_reserve, 16u, 100'000u,
-           "File descriptors kept from clients for links, Redis, the store and the log; [fetch] "
-           "connections_max more are kept for providers."},
-  };
+  static const config::table<node_config> rows
+    = config::table<node_config>{
+        option{"name", &node_config::name, "The node's name in logs, metrics and clusters."},
+        option{"threads", &node_config::threads, 0u, 256u,
+               "Threads that run actors; 0 takes one per core, at least 2."},
+        option{"throughput_max", &node_config::throughput_max, 1u, 100'000u,
+               "Messages an actor may handle before another gets its thread."},
+        option{"force_wire", &node_config::force_wire,
+               "Send every hop through codec and ZeroMQ, to prove both ways equal; slow."},
+        option{"debug_kill", &node_config::debug_kill,
+               "Allow POST /debug/kill?name=NAME, which crashes an actor on purpose."},
+        option{"drain_timeout_ms", &node_config::drain_timeout, std::chrono::milliseconds{0},
+               std::chrono::milliseconds{3'600'000},
+               "How long a stopping node lets running requests finish."},
+        option{"identity_secret", &node_config::identity_secret,
+               "env.NAME of the secret that keys the identity of requests, for caches and calls in "
+               "flight: at least 16 bytes, the same on all nodes of a cluster and on all that "
+               "share a Redis."},
+        option{"data_dir", &node_config::data_dir,
+               "Where a node without a cluster keeps the identity secret it makes itself, so that "
+               "it finds its answers in Redis after a restart; empty: nowhere."},
+      }
+        .check([](const node_config& c) -> std::optional<config::violation> {
+          if (c.identity_secret.empty()
+              || c.identity_secret.reveal().size() >= identity_secret::bytes_min)
+            return std::nullopt;
+          return config::violation{"identity_secret", "must have at least 16 bytes"};
+        });
   return rows;
 }
 
@@ -250,6 +262,9 @@ std::uint64_t node::impl::client_connections(std::uint64_t wanted) {
 }
 
 expected<void> node::impl::build(std::span<const role> roles) {
+  const auto identity = identity_source_of(document);
+  if (identity == identity_source::cluster_name)
+    log::warn("{}", describe(identity));
   if (options.force_wire) {
     auto wire = loopback_wire::start(environment_, loopback_wire::delivery::at_once);
     if (!wire)
@@ -281,7 +296,8 @@ void node::impl::join_cluster() {
   }
   members = std::make_unique<cluster_node>(
     cluster_node::parts{environment_, fetcher, options.name,
-                        [this] { status_.drain_requested.store(true); }},
+                        [this] { status_.drain_requested.store(true); },
+                        shared_fingerprint(document)},
     from);
   environment_.use_resolver(&members->port());
 }

@@ -3,6 +3,7 @@
 #include "runtime/base/expected.hpp"
 #include "runtime/config/document.hpp"
 #include "runtime/config/schema.hpp"
+#include "runtime/config/secret.hpp"
 #include "runtime/node/role.hpp"
 #include "runtime/node/status.hpp"
 
@@ -25,6 +26,10 @@ struct node_config {
   std::chrono::milliseconds drain_timeout{30'000};
   /// File descriptors kept for links, Redis, the store and the log.
   std::uint32_t descriptors_reserve = 128;
+  /// What requests are told apart with; empty: see identity_source.
+  config::secret identity_secret;
+  /// Empty: nothing is kept.
+  std::string data_dir;
 };
 
 /// `[supervision]`.

@@ -1,6 +1,8 @@
 // Bodies of clients and providers: whatever comes, it is read or refused; and taking an object
 // apart by our own scanner finds what a whole parser finds.
 #include "actors/common/embeddings_json.hpp"
+#include "actors/common/json_canonical.hpp"
+#include "actors/common/json_check.hpp"
 #include "actors/common/json_members.hpp"
 #include "actors/common/openai_json.hpp"
 
@@ -28,6 +30,10 @@ void take_apart(std::string_view text) {
   // The parser takes a NUL for the end of the text, our scanner takes it for rubbish.
   if (parsed.is_discarded() || text.find('\0') != std::string_view::npos)
     return;
+  // Numbers that differ in how they are written only are the parser's equals, and ours not always.
+  const auto form = canonical_form(text);
+  require(form.has_value());
+  require(canonical_form(" " + std::string{text} + "\n") == form);
   require(members.has_value() == parsed.is_object());
   if (!parsed.is_object())
     return;

@@ -3,6 +3,7 @@
 // tidy: allow size, flights with everybody around them
 
 // Flights of two nodes above one test_system, with a provider and a cache that do as told.
+#include "actors/flight/kept.hpp"
 #include "messages/codec.hpp"
 #include "tests/support/scripted_provider.hpp"
 
@@ -137,6 +138,7 @@ struct airport {
   }
   static msg::cache_get_reply entry(const std::string& text) {
     msg::cache_get_reply found;
+    found.value = actors::begin_kept(default_tenant);
     encode(reply_of(text), found.value);
     found.ttl_s = 60;
     return found;

@@ -103,3 +103,19 @@ TEST_CASE("who refuses the cache is not given the answer to another text",
   CHECK(airport::text_of(*a.ask(r)) == "four");
   CHECK(a.semantic.finds.empty());
 }
+
+TEST_CASE("a similar text's answer that is another tenant's is not served",
+          "[actors][flight][semantic][identity]") {
+  airport a;
+  a.semantic.found = candidate(true);
+  auto theirs = airport::entry("vier");
+  theirs.value.replace(0, begin_kept(default_tenant).size(), begin_kept("other"));
+  msg::cache_get_reply won;
+  won.found = false;
+  won.turn = static_cast<std::uint8_t>(msg::cache_turn::won);
+  won.lease = 5;
+  a.cache.answers = {won, theirs};
+  auto got = a.ask(wish());
+  CHECK(airport::text_of(*got) == "four");
+  CHECK(airport::status_of(*got) == status::miss);
+}

@@ -357,7 +357,9 @@ TEST_CASE("a stale answer is served at once while a new one is fetched", "[actor
     a.upstream.held.at(0).reply(airport::reply_of("new"));
     a.sys.run();
     REQUIRE(a.cache.puts.size() == 1);
-    CHECK(decode<msg::chat_reply>(a.cache.puts[0].value)->choices[0].content == "new");
+    const auto kept = kept_for(default_tenant, a.cache.puts[0].value);
+    REQUIRE(kept);
+    CHECK(decode<msg::chat_reply>(*kept)->choices[0].content == "new");
   }
   SECTION("a failure frees the lease and leaves the old one") {
     a.upstream.held.at(0).fail(failure{errc::provider_failed, "500"});
@@ -498,4 +500,38 @@ TEST_CASE("an answer given up by its caller before it arrived starts nothing", "
   a.sys.give_up(got);
   CHECK(a.gauge("skep_flight_open") == 0);
   CHECK(a.upstream.asked.empty());
+}
+
+// Keys of two tenants are never equal, so these tests make them so.
+TEST_CASE("a key of another tenant is no hit", "[actors][flight][identity]") {
+  airport a;
+  auto theirs = airport::entry("their answer");
+  theirs.value.replace(0, begin_kept(default_tenant).size(), begin_kept("other"));
+  a.cache.answers = {theirs};
+  auto got = a.ask(airport::wish(1));
+  CHECK(airport::text_of(*got) == "four");
+  CHECK(airport::status_of(*got) == status::miss);
+  CHECK(a.upstream.asked.size() == 1);
+  REQUIRE(a.cache.puts.size() == 1);
+  CHECK(kept_for(default_tenant, a.cache.puts[0].value));
+  CHECK_FALSE(kept_for("other", a.cache.puts[0].value));
+}
+
+TEST_CASE("another tenant's call in flight is not followed, here or from another node",
+          "[actors][flight][identity]") {
+  airport a;
+  a.upstream.hold = true;
+  auto theirs = a.sys.context();
+  theirs.tenant = "other";
+  auto leader = a.sys.ask(a.nodes["there"], airport::wish(1), theirs, 1 << 16);
+  REQUIRE(a.upstream.asked.size() == 1);
+  SECTION("on the same node") {
+    a.sys.ask(a.nodes["there"], airport::wish(1), a.sys.context(), 1 << 16);
+  }
+  SECTION("from another node") {
+    const auto told = airport::wait_for("there", 101);
+    a.cache.answers = {told, told, told, told};
+    a.ask(airport::wish(1));
+  }
+  CHECK(a.upstream.asked.size() == 2);
 }

@@ -129,10 +129,8 @@ TEST_CASE("the identity is that of what may change the answer", "[actors][contex
   CHECK(of("", "") == of("", R"({"user":"u"})"));
 }
 
-TEST_CASE("the identity does not depend on the seed, nor on what is remembered",
-          "[actors][context]") {
+TEST_CASE("the identity depends on the secret, not on what is remembered", "[actors][context]") {
   context_cache_config other;
-  other.seed = 99;
   other.entries_max = 0;
   context_cache one;
   context_cache two{other};
@@ -143,6 +141,10 @@ TEST_CASE("the identity does not depend on the seed, nor on what is remembered",
   CHECK(two.entries() == 0);
   CHECK(two.stats().misses == 2);
   CHECK(one.stats().hits == 1);
+  other.secret = identity_secret{"a secret of this node"};
+  context_cache three{other};
+  CHECK_FALSE(three.assemble({"{\"n\":1}", text}, start).identity
+              == one.assemble({"{\"n\":1}", text}, start).identity);
 }
 
 TEST_CASE("a request that differs in a small member finds its large ones known",

@@ -37,17 +37,20 @@ const std::string key_b(40, 'b');
 TEST_CASE("a secret is for its owner only and is never overwritten by accident", "[cli][cluster]") {
   const temporary_folder folder;
   const auto path = folder.path + "/a.env";
-  REQUIRE(write_secret(folder.path, "a", key_a, false));
-  CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_a + "'\n");
+  CHECK(known_identity(folder.path).empty());
+  REQUIRE(write_secret(folder.path, "a", {key_a, "of all nodes"}, false));
+  const auto identity = std::string{"SKEP_IDENTITY_SECRET='of all nodes'\n"};
+  CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_a + "'\n" + identity);
+  CHECK(known_identity(folder.path) == "of all nodes");
   struct stat status {};
   REQUIRE(stat(path.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777U) == 0600U);
-  const auto again = write_secret(folder.path, "a", key_b, false);
+  const auto again = write_secret(folder.path, "a", {key_b, "x"}, false);
   REQUIRE(!again);
   CHECK(again.error().detail == path + " exists; --force replaces the secret");
-  CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_a + "'\n");
-  REQUIRE(write_secret(folder.path, "a", key_b, true));
-  CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_b + "'\n");
+  CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_a + "'\n" + identity);
+  REQUIRE(write_secret(folder.path, "a", {key_b, "of all nodes"}, true));
+  CHECK(text_of(path) == "SKEP_CLUSTER_SECRET_KEY='" + key_b + "'\n" + identity);
 }
 
 TEST_CASE("a node's variables are read as they were written", "[cli][cluster]") {
@@ -71,7 +74,7 @@ TEST_CASE("public keys come back from their file and new ones join them", "[cli]
 }
 
 TEST_CASE("a folder that is not there is told", "[cli][cluster]") {
-  const auto done = write_secret("/nowhere/at/all", "a", key_a, false);
+  const auto done = write_secret("/nowhere/at/all", "a", {key_a, "x"}, false);
   REQUIRE(!done);
   CHECK(done.error().detail.starts_with("/nowhere/at/all/a.env.partial: "));
 }

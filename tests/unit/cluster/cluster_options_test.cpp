@@ -96,4 +96,8 @@ TEST_CASE("the digest covers what all nodes must agree on, and nothing else",
   auto moved = loaded(three);
   moved.seeds = {"c=tcp://10.0.0.1:1", "b=tcp://10.0.0.2:1", "a=tcp://10.0.0.3:1"};
   CHECK(digest_of(moved) == digest);
+  // A secret that only one of two nodes has, or two that differ, part them.
+  CHECK(digest_of(loaded(three), 7) != digest);
+  CHECK(digest_of(loaded(three), 7) != digest_of(loaded(three), 8));
+  CHECK(digest_of(loaded(three), 7) == digest_of(moved, 7));
 }

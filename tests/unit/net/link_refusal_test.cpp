@@ -51,8 +51,10 @@ TEST_CASE("a node of another cluster is refused with both names", "[net][link]")
 }
 
 TEST_CASE("other cluster options are refused with both digests", "[net][link]") {
-  check_refusal([](auto& a, auto& b) { a.config_digest = 0xabc, b.config_digest = 0xdef; },
-                msg::refusal::config, {"0000000000000abc", "0000000000000def"});
+  check_refusal(
+    [](auto& a, auto& b) { a.config_digest = 0xabc, b.config_digest = 0xdef; },
+    msg::refusal::config,
+    {"0000000000000abc", "0000000000000def", "[cluster] options", "node.identity_secret"});
 }
 
 TEST_CASE("a digest of zero is not compared", "[net][link]") {

@@ -1,0 +1,78 @@
+// What tells two requests apart: the keys of the response cache and of the semantic cache.
+#include "actors/agent/prompt.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace skep;
+using namespace skep::actors;
+
+namespace {
+
+/// An agent of a node with this secret.
+struct desk {
+  explicit desk(const std::string& secret = "a secret of the cluster")
+    : contexts([&] {
+        context_cache_config config;
+        config.secret = identity_secret{secret};
+        return config;
+      }()) {
+    agent.name = "cook";
+    agent.plan.models.push_back({{"first", "m"}});
+    agent.semantic = "faq";
+  }
+
+  msg::flight_request flight(const msg::chat_request& request, const std::string& tenant = "one") {
+    context caller;
+    caller.tenant = tenant;
+    return flight_for(agent, request, caller, contexts, time_point{}, random);
+  }
+  msg::cache_key key(const msg::chat_request& request, const std::string& tenant = "one") {
+    return flight(request, tenant).key;
+  }
+
+  agent_definition agent;
+  context_cache contexts;
+  flow::rng random{1};
+};
+
+msg::chat_request order(std::string text) {
+  msg::chat_request request;
+  request.model = "cook";
+  request.messages.push_back({"user", std::move(text), {}});
+  request.parameters = R"({"tools":[{"a":1,"b":2}],"temperature":0})";
+  return request;
+}
+
+} // namespace
+
+TEST_CASE("nodes with one secret make one key of a request, others do not", "[actors][identity]") {
+  desk here;
+  desk there;
+  desk stranger{"another secret of another"};
+  const auto request = order("2+2?");
+  CHECK(here.key(request) == there.key(request));
+  CHECK_FALSE(here.key(request) == stranger.key(request));
+  CHECK(here.flight(request).semantic.partition == there.flight(request).semantic.partition);
+  CHECK_FALSE(here.flight(request).semantic.partition
+              == stranger.flight(request).semantic.partition);
+  CHECK_FALSE(here.flight(request).semantic.partition == here.key(request));
+}
+
+TEST_CASE("tenants, fields and their bounds make other keys", "[actors][identity]") {
+  desk d;
+  const auto key = d.key(order("2+2?"));
+  CHECK_FALSE(key == d.key(order("2+2?"), "two"));
+  CHECK_FALSE(d.flight(order("2+2?")).semantic.partition
+              == d.flight(order("2+2?"), "two").semantic.partition);
+  auto spaced = order("2+2?");
+  spaced.parameters = R"({ "temperature":0, "tools":[ {"b":2,"a":1} ] })";
+  CHECK(d.key(spaced) == key);
+  auto split = order("2+2?");
+  split.messages = {{"user", "2+", {}}, {"user", "2?", {}}};
+  CHECK_FALSE(d.key(split) == key);
+  auto moved = order("");
+  moved.messages.back().rest = R"({"name":"2+2?"})";
+  CHECK_FALSE(d.key(moved) == key);
+  auto tool = order("2+2?");
+  tool.parameters = R"({"tools":[{"a":1,"b":"2"}],"temperature":0})";
+  CHECK_FALSE(d.key(tool) == key);
+}
