@@ -8,6 +8,7 @@ import { test } from "node:test";
 
 import { freePorts } from "./support/cluster.mjs";
 import { binary, command, eventually, SkepNode, source } from "./support/node.mjs";
+import { Simulated } from "./support/simulate.mjs";
 import { Upstream } from "./support/upstream.mjs";
 
 const folder = () => fs.mkdtempSync(path.join(os.tmpdir(), "skep-operating-"));
@@ -165,7 +166,7 @@ test("status shows figures, and fails when it is refused or there is no skep", a
   assert.doesNotMatch(shown.stdout, /circuit/);
   assert.equal(await keyed.stop(), 0);
   assert.match(status("", "127.0.0.1:99999").stderr, /this is no address/); // tidy: allow port, one that is none
-  const other = await new Upstream().start();
+  const other = await Simulated.start();
   assert.match(status("", other.url).stderr, /not as a skep node does/);
   await other.stop();
   assert.match(command("--version").stdout, /^skep \d+\.\d+\.\d+\n$/);
