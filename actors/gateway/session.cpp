@@ -83,7 +83,7 @@ std::string write_whole(answer_format& format, const msg::chat_reply& reply, msg
 
 /// gateway.answers_bytes is used up.
 failure no_room() {
-  return {errc::overloaded, "too many answers wait for their clients to read them"};
+  return failure{errc::overloaded, "too many answers wait for their clients to read them"};
 }
 
 } // namespace
