@@ -13,8 +13,10 @@ namespace skep::rt::etcd {
 
 namespace {
 
-// Its objects are trees: an ordered_json looks every new member up among all before it.
+// What is read: an ordered object would look every new member up among all before it.
 using json = nlohmann::json;
+// What is written, for people too.
+using ordered = nlohmann::ordered_json;
 
 constexpr std::string_view alphabet
   = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -40,8 +42,8 @@ std::string range_end(std::string_view prefix) {
   return end;
 }
 
-std::string write(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+std::string write(const ordered& value) {
+  return value.dump(-1, ' ', false, ordered::error_handler_t::replace);
 }
 
 /// A discarded value when the bytes are no JSON.
@@ -131,7 +133,7 @@ expected<lease_answer> read_lease(const json& from, const char* what) {
   return lease_answer{*id, std::chrono::seconds{static_cast<std::int64_t>(*ttl)}};
 }
 
-json member_json(const msg::member& node) {
+ordered member_json(const msg::member& node) {
   return {{"name", node.name},
           {"incarnation", node.incarnation},
           {"address", node.address},
@@ -214,18 +216,18 @@ std::string watch_body(std::string_view prefix) {
 std::string put_if_body(std::string_view key, std::string_view value, std::uint64_t lease,
                         std::uint64_t mod_revision) {
   const auto name = base64(key);
-  const json compare{{"key", name},
-                     {"target", "MOD"},
-                     {"result", "EQUAL"},
-                     {"mod_revision", number_text(mod_revision)}};
-  json put{{"key", name}, {"value", base64(value)}};
+  const ordered compare{{"key", name},
+                        {"target", "MOD"},
+                        {"result", "EQUAL"},
+                        {"mod_revision", number_text(mod_revision)}};
+  ordered put{{"key", name}, {"value", base64(value)}};
   if (lease != 0)
     put["lease"] = number_text(lease);
-  const json then{{"request_put", put}};
-  const json otherwise{{"request_range", {{"key", name}}}};
-  return write({{"compare", json::array({compare})},
-                {"success", json::array({then})},
-                {"failure", json::array({otherwise})}});
+  const ordered then{{"request_put", put}};
+  const ordered otherwise{{"request_range", {{"key", name}}}};
+  return write({{"compare", ordered::array({compare})},
+                {"success", ordered::array({then})},
+                {"failure", ordered::array({otherwise})}});
 }
 
 // -- answers --------------------------------------------------------------------------------------
@@ -278,7 +280,7 @@ std::string member_text(const msg::member& node) {
 }
 
 std::string view_text(const msg::cluster_view& view) {
-  json members = json::array();
+  ordered members = ordered::array();
   for (const auto& each : view.members)
     members.push_back(member_json(each));
   return write(

@@ -61,7 +61,8 @@ const config::table<node_config>& node_table() {
           if (c.identity_secret.empty()
               || c.identity_secret.reveal().size() >= identity_secret::bytes_min)
             return std::nullopt;
-          return config::violation{"identity_secret", "must have at least 16 bytes"};
+          return config::violation{"identity_secret",
+                                   "identity_secret must have at least 16 bytes"};
         });
   return rows;
 }

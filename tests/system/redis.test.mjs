@@ -16,7 +16,13 @@ let upstream;
 let a;
 let b;
 
+// Nodes that share a Redis tell requests apart alike.
+const env = { SKEP_IDENTITY_SECRET: "of all nodes in this test" };
+const start = (text = config(), secret = env) => SkepNode.start(text, { env: secret });
+
 const config = () => `
+[node]
+identity_secret = "env.SKEP_IDENTITY_SECRET"
 [log]
 level = "warn"
 [redis]
@@ -45,8 +51,8 @@ models = ["sim/small"]
 before(async () => {
   redis = await new Redis().start();
   upstream = await new Upstream().start();
-  a = await SkepNode.start(config());
-  b = await SkepNode.start(config());
+  a = await start();
+  b = await start();
 });
 
 after(async () => {
@@ -134,11 +140,23 @@ test("what one node asked, another one finds in Redis", async () => {
   assert.equal(await b.metric("skep_redis_hits_total"), hits);
 });
 
+test("a node with another identity secret finds nothing of the others'", async () => {
+  const asked = upstream.requests.length;
+  await askAndStore(a, "what is ours alone?");
+  const stranger = await start(config(), { SKEP_IDENTITY_SECRET: "of another deployment" });
+  try {
+    assert.match((await ask(stranger, "what is ours alone?")).cache, /miss/);
+    assert.equal(upstream.requests.length, asked + 2);
+  } finally {
+    await stranger.kill();
+  }
+});
+
 test("a node that was restarted finds its answers again", async () => {
   const asked = upstream.requests.length;
   await askAndStore(a, "what survives?");
   await a.kill();
-  a = await SkepNode.start(config());
+  a = await start();
   assert.match((await ask(a, "what survives?")).cache, /hit/);
   assert.equal(upstream.requests.length, asked + 1);
 });
@@ -188,7 +206,7 @@ test("values in Redis that are none of ours are misses", async () => {
 });
 
 test("a node without a Redis at its address serves all the same", async () => {
-  const lonely = await SkepNode.start(config().replace(redis.url, "redis://127.0.0.1:1"));
+  const lonely = await start(config().replace(redis.url, "redis://127.0.0.1:1"));
   try {
     for (let n = 0; n < 20; n += 1) await ask(lonely, `lonely ${n}`, "busy");
     assert.equal(await lonely.metric("skep_redis_connections"), 0);

@@ -196,8 +196,8 @@ TEST_CASE("wrong bodies are refused by the name of their member", "[actors][mess
     CHECK(said.substr(0, with.size()) == with);
   };
   starts("[]", "the body must be");
-  starts("{", "the body must be");
-  starts(std::string(200, '['), "the body must be");
+  starts("{", "the body is no JSON we can read: ");
+  starts(std::string(200, '['), "the body is no JSON we can read: it is nested deeper");
   starts(R"({"max_tokens":1,"messages":[]})", "model: Field required");
   starts(R"({"model":1,"max_tokens":1})", "model: Input should be a valid string");
   starts(R"({"model":"m","messages":[]})", "max_tokens: Field required");
