@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 // Tags 0x00xx: what every actor understands.
 namespace skep::msg {
@@ -14,8 +15,31 @@ struct failure_reply {
   std::uint8_t code = 0;
   std::string detail;
   std::uint32_t retry_after_ms = 0;
-  SKEP_MESSAGE(0x0001, 1, code, detail, retry_after_ms)
+  /// As in failure.
+  std::string provider{};
+  std::uint32_t status = 0;
+  std::uint32_t tries = 0;
+  SKEP_MESSAGE(0x0001, 2, code, detail, retry_after_ms, provider, status, tries)
 };
+
+inline failure_reply failure_message(const failure& why) {
+  return {static_cast<std::uint8_t>(why.code),
+          why.detail,
+          static_cast<std::uint32_t>(why.retry_after.count()),
+          why.provider,
+          why.status,
+          why.tries};
+}
+
+/// Codes of a newer peer become errc::actor_failed.
+inline failure failure_from(failure_reply from) {
+  failure why{errc_from(from.code).value_or(errc::actor_failed), std::move(from.detail),
+              std::chrono::milliseconds{from.retry_after_ms}};
+  why.provider = std::move(from.provider);
+  why.status = from.status;
+  why.tries = from.tries;
+  return why;
+}
 
 /// The answer when there is nothing to say but "done".
 struct ack {

@@ -40,7 +40,7 @@ enum class errc : std::uint8_t {
   too_large = 14,
   /// The callee does not understand this message.
   unexpected_message = 15,
-  /// A socket broke, was refused or could not be opened.
+  /// A socket or a file broke, was refused or could not be opened.
   transport_failed = 16,
   /// The provider answered 5xx or something that is no answer.
   provider_failed = 17,

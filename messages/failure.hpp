@@ -3,6 +3,7 @@
 #include "messages/errc.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -16,6 +17,12 @@ struct failure {
   std::string detail;
   /// When trying again makes sense; zero when nothing is known.
   std::chrono::milliseconds retry_after{0};
+  /// The provider it comes from, by its name in the configuration; empty when none was asked.
+  std::string provider;
+  /// The HTTP status the provider answered with; 0 when none came.
+  std::uint32_t status = 0;
+  /// How often providers were asked before the call was given up, retries included.
+  std::uint32_t tries = 0;
 
   failure() = default;
   explicit failure(errc c, std::string d = {}, std::chrono::milliseconds after = {})

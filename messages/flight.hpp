@@ -36,7 +36,8 @@ struct flight_request {
   std::string model;
   std::string parameters;
   bool stream = false;
-  /// The longest the call to the routes may take, whoever waits for it.
+  /// The longest an answer fetched for nobody in particular (a stale one renewed) may take; what a
+  /// caller waits for has the caller's deadline.
   std::uint32_t deadline_ms = 120'000;
   /// The cache has a part in it; else all below is without meaning.
   bool cached = false;

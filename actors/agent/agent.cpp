@@ -46,7 +46,8 @@ void agent::begin(const rt::call& c, const msg::chat_request& request) {
     return;
   }
   auto context = c.context;
-  context.deadline = std::min(context.deadline, now() + definition_->deadline);
+  if (definition_->deadline > duration::zero())
+    context.deadline = std::min(context.deadline, now() + definition_->deadline);
   auto& contexts = thread_contexts();
   const auto before = contexts.stats().misses;
   auto wanted = flight_for(*definition_, request, context, contexts, now(), flow::thread_rng());

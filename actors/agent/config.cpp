@@ -92,8 +92,9 @@ const config::table<agent_config>& agent_table() {
                "Default for requests that do not set it."},
         option{"parameters_json", &agent_config::parameters_json,
                "Further default members of the request body, a JSON object as text."},
-        option{"deadline_ms", &agent_config::deadline, milliseconds{1}, milliseconds{86'400'000},
-               "The longest a call may take, retries and fallbacks included."},
+        option{"deadline_ms", &agent_config::deadline, milliseconds{0}, milliseconds{86'400'000},
+               "The longest a call may take until its answer is there, or begins to stream; with "
+               "retries and fallbacks. 0: gateway.request_timeout_ms."},
         option{"cache", &agent_config::cache, "Answer equal requests from the response cache."},
         option{"cache_ttl_ms", &agent_config::cache_ttl, milliseconds{0},
                milliseconds{2'592'000'000}, "How long an answer stays fresh; 0: as [cache] says."}

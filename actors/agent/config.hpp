@@ -30,7 +30,8 @@ struct agent_config {
   std::optional<double> top_p;
   std::optional<std::uint32_t> max_tokens;
   std::string parameters_json;
-  std::chrono::milliseconds deadline{120'000};
+  /// 0: as long as the gateway lets any request take.
+  std::chrono::milliseconds deadline{0};
   bool cache = true;
   std::chrono::milliseconds cache_ttl{0};
   std::uint64_t cache_value_max = 256 * 1024;

@@ -24,8 +24,9 @@ struct agent_definition {
   routing_plan plan;
   /// Canonical JSON object of default parameters; the request's own win. Empty for none.
   std::string parameters;
-  /// The longest a call may take; the caller's own deadline may be shorter.
-  duration deadline = 120s;
+  /// The longest a call may take until its answer is there, or begins to stream; the caller's own
+  /// deadline may be shorter. Zero: none of its own.
+  duration deadline{};
 
   /// Calls by the model asked first, in the order of the plan; empty or one per model.
   std::vector<telemetry::counter*> routed;

@@ -107,8 +107,9 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
     random);
   wanted.routes = std::move(choice.routes);
   wanted.stream = request.stream;
-  wanted.deadline_ms = static_cast<std::uint32_t>(
-    std::chrono::duration_cast<std::chrono::milliseconds>(agent.deadline).count());
+  if (agent.deadline > duration::zero())
+    wanted.deadline_ms = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(agent.deadline).count());
   wanted.cache = request.cache;
   wanted.cached = agent.cache && !wanted.routes.empty();
   if (!wanted.cached || static_cast<msg::cache_mode>(request.cache) == msg::cache_mode::off) {

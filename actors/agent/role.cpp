@@ -4,6 +4,7 @@
 #include "actors/agent/config.hpp"
 #include "actors/common/names_under.hpp"
 #include "actors/common/request_bounds.hpp"
+#include "actors/gateway/config.hpp"
 #include "actors/pool/pool.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
@@ -110,6 +111,11 @@ expected<void> check_semantic(rt::role_context& node, const std::string& agent,
               place != nullptr ? to_string(config::diagnostic{*place, text}) : text);
 }
 
+/// An agent's own bound, or the one that holds for every request; there is no third.
+duration deadline_of(rt::role_context& node, milliseconds own) {
+  return own.count() > 0 ? own : node.config().get<gateway_config>("gateway").request_timeout;
+}
+
 void start_pool(rt::role_context& node, const std::string& published, agent_definition definition,
                 const pool_config& bounds) {
   auto& env = node.env();
@@ -149,7 +155,7 @@ expected<void> build_named(rt::role_context& node, const std::string& name,
   definition.name = name;
   definition.instructions = from.instructions;
   definition.parameters = default_parameters(from);
-  definition.deadline = from.deadline;
+  definition.deadline = deadline_of(node, from.deadline);
   definition.cache_ttl = from.cache_ttl;
   definition.cache_value_max = from.cache_value_max;
   definition.cache = from.cache && static_cast<bool>(node.env().find("cache"));
@@ -171,7 +177,7 @@ expected<void> build(rt::role_context& node) {
     agent_definition definition;
     definition.name = "model/" + provider;
     definition.plan.models.push_back({{provider, {}}});
-    definition.deadline = agent_config{}.deadline;
+    definition.deadline = deadline_of(node, agent_config{}.deadline);
     definition.cache = static_cast<bool>(node.env().find("cache"));
     definition.flight = node.env().find("flight");
     start_pool(node, definition.name, definition, agent_config{}.pool);

@@ -121,10 +121,9 @@ void flight::hit(id which, const msg::cache_get_reply& found) {
   auto& t = trips_.at(which);
   const bool renew = static_cast<msg::cache_turn>(found.turn) == msg::cache_turn::won;
   if (static_cast<msg::cache_kind>(found.kind) == msg::cache_kind::refusal) {
-    if (const auto why = decode<msg::failure_reply>(found.value)) {
+    if (auto why = decode<msg::failure_reply>(found.value)) {
       meters_.negative.inc();
-      fail_all(which, failure{static_cast<errc>(why->code), why->detail,
-                              std::chrono::milliseconds{why->retry_after_ms}});
+      fail_all(which, msg::failure_from(std::move(*why)));
       return;
     }
   } else if (auto reply = decode<msg::chat_reply>(found.value)) {
@@ -148,6 +147,7 @@ void flight::refresh(const trip& t, std::uint64_t lease) {
   request.stream = false;
   auto context = t.context;
   context.priority = priority::background;
+  context.deadline = now() + std::chrono::milliseconds{request.deadline_ms};
   const auto which = start(std::move(request), std::move(context));
   auto& fresh = trips_.at(which);
   fresh.background = true;
@@ -182,7 +182,6 @@ void flight::join_leader(id which, const std::string& leader, std::uint64_t leas
   t.lease = lease;
   t.granted = credit_of(t);
   auto context = t.context;
-  context.deadline = now() + std::chrono::milliseconds{t.request.deadline_ms};
   meters_.joined.inc();
   remember(which,
            ask(
@@ -278,10 +277,9 @@ void flight::ask_route(id which) {
     return;
   }
   const auto& route = t.request.routes[t.route];
-  ++t.origin.attempts;
   t.origin.provider = route.provider;
   meters_.upstream.inc();
-  if (t.origin.attempts == 1)
+  if (!std::exchange(t.led, true))
     meters_.led.inc();
   t.granted = credit_of(t);
   msg::chat_request prompt;
@@ -301,11 +299,16 @@ void flight::source_answered(id which, const rt::answer& got) {
     source_failed(which, failure{errc::malformed, what});
   };
   switch (got.what) {
-    case rt::answer::kind::failed: source_failed(which, got.why); return;
+    case rt::answer::kind::failed: {
+      auto why = got.why;
+      if (got.content == nullptr && why.code == errc::deadline_exceeded)
+        why.tries = 1; // Our own clock: whoever was asked has not answered.
+      source_failed(which, std::move(why));
+      return;
+    }
     case rt::answer::kind::reply:
       if (const auto* reply = got.get<msg::chat_reply>()) {
-        if (t.at == stage::joined)
-          t.origin.provider = reply->origin.provider;
+        came_from(t, reply->origin);
         t.log.whole(*reply);
         complete(which);
       } else {
@@ -314,8 +317,7 @@ void flight::source_answered(id which, const rt::answer& got) {
       return;
     case rt::answer::kind::open:
       if (const auto* begin = got.get<msg::chat_open>()) {
-        if (t.at == stage::joined)
-          t.origin.provider = begin->origin.provider;
+        came_from(t, begin->origin);
         t.log.open(*begin);
         serve(which);
       }
@@ -338,11 +340,44 @@ void flight::source_answered(id which, const rt::answer& got) {
   }
 }
 
-void flight::source_failed(id which, const failure& why) {
+/// Whom the answer comes from, and what it took. A provider that does not count was asked once.
+void flight::came_from(trip& t, const msg::answer_origin& source) {
+  t.origin.attempts += std::max(source.attempts, 1u);
+  if (t.at == stage::joined)
+    t.origin.provider = source.provider;
+}
+
+/// The deadline that passed was that of some followers, and others wait longer: theirs counts from
+/// now on.
+bool flight::outlives(trip& t, const failure& why) {
+  // Without tries it was not sent, for want of time.
+  if (why.code != errc::deadline_exceeded || (why.tries > 0 && !t.context.expired(now())))
+    return false;
+  auto latest = t.context.deadline;
+  for (const auto who : t.followers)
+    latest = std::max(latest, followers_.at(who).deadline);
+  return latest > std::max(std::exchange(t.context.deadline, latest), now());
+}
+
+void flight::source_failed(id which, failure why) {
   auto& t = trips_.at(which);
   t.pending = 0;
-  const bool time_left = !t.context.expired(now());
   const bool begun = t.log.head() != nullptr;
+  if (t.at == stage::routes) {
+    if (!begun) // Else they were counted then.
+      t.origin.attempts += why.tries;
+    why.tries = t.origin.attempts;
+    if (why.provider.empty())
+      why.provider = t.origin.provider;
+  }
+  if (!begun && outlives(t, why)) {
+    if (t.at == stage::joined)
+      look_up(which, 0);
+    else
+      ask_route(which);
+    return;
+  }
+  const bool time_left = !t.context.expired(now());
   if (t.at == stage::joined && !begun && time_left && leader_is_gone(why)) {
     meters_.lost.inc();
     if (++t.losses < losses_max)

@@ -52,8 +52,10 @@ struct flight_peers {
 /// (here or, by the lease the cache gave, on another node), from the semantic cache, or from the
 /// routes of the request in turn. Whoever asks for the same meanwhile follows: what came already is
 /// replayed, then it goes on at each follower's own credit, while the fastest sets the pace. The
-/// call goes on as long as anybody follows it, whoever began it. Serves flight_request and
-/// flight_join_request (messages/flight.hpp); the same key always at the same actor of a node.
+/// call goes on as long as anybody follows it, whoever began it, and has the deadline of those who
+/// follow: when that of the first ones passes, it is made again for those who wait longer. Serves
+/// flight_request and flight_join_request (messages/flight.hpp); the same key always at the same
+/// actor of a node.
 class flight : public rt::bounded_actor {
 public:
   flight(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -80,6 +82,7 @@ private:
     std::size_t route = 0;
     std::uint64_t lease = 0;  // Ours, while leading; whom we follow, while joined.
     std::uint32_t losses = 0; // Leaders found gone.
+    bool led = false;         // A provider was asked.
     bool store = false;
     bool background = false; // Goes on without followers.
     bool lingers = false;
@@ -93,6 +96,7 @@ private:
   struct follower {
     id trip = 0;
     rt::responder out;
+    time_point deadline{};
     bool stream = false;
     bool late = false;  // Came when somebody had asked already.
     bool relay = false; // Another node's flight, which marks what it serves itself.
@@ -149,7 +153,9 @@ private:
   void ask_route(id which);
   void remember(id which, rt::request_key pending);
   void source_answered(id which, const rt::answer& got);
-  void source_failed(id which, const failure& why);
+  void source_failed(id which, failure why);
+  bool outlives(trip& t, const failure& why);
+  static void came_from(trip& t, const msg::answer_origin& source);
   void complete(id which);
   void store(trip& t);
   void store_refusal(trip& t, const failure& why);

@@ -36,9 +36,6 @@ void flight::begin(const rt::call& c, const msg::flight_request& request) {
   const auto which = start(request, c.context);
   auto& t = trips_.at(which);
   t.request.cached = cached;
-  // Others may wait for it longer than this caller does.
-  const auto deadline = now() + std::chrono::milliseconds{request.deadline_ms};
-  t.context.deadline = shared ? deadline : std::min(t.context.deadline, deadline);
   if (follow(which, c, request.stream) == nullptr) { // Given up before it arrived.
     trips_.erase(which);
     return;
@@ -109,6 +106,7 @@ flight::follower* flight::follow(id which, const rt::call& c, bool stream) {
   const auto who = ++last_id_;
   auto& f = followers_[who];
   f.trip = which;
+  f.deadline = c.context.deadline;
   f.stream = stream;
   f.credit = out.window();
   f.out = std::move(out);

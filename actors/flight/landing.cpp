@@ -59,7 +59,10 @@ void flight::store_refusal(trip& t, const failure& why) {
   put.ttl_ms = static_cast<std::uint32_t>(rules_.negative_ttl.count());
   put.group = t.request.group;
   put.kind = static_cast<std::uint8_t>(msg::cache_kind::refusal);
-  encode(msg::failure_reply{static_cast<std::uint8_t>(why.code), why.detail, 0}, put.value);
+  auto kept = msg::failure_message(why);
+  kept.retry_after_ms = 0;
+  kept.tries = 0; // Whoever is served it from here asks nobody.
+  encode(kept, put.value);
   auto context = t.context;
   context.deadline = now() + rules_.cache_deadline;
   tell(peers_.cache, std::move(context), std::move(put)); // It ends the lease as well.

@@ -4,6 +4,14 @@
 
 namespace skep::actors {
 
+namespace {
+
+// HTTP's words for a request that is right, but not for this server, or not now.
+constexpr std::uint32_t not_implemented = 501;
+constexpr std::uint32_t conflict = 409;
+
+} // namespace
+
 bool may_store(const msg::chat_reply& reply) {
   const auto storable = [](const msg::chat_choice& choice) {
     return choice.finish_reason == "stop" && !choice.content_null
@@ -15,6 +23,8 @@ bool may_store(const msg::chat_reply& reply) {
 }
 
 bool another_may_answer(const failure& why) {
+  if (why.status == not_implemented)
+    return true;
   switch (why.code) {
     case errc::overloaded:
     case errc::circuit_open:
@@ -48,6 +58,8 @@ bool another_may_answer(const failure& why) {
 }
 
 bool is_deterministic(const failure& why) {
+  if (why.status == conflict)
+    return false;
   return why.code == errc::bad_request || why.code == errc::context_overflow
          || why.code == errc::too_large || why.code == errc::content_filtered;
 }

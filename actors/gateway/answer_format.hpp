@@ -30,7 +30,7 @@ public:
   virtual std::string chunk(const msg::chat_chunk& piece) = 0;
   /// Frames that end the stream well.
   virtual std::string end(const msg::token_usage& usage) = 0;
-  /// Frames that tell of a failure in the middle of the stream; the connection is cut after them.
+  /// Frames that tell of a failure in the middle of the stream, and end it.
   /// `param` is the member of the request at fault, or empty.
   virtual std::string failed(const failure& why, std::string_view param) = 0;
 };

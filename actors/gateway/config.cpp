@@ -189,8 +189,10 @@ const config::table<gateway_config>& gateway_table() {
                "In every such time a client must take all that waits for it or "
                "write_rate_min_bytes."},
         option{"request_timeout_ms", &gateway_config::request_timeout, one, day,
-               "From a request's arrival to the end of its answer (504); x-request-timeout-ms may "
-               "ask for less."},
+               "From a request's arrival until its answer is there, or begins to stream (504); "
+               "x-request-timeout-ms and the official clients' own time-out may ask for less."},
+        option{"stream_idle_timeout_ms", &gateway_config::stream_idle_timeout, one, day,
+               "The longest a stream that has begun may stand still."},
         option{"stream_window_bytes", &gateway_config::stream_window, std::uint64_t{1024},
                std::uint64_t{64} << 20,
                "What a stream may have on the way to a client before its producer pauses."},

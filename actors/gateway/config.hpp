@@ -51,6 +51,7 @@ struct gateway_config {
   std::uint64_t write_rate_min = 1024;
   std::chrono::milliseconds linger_timeout{30'000};
   std::chrono::milliseconds request_timeout{600'000};
+  std::chrono::milliseconds stream_idle_timeout{300'000};
   std::uint64_t stream_window = 64u << 10;
   std::string default_provider;
   std::chrono::milliseconds responses_ttl{2'592'000'000};

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 namespace skep::actors {
@@ -18,6 +20,9 @@ using std::chrono::milliseconds;
 constexpr std::size_t frame_bytes_per_credit = 8;
 constexpr std::size_t end_frames_bytes = 64 * 1024;
 
+// The way to the client and back, as a share of its time-out and at most.
+constexpr double client_margin = 0.1;
+constexpr double client_margin_max_ms = 1'000;
 // What operates a node says so in a few bytes.
 constexpr std::uint64_t operation_body_max = 64 * 1024;
 
@@ -145,12 +150,24 @@ std::size_t door::body_max_of(const net::http_request& head) const {
 
 // -- requests -------------------------------------------------------------------------------------
 
+/// The least of ours, what x-request-timeout-ms asks for, and the time-out the official clients
+/// tell. At that one they give up by themselves, so they are answered a little before.
 duration door::timeout_of(const net::http_request& request) const {
-  const auto header = request.header("x-request-timeout-ms");
-  std::int64_t asked = 0;
-  std::from_chars(header.data(), header.data() + header.size(), asked);
-  const bool less = asked > 0 && asked < options_->request_timeout.count();
-  return less ? milliseconds{asked} : options_->request_timeout;
+  const auto number_in = [&](const char* name) {
+    const auto header = request.header(name);
+    double asked = 0;
+    std::from_chars(header.data(), header.data() + header.size(), asked);
+    return asked > 0 ? asked : std::numeric_limits<double>::infinity();
+  };
+  // The first is what those for Node.js send, the second those for Python.
+  const auto clients_own
+    = 1e3 * std::min(number_in("x-stainless-timeout"), number_in("x-stainless-read-timeout"));
+  const auto ms
+    = std::min(clients_own - std::min(client_margin * clients_own, client_margin_max_ms),
+               number_in("x-request-timeout-ms"));
+  const auto ours = static_cast<double>(options_->request_timeout.count());
+  return ms < ours ? milliseconds{static_cast<std::int64_t>(std::ceil(ms))}
+                   : options_->request_timeout;
 }
 
 void door::arrive(const listener& at, net::http_request&& request,
@@ -182,7 +199,7 @@ void door::hand_over(const session::made& client, net::http_request&& request,
   context.deadline = env_.now() + timeout_of(request);
   const auto mid = caf::make_message_id(++last_mid_);
   auto token = caf::make_counted<rt::lease>(client.handle, mid, options_->stream_window);
-  client.self->attach(token, context.deadline);
+  client.self->attach(token, context.deadline, options_->stream_idle_timeout);
   const auto& to = gateways_[static_cast<std::size_t>(request.thread_index)];
   const auto bytes = request.body.size() + request.headers.block().size();
   http_arrival arrival{std::make_shared<net::http_request>(std::move(request)), client.handle,

@@ -104,14 +104,25 @@ api_status api_status_of(errc code) {
   return {500, "server_error", "internal_error", false};
 }
 
+api_status api_status_of(const failure& why) {
+  auto shown = api_status_of(why.code);
+  if (why.code == errc::bad_request && why.status == 409)
+    shown = {409, "invalid_request_error", "conflict", true};
+  else if (why.code == errc::bad_request && why.status == 422)
+    shown.status = 422;
+  else if (why.code == errc::bad_request && why.status == 501)
+    shown = {501, "server_error", "not_implemented", false};
+  shown.should_retry = shown.should_retry && why.tries <= 1;
+  return shown;
+}
+
 std::string error_body(const failure& why, std::string_view param) {
-  const auto shown = api_status_of(why.code);
+  const auto shown = api_status_of(why);
   return write_error(text_of(why), shown.type, param, shown.code);
 }
 
 std::string messages_error_body(const failure& why, std::string_view request_id) {
-  return messages_envelope(messages_status_of(api_status_of(why.code).status), text_of(why),
-                           request_id);
+  return messages_envelope(messages_status_of(api_status_of(why).status), text_of(why), request_id);
 }
 
 net::http_response json_response(int status, std::string body) {
@@ -139,7 +150,7 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
 
 net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
                                   std::string_view request_id) {
-  auto shown = api_status_of(why.code);
+  auto shown = api_status_of(why);
   const bool anthropic = asked == endpoint::messages;
   if (anthropic)
     shown.status = messages_status_of(shown.status);
@@ -148,6 +159,10 @@ net::http_response error_response(const failure& why, std::string_view param, en
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");
   if (shown.status == 401)
     response.headers.add("www-authenticate", "Bearer");
+  if (!why.provider.empty())
+    response.headers.add("x-skep-provider", why.provider);
+  if (why.tries > 0)
+    response.headers.add("x-skep-attempts", std::to_string(why.tries));
   if (says_when(shown.status))
     add_retry_after(response.headers, why.retry_after);
   return response;

@@ -23,6 +23,9 @@ struct api_status {
 
 /// One exhaustive table from our errors to OpenAI's.
 api_status api_status_of(errc code);
+/// The same with what is known besides: a provider's 409, 422 and 501 stay what they are, and who
+/// has tried for the client already tells it not to.
+api_status api_status_of(const failure& why);
 
 /// The whole error response: envelope, x-should-retry, retry-after (when it makes sense). What
 /// every response has, the session adds. `asked` is the endpoint: each API has its own envelope,

@@ -103,6 +103,19 @@ caf::actor responses_desk::store_of(std::string_view id) const {
   return member != nullptr ? cluster_.remote(member->name, "store") : caf::actor{};
 }
 
+namespace {
+
+/// What clients hear of a store in trouble; its own words, which name its file, are in the log.
+failure of_store(const failure& why) {
+  const bool trouble = why.code == errc::transport_failed || why.code == errc::unavailable
+                       || why.code == errc::malformed;
+  return trouble ? failure{errc::unavailable, "what is kept of responses cannot be reached",
+                           why.retry_after}
+                 : why;
+}
+
+} // namespace
+
 skep::context responses_desk::in_time(skep::context context) const {
   context.deadline = std::min(context.deadline, owner_.now() + rules_.responses_timeout);
   return context;
@@ -121,7 +134,7 @@ void responses_desk::find(const skep::context& context, const std::string& tenan
              [then = std::move(then)](const rt::answer& got) {
                const auto* reply = got.get<msg::store_get_reply>();
                if (reply == nullptr)
-                 return then(fail(got.why));
+                 return then(fail(of_store(got.why)));
                auto read = reply->found ? read_kept(reply->value) : std::nullopt;
                if (reply->found && !read)
                  return then(fail(errc::malformed, "what is kept under this id is no response"));

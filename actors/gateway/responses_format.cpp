@@ -110,10 +110,14 @@ std::string response_writer::fail(const failure& why, std::string_view param) {
   events_.clear();
   const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
   const auto code = error_code(why.code);
+  // The reference shows its members flat, the wire has them in an object, by which the official
+  // clients know the event: both, then nobody depends on the one.
   object_writer shown;
   shown.text("code", code).text("message", text);
   shown.raw("param", param.empty() ? "null" : json_text(param));
-  event("error", shown.object().substr(1, shown.object().size() - 2));
+  auto nested = shown;
+  const auto members = shown.raw("error", nested.text("type", code).object()).object();
+  event("error", members.substr(1, members.size() - 2));
   object_writer error;
   error_ = error.text("code", code).text("message", text).object();
   done_ = true;

@@ -9,6 +9,7 @@
 #include <caf/make_actor.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -17,6 +18,9 @@ namespace skep::actors {
 namespace {
 
 constexpr std::string_view api_version = "2020-10-01";
+
+// Whoever works on the call hears of the deadline, too, and can say whom it waited for.
+constexpr duration last_word = 25ms;
 
 /// Thousandths as a decimal fraction: 971 is 0.971.
 std::string similarity_text(std::uint32_t thousandths) {
@@ -100,13 +104,13 @@ const char* session::name() const {
   return "session";
 }
 
-void session::attach(const rt::lease_ptr& token, time_point deadline) {
-  const auto timer = env_.timers().set(deadline, caf::strong_actor_ptr{ctrl()}, 0);
+void session::attach(const rt::lease_ptr& token, time_point deadline, duration idle_max) {
   {
     std::lock_guard hold{lock_};
     token_ = token;
-    timer_ = timer;
+    idle_max_ = idle_max;
   }
+  watch(deadline + last_word);
   // The connection keeps these functions, so they must not keep the session.
   const caf::weak_actor_ptr weak{ctrl()};
   exchange_->on_closed([weak, this] {
@@ -117,6 +121,17 @@ void session::attach(const rt::lease_ptr& token, time_point deadline) {
     if (const auto alive = weak.lock())
       drained(bytes);
   });
+}
+
+/// The one timer: the deadline's, then that of a stream that stands still.
+void session::watch(time_point due) {
+  auto timer = env_.timers().set(due, caf::strong_actor_ptr{ctrl()}, 0);
+  {
+    std::lock_guard hold{lock_};
+    if (phase_ != phase::done)
+      std::swap(timer, timer_);
+  }
+  env_.timers().cancel(timer);
 }
 
 void session::passed_on(std::string model, bool stream, std::unique_ptr<answer_format> format) {
@@ -153,7 +168,23 @@ void session::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   if (what->mid.is_response())
     answered(content);
   else if (content.size() == 1 && content.match_element<rt::timer_notice>(0))
+    overdue();
+}
+
+void session::overdue() {
+  time_point due{};
+  {
+    std::lock_guard hold{lock_};
+    if (phase_ == phase::streaming)
+      due = moved_ + idle_max_;
+  }
+  if (due == time_point{})
     give_up(failure{errc::deadline_exceeded, "the request took longer than its time-out"});
+  else if (due > env_.now())
+    watch(due);
+  else
+    give_up(failure{errc::stream_cut, "the answer stood still for longer than "
+                                      "stream_idle_timeout_ms"});
 }
 
 void session::kill_proxy(caf::execution_unit* unit, caf::error reason) {
@@ -247,19 +278,32 @@ void session::whole(const msg::chat_reply& reply) {
   report(over);
 }
 
+/// For the log and the metrics; under the lock.
+void session::note(const failure& why) {
+  summary_.error = why.code;
+  summary_.reason = why.detail;
+  summary_.upstream_status = why.status;
+  if (!why.provider.empty())
+    summary_.origin.provider = why.provider;
+  summary_.origin.attempts = std::max(summary_.origin.attempts, why.tries);
+}
+
 void session::fail(const failure& why) {
   ending over;
   {
     std::lock_guard hold{lock_};
     if (phase_ == phase::done)
       return;
-    summary_.error = why.code;
+    note(why);
     if (phase_ == phase::waiting) {
       give_response(error_response(why, param_, summary_.what, summary_.request_id), over);
     } else {
-      // Too late for a status: an error event, and a connection that ends without [DONE].
-      [[maybe_unused]] const bool written = exchange_->write_owed(format_->failed(why, param_));
-      exchange_->abort();
+      // Too late for a status: an error event stands where [DONE] would. The body ends cleanly
+      // behind it, else a client's fetch would drop the event with what it has not read yet.
+      if (exchange_->write_owed(format_->failed(why, param_)))
+        exchange_->end();
+      else
+        exchange_->abort();
       finish(200, over);
     }
   }
@@ -274,10 +318,18 @@ void session::open(const msg::chat_open& begin) {
                             {"cache-control", "no-cache"},
                             {"x-accel-buffering", "no"}};
   add_origin_headers(headers, begin.origin);
+  if (!start_stream(begin, std::move(headers), begun))
+    return;
+  watch(begun + idle_max_); // Written once, before anybody answers.
+}
+
+bool session::start_stream(const msg::chat_open& begin, net::http_headers headers,
+                           time_point begun) {
   std::lock_guard hold{lock_};
   if (phase_ != phase::waiting)
-    return;
+    return false;
   phase_ = phase::streaming;
+  moved_ = begun;
   summary_.streamed = true;
   summary_.origin = begin.origin;
   add_common_headers(headers, summary_);
@@ -288,6 +340,7 @@ void session::open(const msg::chat_open& begin) {
     [[maybe_unused]] const bool written = exchange_->write_owed(std::move(frames));
   }
   summary_.overhead += env_.now() - begun;
+  return true;
 }
 
 void session::chunk(const msg::chat_chunk& piece) {
@@ -301,6 +354,7 @@ void session::chunk(const msg::chat_chunk& piece) {
     if (summary_.first_token == duration::zero())
       summary_.first_token = age();
     if (frame.empty()) {
+      moved_ = env_.now(); // Nothing for this client to see, but the answer goes on.
       unpaid = token_;
     } else {
       // Before the frame is written: the connection may report it as drained at once.
@@ -365,6 +419,7 @@ void session::drained(std::size_t bytes) {
   {
     std::lock_guard hold{lock_};
     granted = ledger_.drained(bytes);
+    moved_ = env_.now();
     token = token_;
   }
   if (token && granted > 0)

@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, one handle and the contract of its whole life
+
 #include "actors/gateway/answer_format.hpp"
 #include "actors/gateway/endpoints.hpp"
 #include "actors/gateway/stream_ledger.hpp"
@@ -31,6 +33,10 @@ struct request_summary {
   int status = 0;
   bool streamed = false;
   errc error = errc::none;
+  /// Of a failed request: why, in the words the client got, and the provider's HTTP status or 0.
+  std::string reason;
+  std::uint32_t upstream_status = 0;
+  /// Of a failed request, too: the provider asked last, and all tries.
   msg::answer_origin origin;
   msg::token_usage usage;
   duration total{};
@@ -51,8 +57,8 @@ struct http_answer {
 /// The handle of one client's request, the caller of its call. Answers are sent to it like to any
 /// actor; it formats them on the sender's thread and writes them to the connection under the
 /// stream's credit: what the connection has taken is granted to the producer again. A client that
-/// goes away cancels the work, and so does the deadline. The last reference to an unanswered one
-/// answers 500. Thread-safe.
+/// goes away cancels the work, and so do the deadline and a stream that stands still. The last
+/// reference to an unanswered one answers 500. Thread-safe.
 class session final : public caf::actor_proxy {
 public:
   /// What a session is made for.
@@ -75,8 +81,9 @@ public:
 
   static made make(rt::environment& env, origin from);
 
-  /// Ties the session to its call: a client that goes away, or the deadline, ends it.
-  void attach(const rt::lease_ptr& token, time_point deadline);
+  /// Ties the session to its call: a client that goes away ends it, and so does the deadline as
+  /// long as nothing has come; afterwards a stream ends when it stands still for `idle_max`.
+  void attach(const rt::lease_ptr& token, time_point deadline, duration idle_max);
   /// The call leaves the gateway. `model` is its name for metrics; `format` writes the answer when
   /// it is a chat's, and `stream` says which way.
   void passed_on(std::string model, bool stream = false,
@@ -85,7 +92,8 @@ public:
   void blame(std::string param);
   /// Ends the request with an answer made on the connection's thread.
   void answer(net::http_response response);
-  /// Ends the request with an error: a status before the first byte, else an event and a cut.
+  /// Ends the request with an error: a status before the first byte, else an event, after which the
+  /// body ends cleanly, for clients drop what an aborted one still had for them.
   void fail(const failure& why);
 
   const request_id& id() const;
@@ -110,10 +118,13 @@ private:
   void stream_part(const caf::type_erased_tuple& content);
   void whole(const msg::chat_reply& reply);
   void open(const msg::chat_open& begin);
+  bool start_stream(const msg::chat_open& begin, net::http_headers headers, time_point begun);
   void chunk(const msg::chat_chunk& piece);
   void end(const msg::chat_end& last);
   void play(const msg::chat_reply& reply);
   void close_stream(std::string frames, const msg::token_usage& usage, ending& over);
+  void overdue();
+  void watch(time_point due);
   void give_up(const failure& why);
   void drained(std::size_t bytes);
   void client_gone();
@@ -122,6 +133,7 @@ private:
   duration age() const;
   void add_common_headers(net::http_headers& headers, const request_summary& about) const;
   void give_response(net::http_response response, ending& over);
+  void note(const failure& why);
   void finish(int status, ending& over);
   void report(ending& over) const;
 
@@ -138,6 +150,9 @@ private:
   phase phase_ = phase::waiting;
   rt::lease_ptr token_;
   rt::timer_handle timer_ = 0;
+  duration idle_max_{};
+  // When the stream last moved, by either end.
+  time_point moved_{};
   bool stream_wanted_ = false;
   std::unique_ptr<answer_format> format_;
   stream_ledger ledger_;

@@ -71,17 +71,19 @@ struct provider_config {
   std::vector<std::string> models;
   std::chrono::milliseconds models_ttl{60'000};
   std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds first_byte_timeout{60'000};
-  std::chrono::milliseconds idle_timeout{30'000};
-  std::chrono::milliseconds total_timeout{600'000};
+  /// Of streams, both: a whole answer may be silent until its caller's deadline.
+  std::chrono::milliseconds first_byte_timeout{300'000};
+  std::chrono::milliseconds idle_timeout{120'000};
+  std::chrono::milliseconds total_timeout{86'400'000};
   /// Until an attempt has begun to answer; 0: no bound besides those above.
   std::chrono::milliseconds attempt_timeout{0};
   std::uint32_t attempts_max = 3;
   std::chrono::milliseconds retry_backoff_min{200};
   std::chrono::milliseconds retry_backoff_max{5'000};
-  std::chrono::milliseconds retry_wait_max{20'000};
-  std::chrono::milliseconds retry_paced_max{60'000};
+  std::chrono::milliseconds retry_wait_max{5'000};
+  std::uint32_t retry_paced_attempts_max = flow::retry_policy_config{}.paced_attempts_max;
   double retry_paced_ratio = flow::retry_policy_config{}.invited.retry_ratio;
+  bool retry_after_timeout = false;
   double retry_ratio = flow::retry_budget_config{}.retry_ratio;
   double retry_reserve_per_s = flow::retry_budget_config{}.reserve_per_second;
   std::uint32_t in_flight_max = 1'000;

@@ -2,6 +2,8 @@
 #include "actors/common/embeddings_json.hpp"
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
 
@@ -15,16 +17,25 @@ using std::chrono::milliseconds;
 constexpr std::int64_t tail_bytes_max = 4096;
 constexpr duration tail_wait = 1s;
 
+// What is kept of a caller's time, or a tenth if that is less, for the failure's way back: the one
+// who waited can say whom for.
+constexpr duration answer_margin = 20ms;
+
 milliseconds left_of(const skep::context& context, time_point now, milliseconds at_most) {
   if (context.deadline == time_point::max())
     return at_most;
-  const auto left = std::chrono::ceil<milliseconds>(context.deadline - now);
-  return std::clamp(left, milliseconds{1}, at_most);
+  const auto left = context.deadline - now;
+  const auto usable
+    = std::chrono::ceil<milliseconds>(left - std::min<duration>(left / 10, answer_margin));
+  return std::clamp(usable, milliseconds{1}, at_most);
 }
+
+// Shorter keys are words ("none", "EMPTY", "x") that stand for none, and occur in texts.
+constexpr std::size_t secret_bytes_min = 8;
 
 /// A provider may quote the key it was given; nobody else is to see it.
 void hide(std::string& text, const std::string& key) {
-  if (key.empty())
+  if (key.size() < secret_bytes_min)
     return;
   for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at))
     text.replace(at, key.size(), "***");
@@ -55,9 +66,18 @@ net::fetch_request http_connector::fetch_request_for(const job& j) const {
   request.headers.emplace_back("Accept", j.stream ? "text/event-stream" : "application/json");
   request.body = j.body;
   request.connect_timeout = left_of(j.context, at, options_->connect_timeout);
-  request.first_byte_timeout = left_of(j.context, at, options_->first_byte_timeout);
-  request.idle_timeout = left_of(j.context, at, options_->idle_timeout);
-  request.total_timeout = left_of(j.context, at, options_->total_timeout);
+  if (j.stream) {
+    // Once it has begun it lives as long as it moves; until then the caller's deadline holds.
+    request.first_byte_timeout = left_of(j.context, at, options_->first_byte_timeout);
+    request.idle_timeout = options_->idle_timeout;
+    request.total_timeout = options_->total_timeout;
+  } else {
+    // A whole answer may be silent until it is there.
+    request.total_timeout = left_of(j.context, at, options_->total_timeout);
+    request.first_byte_timeout = request.total_timeout;
+    request.idle_timeout = request.total_timeout;
+  }
+  request.compressed = true;
   request.body_max = options_->answer_max;
   request.streaming = j.stream;
   request.window_bytes
@@ -71,14 +91,17 @@ void http_connector::start_attempt(job_id id) {
   j.retry_after = milliseconds{0};
   j.owed = 0;
   j.attempt_began = now();
+  ++j.asked;
   if (j.stream)
     j.answer.emplace(dialect_->read_stream());
   const auto started = fetch_.start(fetch_request_for(j),
                                     post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
   if (!started) {
     auto why = started.error();
-    if (why.code == errc::bad_request)
-      why.code = errc::bad_config; // URL, headers and time-outs are the configuration's.
+    if (why.code == errc::bad_request) { // URL, headers and time-outs are the configuration's.
+      note_trouble(errc::bad_config, why.detail);
+      why = failure{errc::bad_config, "the configuration of provider " + provider_ + " is wrong"};
+    }
     attempt_failed(id, std::move(why));
     return;
   }
@@ -96,8 +119,8 @@ std::optional<duration> http_connector::wait_before_retry(job& j, const failure&
   if (j.opened)
     return std::nullopt;
   const auto refused = retries_.refusals();
-  const auto wait = retries_.next(j.tries, retry_class_of(why.code), why.retry_after,
-                                  j.context.deadline, now(), random_);
+  const auto wait = retries_.next(j.tries, retry_class_of(why, options_->retry_after_timeout),
+                                  why.retry_after, j.context.deadline, now(), random_);
   meters_.retries_refused.add(retries_.refusals() - refused);
   return wait;
 }
@@ -115,10 +138,68 @@ void http_connector::attempt_failed(job_id id, failure why) {
     j.timer = after(*wait, [this, id] { start_attempt(id); });
     return;
   }
-  hide(why.detail, options_->api_key.reveal());
+  tell(why, j.asked);
   const auto usage = j.opened ? j.answer->usage(j.prompt_bytes) : msg::token_usage{};
   j.out.fail(why);
   end(id, why.code, usage);
+}
+
+/// Makes of a failure what callers are told.
+void http_connector::tell(failure& why, std::uint32_t tries) {
+  hide(why.detail, options_->api_key.reveal());
+  why.provider = provider_;
+  why.tries = tries;
+  if (why.code != errc::provider_auth_failed)
+    return;
+  // Whose key it was is nothing the client can guess, and nothing it can mend.
+  note_trouble(why.code, why.detail + "; check api_key of [provider." + provider_ + "]");
+  why.detail = "the provider " + provider_ + " refused skep's credentials";
+}
+
+/// Logs once that the provider cannot be used, and once that it can again. `text` may name what
+/// clients are not to know.
+void http_connector::note_trouble(errc why, const std::string& text) {
+  if (std::exchange(trouble_, why) == why)
+    return;
+  if (why == errc::none)
+    log::info("provider {} ({}): answers again", provider_, net::host_of(base_url_));
+  else
+    log::warn("provider {} ({}): {}: {}", provider_, net::host_of(base_url_), to_string(why), text);
+}
+
+/// The deadline that has passed is the caller's, and it came before the provider had its time.
+bool http_connector::hurried(const job& j) const {
+  return j.context.deadline - now() <= answer_margin
+         && now() - j.attempt_began < options_->first_byte_timeout;
+}
+
+/// What a transfer that did not complete means: in words for callers, and in the log's when it is
+/// news of the provider.
+failure http_connector::transfer_failed(job& j, const net::fetch_result& result) {
+  using net::fetch_error;
+  const bool late
+    = !j.opened
+      && (result.error == fetch_error::connect_timeout
+          || result.error == fetch_error::first_byte_timeout
+          || result.error == fetch_error::idle_timeout // With nothing but comments, or pings.
+          || result.error == fetch_error::total_timeout);
+  // A caller in a hurry says nothing about the provider: else one tenant's short time-outs would
+  // open the circuit for all.
+  if (late && hurried(j)) {
+    j.out.note_not_asked();
+    return failure{errc::deadline_exceeded,
+                   "the provider " + provider_ + " did not answer in time"};
+  }
+  auto why = failure_of_transfer(result, provider_);
+  if (late && result.error == fetch_error::idle_timeout)
+    why.code = errc::deadline_exceeded;
+  note_transfer(why, result);
+  return why;
+}
+
+void http_connector::note_transfer(const failure& why, const net::fetch_result& result) {
+  if (why.code == errc::transport_failed || why.code == errc::bad_config)
+    note_trouble(why.code, result.why.detail);
 }
 
 // -- what the transfer brings ---------------------------------------------------------------------
@@ -159,6 +240,8 @@ void http_connector::open_stream(job& j, msg::chat_open head) {
   cancel_timer(std::exchange(j.timer, 0));
   if (head.created == 0)
     head.created = unix_seconds();
+  head.origin.attempts = j.asked;
+  note_trouble(errc::none, {});
   const auto at = now();
   meters_.first_token.record(at - j.began);
   j.out.note_latency(at - j.attempt_began);
@@ -186,6 +269,7 @@ void http_connector::deliver(job_id id) {
   }
   msg::chat_end last;
   last.usage = answer.usage(j.prompt_bytes);
+  last.origin.attempts = j.asked;
   const auto usage = last.usage;
   if (j.fetch != 0)
     read_tail(id, j.fetch, j.owed);
@@ -212,20 +296,22 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   const auto& result = event.result;
   j.fetch = 0;
   const bool good_status = result.status >= 200 && result.status < 300;
+  if (good_status || (result.status != 0 && trouble_ == errc::transport_failed))
+    note_trouble(errc::none, {});
   if (result.status != 0 && !good_status) {
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
   } else if (j.answer) {
     if (result.ok())
       j.answer->close();
     else
-      j.answer->fail(failure_of_transfer(result));
+      j.answer->fail(transfer_failed(j, result));
     deliver(id);
   } else if (result.ok() && j.vectors > 0) {
     vectors_came(id, result.body);
   } else if (result.ok()) {
     answer_came(id, result.body);
   } else {
-    attempt_failed(id, failure_of_transfer(result));
+    attempt_failed(id, transfer_failed(j, result));
   }
 }
 
@@ -250,6 +336,7 @@ void http_connector::answer_came(job_id id, const std::string& body) {
     reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
   if (reply->created == 0)
     reply->created = unix_seconds();
+  reply->origin.attempts = j.asked;
   const auto usage = reply->usage;
   j.out.note_latency(now() - j.attempt_began);
   j.out.reply(std::move(*reply));

@@ -18,7 +18,7 @@ flow::retry_policy_config retries_of(const provider_config& from) {
   flow::retry_policy_config config;
   config.attempts_max = from.attempts_max;
   config.wait_max = from.retry_wait_max;
-  config.paced_max = from.retry_paced_max;
+  config.paced_attempts_max = from.retry_paced_attempts_max;
   config.backoff.initial = from.retry_backoff_min;
   config.backoff.wait_max = from.retry_backoff_max;
   config.budget.retry_ratio = from.retry_ratio;

@@ -49,6 +49,7 @@ private:
     double tokens_charged = 0;
     time_point began{};
     flow::retry_state tries;
+    std::uint32_t asked = 0; // Attempts begun.
     // The transfer at work, and what tells its events from those of earlier ones.
     net::fetch_id fetch = 0;
     std::uint32_t epoch = 0;
@@ -79,6 +80,11 @@ private:
   net::fetch_request fetch_request_for(const job& j) const;
   std::optional<duration> wait_before_retry(job& j, const failure& why);
   void attempt_failed(job_id id, failure why);
+  void tell(failure& why, std::uint32_t tries);
+  void note_trouble(errc why, const std::string& text);
+  bool hurried(const job& j) const;
+  failure transfer_failed(job& j, const net::fetch_result& result);
+  void note_transfer(const failure& why, const net::fetch_result& result);
 
   void fetched(const fetch_event& event);
   void deliver(job_id id);
@@ -91,6 +97,7 @@ private:
   void list_models(const rt::call& c);
   void fetch_models(const skep::context& context);
   void models_came(const net::fetch_result& result);
+  void note_models(const std::string& trouble);
 
   const std::string provider_;
   const std::string base_url_;
@@ -104,6 +111,8 @@ private:
   std::unordered_map<job_id, job> jobs_;
   std::unordered_map<job_id, tail> tails_;
   job_id last_job_ = 0;
+  // What was last logged of the provider; none: it answers.
+  errc trouble_ = errc::none;
 
   std::vector<rt::responder> models_waiting_;
   msg::models_reply models_;
@@ -111,6 +120,7 @@ private:
   // The transfer of the list; 0 when none is at work.
   job_id models_job_ = 0;
   net::fetch_id models_fetch_ = 0;
+  bool models_missing_ = false; // And it was logged.
 };
 
 } // namespace skep::actors

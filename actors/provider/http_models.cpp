@@ -1,6 +1,8 @@
 // The part of http_connector that lists the provider's models.
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
 
@@ -46,6 +48,7 @@ void http_connector::fetch_models(const skep::context& context) {
   request.headers.emplace_back("Accept", "application/json");
   request.connect_timeout = options_->connect_timeout;
   request.total_timeout = std::min(options_->total_timeout, models_timeout_max);
+  request.compressed = true;
   request.body_max = options_->answer_max;
   models_job_ = ++last_job_;
   const auto started = fetch_.start(std::move(request),
@@ -65,12 +68,17 @@ void http_connector::models_came(const net::fetch_result& result) {
   models_fetch_ = 0;
   auto waiting = std::exchange(models_waiting_, {});
   expected<std::vector<msg::model_entry>> read;
-  if (!result.ok())
-    read = tl::make_unexpected(failure_of_transfer(result));
-  else if (result.status != 200)
+  if (!result.ok()) {
+    read = tl::make_unexpected(failure_of_transfer(result, provider_));
+    note_transfer(read.error(), result);
+  } else if (result.status != 200) {
     read = tl::make_unexpected(failure_of_status(result.status, result.body, {}));
-  else
+  } else {
     read = dialect_->read_models(result.body);
+  }
+  note_models(read ? std::string{} : to_string(read.error()));
+  if (!read)
+    tell(read.error(), 1);
   if (read) {
     models_.models = std::move(*read);
     models_fresh_until_ = now() + options_->models_ttl;
@@ -81,6 +89,18 @@ void http_connector::models_came(const net::fetch_result& result) {
     else
       out.fail(read.error());
   }
+}
+
+/// Logs once that there is no list, for it is left out of /v1/models without a word to clients.
+void http_connector::note_models(const std::string& trouble) {
+  if (models_missing_ == !trouble.empty())
+    return;
+  models_missing_ = !trouble.empty();
+  if (models_missing_)
+    log::warn("provider {} ({}): its models are not listed: {}", provider_, net::host_of(base_url_),
+              trouble);
+  else
+    log::info("provider {} ({}): its models are listed again", provider_, net::host_of(base_url_));
 }
 
 } // namespace skep::actors

@@ -137,25 +137,30 @@ config::table<provider_config> attempt_options() {
   using c = provider_config;
   return {
     option{"connect_timeout_ms", &c::connect_timeout, one, day, "Name lookup, TCP and TLS."},
-    option{"first_byte_timeout_ms", &c::first_byte_timeout, one, day,
-           "From the request to the first byte of the answer."},
+    option{
+      "first_byte_timeout_ms", &c::first_byte_timeout, one, day,
+      "Streams: from the request to the first byte of the answer. A whole answer may be silent "
+      "as long as its caller waits."},
     option{"idle_timeout_ms", &c::idle_timeout, one, day,
-           "The longest silence in the middle of an answer."},
-    option{"total_timeout_ms", &c::total_timeout, one, day, "One attempt from start to end."},
+           "Streams: the longest silence in the middle of an answer."},
+    option{"total_timeout_ms", &c::total_timeout, one, day,
+           "One attempt from start to end, however it moves."},
     option{"attempt_timeout_ms", &c::attempt_timeout, milliseconds{0}, day,
            "Until an attempt has begun to answer (a stream's first piece, or the whole of a "
            "whole answer), however busily it sends something else; shorter than the calls' "
-           "deadline, it leaves time to try again. 0: no such bound."},
+           "deadline, it leaves time for another model. 0: no such bound."},
     option{"attempts_max", &c::attempts_max, 1u, 10u,
-           "Tries per call, the first included; those that end in a 429 do not count."},
+           "Tries per call, the first included; those that end in a 429 count by themselves."},
     option{"retry_backoff_min_ms", &c::retry_backoff_min, one, day,
            "Bound of the first random wait; doubles with each try."},
     option{"retry_backoff_max_ms", &c::retry_backoff_max, one, day, "The doubling ends here."},
     option{"retry_wait_max_ms", &c::retry_wait_max, milliseconds{0}, day,
            "All waits of a call between tries; a Retry-After beyond it is passed on instead."},
-    option{"retry_paced_max_ms", &c::retry_paced_max, milliseconds{0}, day,
-           "How long after its first try a call that meets 429s is tried again; within "
-           "retry_wait_max_ms."},
+    option{"retry_paced_attempts_max", &c::retry_paced_attempts_max, 1u, 100u,
+           "Tries of a call that meets 429s, the first included; within retry_wait_max_ms."},
+    option{"retry_after_timeout", &c::retry_after_timeout,
+           "Try again after a time-out, too. The provider may have served the call, and charge it "
+           "twice."},
     option{"retry_paced_ratio", &c::retry_paced_ratio, 0.0, 10.0,
            "Retries after a 429 with a Retry-After per call, on average over all calls."},
     option{"retry_ratio", &c::retry_ratio, 0.0, 1.0,

@@ -115,17 +115,15 @@ errc code_of_status(int status, const provider_error& error) {
     case 404: return errc::not_found;
     case 408:
     case 504: return errc::deadline_exceeded;
-    case 409:
-    case 425: return errc::provider_failed; // A conflict on their side; it passes.
+    case 425: return errc::provider_failed; // Too early for them; it passes.
     case 413: return is_context(error) ? errc::context_overflow : errc::too_large;
     case 429: return code_of_429(error);
     case 503:
     case 529: return errc::provider_overloaded;
     default: break;
   }
-  if (status >= 300 && status < 400)
-    return errc::bad_config;
-  if (status >= 400 && status < 500)
+  // What they do not implement is asked of them in vain, like any other fault of the request.
+  if ((status >= 400 && status < 500) || status == 501)
     return code_of_fault(error);
   return is_overload(error) ? errc::provider_overloaded : errc::provider_failed;
 }
@@ -199,9 +197,11 @@ failure failure_of_status(int status, std::string_view body, milliseconds retry_
   const auto error = read_error(body);
   const auto code = code_of_status(status, error);
   auto otherwise = "the provider answered " + std::to_string(status);
-  if (code == errc::bad_config)
-    return failure{code, otherwise + ", a redirect, which is not followed; check its base_urls"};
-  return failure{code, words_of(error, std::move(otherwise)), retry_after};
+  if (status >= 300 && status < 400)
+    otherwise += ", a redirect, which is not followed; check its base_url";
+  failure why{code, words_of(error, std::move(otherwise)), retry_after};
+  why.status = static_cast<std::uint32_t>(status);
+  return why;
 }
 
 failure failure_of_error(const provider_error& error) {
@@ -214,15 +214,35 @@ failure failure_of_error(const provider_error& error) {
   return failure{code, words_of(error, "the provider reports an error without a message")};
 }
 
-failure failure_of_transfer(const net::fetch_result& result) {
-  // The address and the headers come from the configuration, so the caller's request is not at
-  // fault.
-  if (result.error == net::fetch_error::invalid_request)
-    return failure{errc::bad_config, result.why.detail};
-  // Nor is it when the answer is larger than the configuration takes; the next one would be, too.
-  if (result.error == net::fetch_error::too_large)
-    return failure{errc::malformed, result.why.detail};
-  return failure{net::to_errc(result.error), result.why.detail, result.why.retry_after};
+failure failure_of_transfer(const net::fetch_result& result, const std::string& provider) {
+  using net::fetch_error;
+  const auto about = [&](const char* what) {
+    return failure{net::to_errc(result.error), "the provider " + provider + " " + what};
+  };
+  switch (result.error) {
+    // The address and the headers come from the configuration, so the caller's request is not at
+    // fault.
+    case fetch_error::invalid_request:
+      return failure{errc::bad_config, "the configuration of provider " + provider + " is wrong"};
+    // Nor is it when the answer is larger than the configuration takes, or packed in a way nobody
+    // reads; the next one would be, too.
+    case fetch_error::too_large:
+    case fetch_error::encoding: return failure{errc::malformed, result.why.detail};
+    case fetch_error::dns:
+    case fetch_error::connect_failed:
+    case fetch_error::connect_timeout:
+    case fetch_error::tls: return about("cannot be reached");
+    case fetch_error::reset: return about("closed the connection before it answered");
+    case fetch_error::first_byte_timeout: return about("did not begin to answer in time");
+    case fetch_error::idle_timeout: return about("stood still in the middle of its answer");
+    case fetch_error::total_timeout: return about("did not answer in time");
+    case fetch_error::cut: return about("broke its answer off");
+    case fetch_error::protocol: return about("sent something that is no HTTP");
+    case fetch_error::none:
+    case fetch_error::cancelled:
+    case fetch_error::shutdown: break;
+  }
+  return failure{net::to_errc(result.error), result.why.detail};
 }
 
 milliseconds retry_after_of(int status, const net::fetch_headers& headers,
@@ -239,18 +259,19 @@ milliseconds retry_after_of(int status, const net::fetch_headers& headers,
   return status == 429 ? reset_of(headers, now) : milliseconds{0};
 }
 
-flow::retry_class retry_class_of(errc code) {
+flow::retry_class retry_class_of(const failure& why, bool after_timeout) {
   using flow::retry_class;
-  switch (code) {
+  if (why.status >= 300 && why.status < 400)
+    return retry_class::never; // A redirect stays one.
+  switch (why.code) {
     // They say when they will have us again.
     case errc::rate_limited: return retry_class::paced;
-    // Their trouble, or the network's, which may pass. Of a time-out only one attempt's: the call's
-    // own deadline leaves no time for another.
+    // Their trouble, or the network's, which may pass.
     case errc::provider_overloaded:
     case errc::provider_failed:
     case errc::transport_failed:
-    case errc::stream_cut:
-    case errc::deadline_exceeded: return retry_class::counted;
+    case errc::stream_cut: return retry_class::counted;
+    case errc::deadline_exceeded: return after_timeout ? retry_class::counted : retry_class::never;
     // The same request meets the same answer.
     case errc::bad_request:
     case errc::not_found:

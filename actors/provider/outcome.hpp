@@ -6,6 +6,7 @@
 #include "runtime/net/fetch_types.hpp"
 
 #include <chrono>
+#include <string>
 #include <string_view>
 
 // What a provider's answer means; pure.
@@ -19,8 +20,8 @@ failure failure_of_status(int status, std::string_view body, std::chrono::millis
 /// body.
 failure failure_of_error(const provider_error& error);
 
-/// A transfer that did not complete.
-failure failure_of_transfer(const net::fetch_result& result);
+/// A transfer that did not complete, in words for clients: no address, none of libcurl's.
+failure failure_of_transfer(const net::fetch_result& result, const std::string& provider);
 
 /// When to try again as the headers of an answer of this status say it, at most an hour; zero for
 /// nothing or nonsense. In this order: retry-after-ms; retry-after in seconds or as an HTTP date;
@@ -30,7 +31,8 @@ failure failure_of_transfer(const net::fetch_result& result);
 std::chrono::milliseconds retry_after_of(int status, const net::fetch_headers& headers,
                                          std::chrono::system_clock::time_point now);
 
-/// What a failed attempt says about trying the same provider again.
-flow::retry_class retry_class_of(errc code);
+/// What a failed attempt says about trying the same provider again. After a time-out the call may
+/// have been served, and paid for, so only `after_timeout` allows another one.
+flow::retry_class retry_class_of(const failure& why, bool after_timeout);
 
 } // namespace skep::actors

@@ -132,6 +132,13 @@ std::optional<failure> simulated_connector::misfortune() {
   return std::nullopt;
 }
 
+/// It is one try, whatever comes of it.
+failure simulated_connector::from_here(failure why) const {
+  why.provider = provider_;
+  why.tries = 1;
+  return why;
+}
+
 duration simulated_connector::first_token_delay() {
   const auto& s = options_->simulated;
   const auto median = static_cast<double>(duration{s.first_token}.count());
@@ -164,7 +171,7 @@ simulated_connector::job* simulated_connector::open_job(const rt::call& c) {
   }
   if (const auto why = misfortune()) {
     meters_.ended(why->code, {});
-    refuse(c, *why);
+    refuse(c, from_here(*why));
     return nullptr;
   }
   auto out = take(c);
@@ -229,7 +236,7 @@ msg::token_usage simulated_connector::usage_of(const job& j) const {
 }
 
 void simulated_connector::cut(job_id id) {
-  jobs_.at(id).out.fail(failure{errc::stream_cut, "simulated: the answer broke off"});
+  jobs_.at(id).out.fail(from_here(failure{errc::stream_cut, "simulated: the answer broke off"}));
   finish(id, errc::stream_cut);
 }
 

@@ -62,6 +62,7 @@ private:
   void begin(const rt::call& c, const msg::chat_request& request);
   void embed(const rt::call& c, const msg::embed_request& request);
   std::optional<failure> misfortune();
+  failure from_here(failure why) const;
   duration first_token_delay();
   duration token_time(std::size_t tokens) const;
   void answer_whole(job_id id);

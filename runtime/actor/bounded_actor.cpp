@@ -157,6 +157,14 @@ void bounded_actor::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* 
       answer_unserved(*what, failure{errc::overloaded, kind_.name + " has a full mailbox",
                                      kind_.bounds.retry_after});
       break;
+    case data_lane::result::too_large:
+      kind_.metrics.refused.inc();
+      answer_unserved(
+        *what, failure{errc::too_large, "the request is larger than all that may wait "
+                                        "for "
+                                          + kind_.name + ": "
+                                          + std::to_string(kind_.bounds.bytes_max) + " bytes"});
+      break;
     case data_lane::result::closed:
       answer_unserved(*what, failure{errc::unavailable, kind_.name + " has stopped"});
       break;
@@ -313,11 +321,15 @@ void bounded_actor::consume_answer(caf::mailbox_element& what) {
     finish_request(key, got);
     return;
   }
+  // The deadline is for the answer to begin; from then on it lives as long as it moves, and who
+  // writes it and who reads it bound its standing still.
+  auto& entry = requests_.find(key)->second;
+  env_.timers().cancel(std::exchange(entry.deadline, 0));
   // The entry may go, or move, while its handler runs.
-  auto handler = std::move(requests_.find(key)->second.handler);
+  auto handler = std::move(entry.handler);
   handler(got);
-  if (const auto entry = requests_.find(key); entry != requests_.end())
-    entry->second.handler = std::move(handler);
+  if (const auto left = requests_.find(key); left != requests_.end())
+    left->second.handler = std::move(handler);
 }
 
 void bounded_actor::finish_request(request_key key, const answer& last) {

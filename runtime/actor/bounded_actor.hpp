@@ -45,9 +45,9 @@ using answer_handler = std::function<void(const answer&)>;
 
 /// The base of every actor of skep. Data messages wait in a bounded lane of their own; control
 /// (exit, down, responses, credit, cancel, timers) travels in CAF's inbox, is never shed and
-/// overtakes data. Requests it makes are kept in a hash map, each with a deadline; requests it
-/// holds are answered whatever happens to it. All members except enqueue are for the actor's
-/// thread.
+/// overtakes data. Requests it makes are kept in a hash map, each with a deadline by which its
+/// answer is there or has begun to stream; requests it holds are answered whatever happens to it.
+/// All members except enqueue are for the actor's thread.
 ///
 /// A handler of `(const call&, const Payload&)` answers through take() or reply(); one that does
 /// neither has the call failed for it.

@@ -24,7 +24,7 @@ struct outcome {
   std::chrono::milliseconds retry_after{0};
   /// What the upstream took to begin its answer, as the holder noted it; zero: it noted nothing.
   duration latency{};
-  /// False: the holder refused it by itself; how it ended says nothing about the upstream.
+  /// False: the holder ended it by itself; how it ended says nothing about the upstream.
   bool asked = true;
 };
 
@@ -107,8 +107,8 @@ public:
     latency_.store(latency.count(), std::memory_order_relaxed);
   }
 
-  /// The holder is about to refuse the call without asking its upstream, by a code that might as
-  /// well be the upstream's (a rate limit of our own): nobody shall learn from it.
+  /// The holder is about to end the call by a code that might as well be the upstream's, but it is
+  /// ours (a rate limit) or its caller's (who waits no longer): nobody shall learn from it.
   void note_not_asked() {
     asked_.store(false, std::memory_order_relaxed);
   }

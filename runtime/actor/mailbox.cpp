@@ -60,7 +60,9 @@ data_lane::result data_lane::push(caf::mailbox_element_ptr& what, std::size_t by
   std::lock_guard guard{lock_};
   if (closed_)
     return result::closed;
-  if (bytes > bounds.bytes_max || bounds.messages_max == 0)
+  if (bytes > bounds.bytes_max)
+    return result::too_large;
+  if (bounds.messages_max == 0)
     return result::refused;
   const auto full
     = [&] { return depth() >= bounds.messages_max || bytes_ + bytes > bounds.bytes_max; };

@@ -67,7 +67,10 @@ public:
     accepted,
     /// Taken; the consumer must be woken.
     accepted_wake,
+    /// There is no room at present.
     refused,
+    /// There never is room for as much.
+    too_large,
     closed,
   };
 

@@ -63,6 +63,10 @@ public:
     if (token_)
       token_->note_latency(latency);
   }
+  void note_not_asked() {
+    if (token_)
+      token_->note_not_asked();
+  }
 
   /// Bytes the caller still takes.
   std::int64_t credit() const {

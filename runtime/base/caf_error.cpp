@@ -23,7 +23,7 @@ errc errc_of(caf::sec code) {
 
 caf::error to_caf_error(const failure& why) {
   const auto retry_ms = static_cast<std::uint32_t>(why.retry_after.count());
-  return caf::make_error(why.code, why.detail, retry_ms);
+  return caf::make_error(why.code, why.detail, retry_ms, why.provider, why.status, why.tries);
 }
 
 failure from_caf_error(const caf::error& why) {
@@ -31,9 +31,13 @@ failure from_caf_error(const caf::error& why) {
   if (why.category() == our_category) {
     result.code = errc_from(why.code()).value_or(errc::actor_failed);
     const auto& context = why.context();
-    if (context.match_elements<std::string, std::uint32_t>()) {
+    if (context.match_elements<std::string, std::uint32_t, std::string, std::uint32_t,
+                               std::uint32_t>()) {
       result.detail = context.get_as<std::string>(0);
       result.retry_after = std::chrono::milliseconds{context.get_as<std::uint32_t>(1)};
+      result.provider = context.get_as<std::string>(2);
+      result.status = context.get_as<std::uint32_t>(3);
+      result.tries = context.get_as<std::uint32_t>(4);
     }
     return result;
   }

@@ -11,18 +11,13 @@ namespace skep::rt {
 /// A failure as the payload of failed, down and exit.
 inline std::string encoded(const failure& why) {
   std::string payload;
-  encode(msg::failure_reply{static_cast<std::uint8_t>(why.code), why.detail,
-                            static_cast<std::uint32_t>(why.retry_after.count())},
-         payload);
+  encode(msg::failure_message(why), payload);
   return payload;
 }
 
 inline failure failure_of(std::string_view payload) {
-  const auto got = skep::decode<msg::failure_reply>(payload);
-  if (!got)
-    return got.error();
-  return failure{errc_from(got->code).value_or(errc::actor_failed), got->detail,
-                 std::chrono::milliseconds{got->retry_after_ms}};
+  auto got = skep::decode<msg::failure_reply>(payload);
+  return got ? msg::failure_from(std::move(*got)) : got.error();
 }
 
 /// The head of an envelope for an actor of the other node.

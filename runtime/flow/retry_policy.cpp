@@ -8,14 +8,14 @@ namespace skep::flow {
 
 retry_policy::retry_policy(retry_policy_config config)
   : config_(config), budget_(config.budget), invited_(config.invited) {
-  SKEP_ASSERT(config.attempts_max > 0 && config.retry_after_spread >= 0.0);
-  SKEP_ASSERT(config.wait_max >= duration::zero() && config.paced_max >= duration::zero());
+  SKEP_ASSERT(config.attempts_max > 0 && config.paced_attempts_max > 0);
+  SKEP_ASSERT(config.wait_max >= duration::zero() && config.retry_after_spread >= 0.0);
 }
 
 retry_state retry_policy::begin(time_point now) {
   budget_.on_request(now);
   invited_.on_request(now);
-  return {now, 1, duration::zero(), backoff{config_.backoff}};
+  return {1, 1, duration::zero(), backoff{config_.backoff}};
 }
 
 std::optional<duration> retry_policy::next(retry_state& call, retry_class why, duration retry_after,
@@ -29,8 +29,7 @@ std::optional<duration> retry_policy::next(retry_state& call, retry_class why, d
   if (exhausted(call, why, pause, deadline, now) || !budget.try_retry(now))
     return std::nullopt;
   call.waited += pause;
-  if (why == retry_class::counted)
-    ++call.attempts;
+  ++(why == retry_class::counted ? call.attempts : call.paced_attempts);
   return pause;
 }
 
@@ -48,9 +47,10 @@ duration retry_policy::wait(retry_state& call, retry_class why, duration retry_a
 
 bool retry_policy::exhausted(const retry_state& call, retry_class why, duration wait,
                              time_point deadline, time_point now) const {
-  const auto too_often = why == retry_class::counted && call.attempts >= config_.attempts_max;
-  const auto too_late = why == retry_class::paced && now + wait - call.began > config_.paced_max;
-  return too_often || too_late || call.waited + wait > config_.wait_max || now + wait >= deadline;
+  const auto too_often = why == retry_class::counted
+                           ? call.attempts >= config_.attempts_max
+                           : call.paced_attempts >= config_.paced_attempts_max;
+  return too_often || call.waited + wait > config_.wait_max || deadline - now <= 2 * wait;
 }
 
 } // namespace skep::flow

@@ -16,8 +16,8 @@ enum class retry_class : std::uint8_t {
   never,
   /// It may pass: 5xx, an overloaded server, a broken connection. Bounded by attempts_max.
   counted,
-  /// The upstream asks to slow down (429). Bounded by wall-clock time, not by a number of attempts:
-  /// a bucket that fills once a minute lets nobody in after three quick tries.
+  /// The upstream asks to slow down (429). Bounded by a number of its own: it says when, so each
+  /// of these attempts is worth more than one made on suspicion.
   paced,
 };
 
@@ -25,12 +25,12 @@ enum class retry_class : std::uint8_t {
 struct retry_policy_config {
   /// Attempts per call, the first included; paced failures do not count.
   std::uint32_t attempts_max = 3;
-  /// All waits of one call between its attempts, whatever they wait for. The default lets a call
-  /// wait for a bucket that fills once a minute.
-  duration wait_max = 60s;
-  /// From a call's first attempt: a paced failure whose next attempt would begin later than this is
-  /// final, too.
-  duration paced_max = 60s;
+  /// The same for paced failures. With it a client that tries three times itself, and twice did not
+  /// wait long enough for us to try at all, asks the upstream six times at most.
+  std::uint32_t paced_attempts_max = 4;
+  /// All waits of one call between its attempts, whatever they wait for. People wait behind it, and
+  /// clients that could try elsewhere.
+  duration wait_max = 5s;
   /// The spread on top of what the upstream asked for, as a share of it, so that those who were
   /// turned away together do not come back together; at least `backoff.initial`.
   double retry_after_spread = 0.1;
@@ -43,9 +43,9 @@ struct retry_policy_config {
 
 /// What one call has used up of a policy; lives with the call.
 struct retry_state {
-  time_point began{};
-  /// Attempts that count against attempts_max.
+  /// Attempts that count against attempts_max, and those against paced_attempts_max.
   std::uint32_t attempts = 0;
+  std::uint32_t paced_attempts = 0;
   duration waited{};
   flow::backoff backoff;
 };
@@ -60,7 +60,9 @@ public:
   [[nodiscard]] retry_state begin(time_point now);
 
   /// How long to wait before the next attempt; nothing when the failure stands: it is no failure to
-  /// retry, or attempts, waits, the deadline or the budget are used up. `retry_after` is what the
+  /// retry, or attempts, waits or the budget are used up, or waiting would take more than half of
+  /// the time that is left until the deadline: the caller hears what is wrong while it can still
+  /// act. `retry_after` is what the
   /// upstream asked for (zero: nothing); it is obeyed with a little jitter on top, never undercut.
   /// A paced failure with one has a budget of its own.
   /// A paced failure without one waits at least the back-off's `initial`: nothing else keeps it

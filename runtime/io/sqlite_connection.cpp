@@ -87,8 +87,9 @@ failure sqlite_connection::failure_of(int code) const {
   const auto* why = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
   const auto text = fmt::format("{}: {}", name_, why);
   switch (code & 0xff) {
-    case SQLITE_FULL:
-      return failure{errc::overloaded, text + "; make room on the disk or raise [store] file_bytes",
+    case SQLITE_FULL: // What is there can still be read, so no circuit is to open.
+      return failure{errc::unavailable,
+                     text + "; make room on the disk or raise [store] file_bytes",
                      trouble_retry_after};
     case SQLITE_TOOBIG: return failure{errc::too_large, text};
     case SQLITE_INTERRUPT:
@@ -100,7 +101,7 @@ failure sqlite_connection::failure_of(int code) const {
     case SQLITE_LOCKED:
       return failure{errc::unavailable, text + "; another process has it open",
                      trouble_retry_after};
-    default: return failure{errc::unavailable, text, trouble_retry_after};
+    default: return failure{errc::transport_failed, text, trouble_retry_after};
   }
 }
 

@@ -45,8 +45,9 @@ struct sqlite_store::shared {
 
   /// Trouble of the disk is for a person; of many failures in a row the first is logged.
   void judge(const failure* why) {
-    const bool trouble
-      = why != nullptr && (why->code == errc::unavailable || why->code == errc::malformed);
+    const bool trouble = why != nullptr
+                         && (why->code == errc::unavailable || why->code == errc::transport_failed
+                             || why->code == errc::malformed);
     if (trouble) {
       failed.inc();
       if (!in_trouble)

@@ -35,6 +35,20 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
+/// What providers are asked for, as far as this libcurl reads it.
+const char* accepted_encodings() {
+  static const std::string names = [] {
+    const auto features = curl_version_info(CURLVERSION_NOW)->features;
+    std::string list;
+    if ((features & CURL_VERSION_LIBZ) != 0)
+      list = "gzip";
+    if ((features & CURL_VERSION_ZSTD) != 0)
+      list += list.empty() ? "zstd" : ", zstd";
+    return list.empty() ? std::string{"identity"} : list;
+  }();
+  return names.c_str();
+}
+
 std::chrono::microseconds since(time_point start, time_point end) {
   return std::chrono::duration_cast<std::chrono::microseconds>(end - start);
 }
@@ -137,6 +151,8 @@ bool fetch_transfer::set_options(const fetch_config& config, void* share) {
     set(CURLOPT_CAINFO, config.ca_file.c_str());
   if (!config.proxy_from_environment)
     set(CURLOPT_PROXY, "");
+  if (request_.compressed)
+    set(CURLOPT_ACCEPT_ENCODING, accepted_encodings());
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_SHARE, share);
   set(CURLOPT_HEADERFUNCTION, &header_entry);
@@ -324,6 +340,10 @@ fetch_error fetch_transfer::classify(int curl_code) const {
     case CURLE_RECV_ERROR:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return answering_ ? fetch_error::cut : fetch_error::reset;
+    case CURLE_BAD_CONTENT_ENCODING: return fetch_error::encoding;
+    // A paused stream's decoded bytes that libcurl keeps are bounded (64 MiB): a bomb.
+    case CURLE_OUT_OF_MEMORY:
+      return request_.compressed && answering_ ? fetch_error::encoding : fetch_error::protocol;
     default: return fetch_error::protocol;
   }
 }
@@ -334,6 +354,8 @@ std::string fetch_transfer::describe(int curl_code) const {
              ? "the answer's body is longer than " + std::to_string(request_.body_max) + " bytes"
              : "the answer's headers are longer than " + std::to_string(request_.header_max)
                  + " bytes";
+  if (classify(curl_code) == fetch_error::encoding)
+    return "the answer is compressed in a way that cannot be read";
   if (error_text_[0] != '\0')
     return error_text_.data();
   return curl_easy_strerror(static_cast<CURLcode>(curl_code));

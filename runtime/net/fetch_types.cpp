@@ -26,6 +26,7 @@ std::string_view to_string(fetch_error error) noexcept {
     case fetch_error::cut: return "cut";
     case fetch_error::too_large: return "too_large";
     case fetch_error::protocol: return "protocol";
+    case fetch_error::encoding: return "encoding";
     case fetch_error::cancelled: return "cancelled";
     case fetch_error::shutdown: return "shutdown";
   }
@@ -42,6 +43,7 @@ errc to_errc(fetch_error error) noexcept {
     case fetch_error::idle_timeout:
     case fetch_error::cut: return errc::stream_cut;
     case fetch_error::too_large: return errc::too_large;
+    case fetch_error::encoding: return errc::malformed;
     case fetch_error::cancelled: return errc::cancelled;
     case fetch_error::shutdown: return errc::shutting_down;
     case fetch_error::dns:

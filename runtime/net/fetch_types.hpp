@@ -42,6 +42,9 @@ struct fetch_request {
   std::chrono::milliseconds idle_timeout{30'000};
   /// Everything, from start() to the end; waiting and pauses count.
   std::chrono::milliseconds total_timeout{600'000};
+  /// Asks for a compressed answer, and decodes any that comes (gzip, zstd and whatever else libcurl
+  /// was built with). All sizes are then those of the decoded bytes.
+  bool compressed = false;
   /// The longest body that is collected (fetch_result::body), error bodies of streams included.
   std::size_t body_max = std::size_t{8} << 20;
   /// The longest header block of the answer, in bytes.
@@ -73,6 +76,8 @@ enum class fetch_error : std::uint8_t {
   too_large,
   /// The peer does not speak HTTP.
   protocol,
+  /// The body is compressed in a way nobody here reads, or it is damaged.
+  encoding,
   cancelled,
   /// The client was destroyed.
   shutdown,
@@ -82,7 +87,7 @@ enum class fetch_error : std::uint8_t {
 std::string_view to_string(fetch_error error) noexcept;
 
 /// The code callers act on: deadline_exceeded, stream_cut (also for idle_timeout), too_large,
-/// cancelled, shutting_down, bad_request, and transport_failed for all the rest.
+/// malformed, cancelled, shutting_down, bad_request, and transport_failed for all the rest.
 errc to_errc(fetch_error error) noexcept;
 
 /// The protocol an answer came by.

@@ -142,6 +142,24 @@ test("a stream that breaks off upstream throws, and is never taken for an end", 
   assert.ok(error);
 });
 
+test("the reason of a broken stream reaches a plain fetch, whose body ends cleanly", async () => {
+  const messages = [{ role: "user", content: "one two three four" }];
+  const bodies = {
+    "/v1/chat/completions": { messages },
+    "/v1/messages": { messages, max_tokens: 100 },
+    "/v1/responses": { input: messages },
+  };
+  for (const [path, body] of Object.entries(bodies)) {
+    const answer = await fetch(`${node.url}${path}`, {
+      method: "POST", headers: { "content-type": "application/json", "cache-control": "no-store" },
+      body: JSON.stringify({ model: "up/cut", stream: true, ...body }),
+    });
+    const text = await answer.text(); // Throws when the body is cut.
+    assert.match(text, /the provider up broke its answer off/, path);
+    assert.doesNotMatch(text, /\[DONE\]|message_stop|response\.completed/, path);
+  }
+});
+
 test("a stalled stream ends with an error after the idle time-out", async () => {
   const stream = await ask("stall", "one two three four", { stream: true });
   const error = await failureOf((async () => {

@@ -1,6 +1,7 @@
 // What the official clients see when their provider fails, in each of the ways there are: an answer
 // from elsewhere or the right typed error, within their deadline, and never a hang.
 import assert from "node:assert/strict";
+import net from "node:net";
 import { after, before, describe, test } from "node:test";
 
 import Anthropic from "@anthropic-ai/sdk";
@@ -206,7 +207,7 @@ for (const dialect of ["openai", "anthropic"]) {
     });
 
     test("429, too many requests: waits as long as it is told, however often, and answers", async () => {
-      // Four refusals are more than attempts_max: they are paced by time, not counted.
+      // Three refusals are more than attempts_max: they are counted by themselves.
       await upstream.fail({ mode: "rate_limited", count: 2, retry_after_ms: 1000 });
       const before = (await upstream.counters()).calls;
       const { end, ms, error } = await endOf(() => its.ask(client, "up/small", fresh()));
@@ -214,10 +215,36 @@ for (const dialect of ["openai", "anthropic"]) {
       assert.ok(ms >= 2000, `${ms} ms`);
       assert.equal((await upstream.counters()).calls, before + 3);
 
-      await upstream.fail({ mode: "rate_limited_tokens", count: 4, retry_after_ms: 200 });
+      await upstream.fail({ mode: "rate_limited_tokens", count: 3, retry_after_ms: 300 });
       const tokens = await endOf(() => its.ask(client, "up/small", fresh()));
       assert.equal(tokens.end, "ok", String(tokens.error));
       assert.ok(tokens.ms >= 800, `${tokens.ms} ms`);
+      await healthy();
+    });
+
+    test("429 that lasts: a default client hears of it in time, after six calls at most", async () => {
+      await healthy();
+      const eager = its.make(node);
+      eager.maxRetries = 2; // The clients' own default.
+      const limited = dialect === "openai" ? OpenAI.RateLimitError : Anthropic.RateLimitError;
+      for (const retry_after_ms of [0, 300, 1000, 3000]) {
+        await upstream.fail({ mode: "rate_limited", retry_after_ms });
+        const before = (await upstream.counters()).calls;
+        const { error, ms } = await endOf(() => its.ask(eager, "up/small", fresh()));
+        assert.ok(error instanceof limited, String(error));
+        const calls = (await upstream.counters()).calls - before;
+        assert.ok(calls <= 6, `${calls} calls at ${retry_after_ms} ms`);
+        assert.ok(ms < 3 * (retry_after_ms + 1000) + 5000, `${ms} ms at ${retry_after_ms} ms`);
+        await healthy();
+      }
+      // One that would give up before the wait is over is told before it does.
+      await upstream.fail({ mode: "rate_limited", retry_after_ms: 3000 });
+      eager.maxRetries = 0;
+      eager.timeout = 2000;
+      const { error, ms } = await endOf(() => its.ask(eager, "up/small", fresh()));
+      assert.ok(error instanceof limited, String(error));
+      assert.equal(error.headers.get("retry-after"), "3");
+      assert.ok(ms < 1000, `${ms} ms`);
       await healthy();
     });
 
@@ -271,3 +298,32 @@ for (const dialect of ["openai", "anthropic"]) {
     assert.equal(await upstream.stop(), 0);
   });
 }
+
+test("a provider out of reach: clients hear its name, the log hears where and why, each once", async () => {
+  const silent = await new Promise((done) => {
+    const server = net.createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port)); // Nobody listens there any more.
+    });
+  });
+  const node = await SkepNode.start(`
+[provider.gone]
+base_url = "http://127.0.0.1:${silent}/v1"
+attempts_max = 1
+`);
+  for (let n = 0; n < 3; n += 1) {
+    const answer = await node.chat("gone/small", `one ${n}`);
+    assert.equal(answer.status, 502);
+    assert.equal(answer.headers.get("x-skep-provider"), "gone");
+    assert.equal(answer.headers.get("x-skep-attempts"), "1");
+    assert.equal((await answer.json()).error.message, "the provider gone cannot be reached");
+    assert.deepEqual((await (await fetch(`${node.url}/v1/models`)).json()).data, []);
+  }
+  const lines = (words) => node.stderr.split("\n").filter((line) => line.includes(`provider gone (127.0.0.1:${silent}): ${words}`));
+  await eventually("it is logged", () => lines("its models are not listed").length > 0);
+  for (const words of ["transport_failed", "its models are not listed"]) {
+    assert.equal(lines(words).length, 1, node.stderr);
+    assert.match(lines(words)[0], /warn/);
+  }
+  assert.equal(await node.stop(), 0);
+});

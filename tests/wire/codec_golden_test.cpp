@@ -88,6 +88,7 @@ TEST_CASE("bytes of older versions decode, with defaults for what came later", "
         == cache_clear_request{true, {3, 4}});
   CHECK(decode_kept<cache_fill_request>("cache_fill_request.v1.hex")
         == cache_fill_request{12, {{{5, 6}, "value", 100, 900}}});
+  CHECK(decode_kept<failure_reply>("failure_reply.v1.hex") == failure_reply{1, "full", 250});
   const answer_origin origin{"openai", 2, 1, 3600};
   CHECK(decode_kept<chat_reply>("chat_reply.v1.hex").origin == origin);
   CHECK(decode_kept<chat_open>("chat_open.v1.hex").origin == origin);

@@ -197,13 +197,15 @@ TEST_CASE("a caller may refuse the cache", "[actors][agent][cache]") {
 TEST_CASE("the next provider answers when one fails before its first token", "[actors][agent]") {
   kitchen k{each_way()};
   const bool stream = GENERATE(false, true);
-  k.first.failures = {failure{errc::provider_failed, "500"}};
+  failure twice{errc::provider_failed, "500"};
+  twice.tries = 2;
+  k.first.failures = {twice};
   auto got = k.ask(kitchen::order("2+2?", stream));
   CHECK(k.second.asked.size() == 1);
   CHECK(k.second.asked.at(0).model == "small");
   if (stream) {
     CHECK(kitchen::text_of(*got) == "four");
-    CHECK(got->last<msg::chat_end>()->origin.attempts == 2);
+    CHECK(got->last<msg::chat_end>()->origin.attempts == 3);
   } else {
     CHECK(got->last<msg::chat_reply>()->origin.provider == "second");
   }

@@ -92,6 +92,36 @@ TEST_CASE("the one who began a call may go; the others get the answer", "[actors
   CHECK(a.upstream.asked.size() == 1);
 }
 
+TEST_CASE("each follower has its own deadline, and who waits longer is asked for again",
+          "[actors][flight]") {
+  airport a{{}, GENERATE(test_system::hops::native, test_system::hops::force_wire)};
+  a.upstream.hold = true;
+  auto hasty = a.sys.ask(a.nodes["here"], airport::wish(1), a.sys.context(1s));
+  auto patient = a.sys.ask(a.nodes["here"], airport::wish(1), a.sys.context(10s));
+  CHECK(a.upstream.asked.size() == 1);
+  a.sys.advance(1001ms);
+  CHECK(hasty->why().code == errc::deadline_exceeded);
+  CHECK(patient->size() == 0);
+  CHECK(a.upstream.cancels == 1);
+  REQUIRE(a.upstream.asked.size() == 2);
+  a.upstream.held.back().reply(airport::reply_of("four"));
+  a.sys.run();
+  CHECK(airport::text_of(*patient) == "four");
+}
+
+TEST_CASE("a call its caller waits for has the caller's deadline", "[actors][flight]") {
+  airport a;
+  a.upstream.hold = true;
+  auto got = a.sys.ask(a.nodes["here"], airport::wish(1), a.sys.context(30s));
+  a.sys.advance(29s); // Far beyond deadline_ms, which is for calls nobody waits for.
+  CHECK(got->size() == 0);
+  CHECK(a.upstream.cancels == 0);
+  a.sys.advance(1001ms);
+  CHECK(got->why().code == errc::deadline_exceeded);
+  CHECK(a.upstream.asked.size() == 1);
+  CHECK(a.upstream.cancels == 1);
+}
+
 TEST_CASE("when all have gone the call is given up, and so is its lease", "[actors][flight]") {
   airport a;
   a.upstream.hold = true;

@@ -265,6 +265,34 @@ TEST_CASE("the deadline of a request ends it with 504 and stops the work", "[act
   CHECK(eventually([&] { return gateway.helper.cancels == 1; }));
 }
 
+TEST_CASE("a request's deadline is the least of ours, the header's and the client's own time-out",
+          "[actors][gateway]") {
+  struct row {
+    const char* headers;
+    duration least;
+    duration most;
+  };
+  const auto [headers, least, most] = GENERATE(
+    row{"", 590s, 600s}, row{"x-request-timeout-ms: 20000\r\n", 15s, 20s},
+    row{"x-request-timeout-ms: 900000\r\n", 590s, 600s},
+    // What the official clients send, in seconds; they are answered before it is over.
+    row{"x-stainless-timeout: 600\r\n", 590s, 599s}, row{"x-stainless-timeout: 15\r\n", 10s, 14s},
+    row{"x-stainless-timeout: 7.5\r\n", 4s, 6750ms},
+    row{"x-stainless-read-timeout: 15.0\r\n", 10s, 14s},
+    row{"x-stainless-timeout: 60\r\nx-request-timeout-ms: 20000\r\n", 15s, 20s},
+    row{"x-stainless-timeout: 0\r\n", 590s, 600s}, row{"x-stainless-timeout: -1\r\n", 590s, 600s},
+    row{"x-stainless-timeout: nan\r\n", 590s, 600s},
+    row{"x-stainless-timeout: 1e300\r\n", 590s, 600s},
+    row{"x-stainless-timeout: soon\r\n", 590s, 600s});
+  INFO(headers);
+  open_gateway gateway;
+  const auto began = clock::now();
+  CHECK(fetch(gateway, post_chat(order("say x"), headers)).status == 200);
+  const auto left = gateway.helper.seen().context.deadline - clock::now();
+  CHECK(left <= most);
+  CHECK(left + (clock::now() - began) >= least);
+}
+
 TEST_CASE("more requests than requests_max are refused while probes are served",
           "[actors][gateway]") {
   gateway_config options;

@@ -39,6 +39,33 @@ TEST_CASE("every errc has one HTTP status, and those about time say when to come
   }
 }
 
+TEST_CASE("a provider's 409, 422 and 501 stay what they are", "[actors][gateway]") {
+  failure why{errc::bad_request, "no"};
+  for (const auto& [status, retry] :
+       {std::pair{409, "true"}, std::pair{422, "false"}, std::pair{501, "false"}}) {
+    why.status = static_cast<std::uint32_t>(status);
+    for (const auto asked : {endpoint::chat, endpoint::messages}) {
+      const auto response = error_response(why, {}, asked);
+      CHECK(response.status == status);
+      CHECK(response.headers.get("x-should-retry") == retry);
+    }
+  }
+}
+
+TEST_CASE("who has tried already tells the client not to, and how often it did",
+          "[actors][gateway]") {
+  failure why{errc::rate_limited, "slow down"};
+  why.provider = "up";
+  why.tries = 1;
+  CHECK(error_response(why).headers.get("x-should-retry") == "true");
+  why.tries = 4;
+  const auto response = error_response(why);
+  CHECK(response.headers.get("x-should-retry") == "false");
+  CHECK(response.headers.get("x-skep-provider") == "up");
+  CHECK(response.headers.get("x-skep-attempts") == "4");
+  CHECK(response.headers.contains("retry-after"));
+}
+
 TEST_CASE("errors map as OpenAI's clients expect them", "[actors][gateway]") {
   struct row {
     errc code;

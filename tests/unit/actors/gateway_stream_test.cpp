@@ -138,7 +138,7 @@ TEST_CASE("connections stay open between streams and whole answers", "[actors][g
   }
 }
 
-TEST_CASE("an error in the middle of a stream is an event and a cut, never a clean end",
+TEST_CASE("an error in the middle of a stream is its last event, and the body ends cleanly",
           "[actors][gateway][stream]") {
   open_gateway gateway{{}, GENERATE(false, true)};
   raw_client client{gateway.port()};
@@ -149,19 +149,22 @@ TEST_CASE("an error in the middle of a stream is an event and a cut, never a cle
   CHECK(error["error"]["code"] == "upstream_cut");
   CHECK(error["error"].size() == 4);
   CHECK(text_of(got) == "x");
-  CHECK_FALSE(got.whole);
-  CHECK(client.ended());
+  // A client's fetch drops what an aborted body still had for it, the reason first of all.
+  CHECK(got.whole);
+  CHECK(ask(client, post_chat(order("say abc"))).status == 200);
 }
 
-TEST_CASE("the deadline ends a stream that has begun with an error event",
-          "[actors][gateway][stream]") {
-  open_gateway gateway;
+TEST_CASE("a stream that stands still ends with an error event", "[actors][gateway][stream]") {
+  gateway_config options;
+  options.stream_idle_timeout = std::chrono::milliseconds{50};
+  open_gateway gateway{options};
   raw_client client{gateway.port()};
-  const auto got = ask(client, post_chat(order("begin", stream), "x-request-timeout-ms: 50\r\n"));
+  // The time-out is over long before; it was for the stream to begin.
+  const auto got = ask(client, post_chat(order("begin", stream), "x-request-timeout-ms: 20\r\n"));
   CHECK(got.status == 200);
   REQUIRE_FALSE(got.events.empty());
-  CHECK(json::parse(got.events.back())["error"]["code"] == "timeout");
-  CHECK_FALSE(got.whole);
+  CHECK(json::parse(got.events.back())["error"]["code"] == "upstream_cut");
+  CHECK(got.whole);
   CHECK(eventually([&] { return gateway.helper.cancels == 1; }));
 }
 

@@ -20,11 +20,14 @@ void call_record::add(const rt::answer& got) {
     deltas_ += piece->delta_rest;
     cost_ += bytes_of(*piece);
   }
+  if (const auto* begin = got.get<msg::chat_open>())
+    attempts_ = begin->origin.attempts;
   if (const auto* end = got.get<msg::chat_end>())
     usage_ = end->usage;
   if (const auto* whole = got.get<msg::chat_reply>()) {
     text_ = whole->choices.at(0).content;
     usage_ = whole->usage;
+    attempts_ = whole->origin.attempts;
   }
   if (const auto* list = got.get<msg::models_reply>())
     models_ = *list;
@@ -57,6 +60,10 @@ failure call_record::why() const {
 msg::token_usage call_record::usage() const {
   const std::lock_guard guard{lock_};
   return usage_;
+}
+std::uint32_t call_record::attempts() const {
+  const std::lock_guard guard{lock_};
+  return attempts_;
 }
 msg::models_reply call_record::models() const {
   const std::lock_guard guard{lock_};
@@ -114,7 +121,7 @@ open_provider::open_provider(skep::testing::tiny_upstream::script script, provid
 open_provider::~open_provider() {
   for (const auto& who : {asker_, connector_})
     caf::anon_send_exit(who, caf::exit_reason::kill);
-  asker_ = connector_ = reached_ = nullptr;
+  asker_ = connector_ = reached_ = guard_ = nullptr;
   // The transfers' client goes before the actors' memory, but after their last word to it.
   CHECK(test::eventually([this] { return sys_.env.live_actors() == 0; }));
   sys_.env.use_wire(nullptr);
@@ -184,12 +191,21 @@ void open_provider::give_up(const record_ptr& whom) {
   order([=](asker& who) { who.forget(whom); });
 }
 
+void open_provider::guard_with(const rt::guard_config& rules) {
+  guard_ = rt::guard::make(sys_.env, "provider/test", rules);
+  rt::guard::of(guard_).put(connector_);
+  reached_ = guard_;
+}
+
+flow::breaker_state open_provider::circuit() const {
+  return rt::guard::of(guard_).state();
+}
+
 void open_provider::kill_connector() {
   caf::anon_send_exit(connector_, caf::exit_reason::kill);
 }
 
-// -- scripts
-// ---------------------------------------------------------------------------------------
+// -- scripts --------------------------------------------------------------------------------------
 
 skep::testing::tiny_upstream::script
 counting(std::atomic<int>& count,

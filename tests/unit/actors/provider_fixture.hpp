@@ -1,6 +1,9 @@
 #pragma once
 
+// tidy: allow size, one fixture of several tests
+
 #include "actors/provider/http_connector.hpp"
+#include "runtime/actor/guard.hpp"
 #include "tests/support/real_system.hpp"
 #include "tests/support/tiny_upstream.hpp"
 
@@ -27,6 +30,8 @@ public:
   bool complete() const;
   failure why() const;
   msg::token_usage usage() const;
+  /// As the beginning of a stream, or a whole answer, says it.
+  std::uint32_t attempts() const;
   msg::models_reply models() const;
   msg::embed_reply vectors() const;
   /// What the chunks cost in credit.
@@ -41,6 +46,7 @@ private:
   bool complete_ = false;
   failure why_;
   msg::token_usage usage_;
+  std::uint32_t attempts_ = 0;
   msg::models_reply models_;
   msg::embed_reply vectors_;
   std::uint64_t cost_ = 0;
@@ -92,6 +98,9 @@ public:
   void grant(const record_ptr& whom, std::uint64_t bytes);
   void give_up(const record_ptr& whom);
   void kill_connector();
+  /// From now on calls go through a guard.
+  void guard_with(const rt::guard_config& rules);
+  flow::breaker_state circuit() const;
 
   skep::testing::tiny_upstream& upstream() {
     return upstream_;
@@ -118,6 +127,7 @@ private:
   provider_meters meters_;
   net::http_client fetch_;
   caf::actor connector_;
+  caf::actor guard_;
   caf::actor reached_; // The connector as the asker reaches it.
   caf::actor asker_;
 };

@@ -212,7 +212,32 @@ TEST_CASE("what would fail again is not tried again, and says why", "[actors][pr
   const auto got = provider.finish_chat(true);
   CHECK(got->story() == "failed");
   CHECK(got->why().code == expected);
-  CHECK(got->why().detail == "the key ***, or the rest, is wrong");
+  CHECK(got->why().detail
+        == (expected == errc::provider_auth_failed ? "the provider test refused skep's credentials"
+                                                   : "the key ***, or the rest, is wrong"));
+  CHECK(requests == 1);
+}
+
+TEST_CASE("a key that is a word stays one in what the provider says",
+          "[actors][provider][openai]") {
+  auto options = quick_options();
+  options.api_key = config::secret{"KEY", "x"};
+  std::atomic<int> requests{0};
+  open_provider provider{
+    counting(requests, [](upstream_connection& on,
+                          int) { on.reply(400, error_body("You exceeded your context")); }),
+    options};
+  CHECK(provider.finish_chat(false)->why().detail == "You exceeded your context");
+}
+
+TEST_CASE("a redirect is the provider's failure, and not asked for again",
+          "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  open_provider provider{counting(
+    requests, [](upstream_connection& on, int) { on.reply(302, "", "location: /elsewhere\r\n"); })};
+  const auto got = provider.finish_chat(GENERATE(false, true));
+  CHECK(got->why().code == errc::provider_failed);
+  CHECK(got->why().status == 302);
   CHECK(requests == 1);
 }
 

@@ -42,9 +42,11 @@ TEST_CASE("the provider's own words are kept, cut to a sane length", "[provider]
 }
 
 TEST_CASE("statuses that say nothing about the request do not blame it", "[provider]") {
-  CHECK(code_of(301) == errc::bad_config);
+  CHECK(code_of(301) == errc::provider_failed);
   CHECK(code_of(408) == errc::deadline_exceeded);
-  CHECK(code_of(409) == errc::provider_failed);
+  CHECK(code_of(409) == errc::bad_request);
+  CHECK(code_of(501) == errc::bad_request);
+  CHECK(failure_of_status(409, "{}", {}).status == 409);
   CHECK(code_of(413) == errc::too_large);
   CHECK(code_of(422) == errc::bad_request);
   CHECK(code_of(429, error("billing_hard_limit_reached")) == errc::quota_exhausted);
@@ -77,7 +79,7 @@ TEST_CASE("a transfer's end says whose fault it was", "[provider]") {
   const auto code = [](net::fetch_error error) {
     net::fetch_result result;
     result.error = error;
-    return failure_of_transfer(result).code;
+    return failure_of_transfer(result, "up").code;
   };
   CHECK(code(net::fetch_error::connect_failed) == errc::transport_failed);
   CHECK(code(net::fetch_error::first_byte_timeout) == errc::deadline_exceeded);
@@ -188,14 +190,20 @@ TEST_CASE("Anthropic's errors are understood under any status", "[provider][anth
 
 TEST_CASE("every failure has its class of retry", "[provider]") {
   using flow::retry_class;
-  CHECK(retry_class_of(errc::rate_limited) == retry_class::paced);
-  for (const auto code : {errc::provider_failed, errc::provider_overloaded, errc::transport_failed,
-                          errc::stream_cut, errc::deadline_exceeded})
-    CHECK(retry_class_of(code) == retry_class::counted);
+  const auto class_of = [](errc code, bool after_timeout = false) {
+    return retry_class_of(failure{code}, after_timeout);
+  };
+  CHECK(class_of(errc::rate_limited) == retry_class::paced);
+  for (const auto code :
+       {errc::provider_failed, errc::provider_overloaded, errc::transport_failed, errc::stream_cut})
+    CHECK(class_of(code) == retry_class::counted);
+  CHECK(class_of(errc::deadline_exceeded) == retry_class::never);
+  CHECK(class_of(errc::deadline_exceeded, true) == retry_class::counted);
+  CHECK(retry_class_of(failure_of_status(302, "", {}), true) == retry_class::never);
   for (const auto code : {errc::bad_request, errc::quota_exhausted, errc::provider_auth_failed,
                           errc::context_overflow, errc::content_filtered, errc::not_found,
                           errc::cancelled, errc::overloaded, errc::too_large})
-    CHECK(retry_class_of(code) == retry_class::never);
+    CHECK(class_of(code) == retry_class::never);
 }
 
 TEST_CASE("a simulated answer depends on seed and request only, and says what it is",

@@ -13,9 +13,10 @@ using skep::testing::upstream_connection;
 using skep::testing::upstream_request;
 using std::chrono::milliseconds;
 
-TEST_CASE("429s do not count as tries, only as time", "[actors][provider][retry]") {
+TEST_CASE("429s count by themselves", "[actors][provider][retry]") {
   auto options = quick_options();
   options.attempts_max = 2;
+  options.retry_paced_attempts_max = 6;
   std::atomic<int> requests{0};
   open_provider provider{counting(requests,
                                   [](upstream_connection& on, int n) {
@@ -31,20 +32,181 @@ TEST_CASE("429s do not count as tries, only as time", "[actors][provider][retry]
   CHECK(provider.meters().retries.value() == 5);
 }
 
-TEST_CASE("429s are final once their time is over", "[actors][provider][retry]") {
+TEST_CASE("429s are final after so many, and the failure says whose and how many",
+          "[actors][provider][retry]") {
   auto options = quick_options();
-  options.retry_paced_max = milliseconds{30};
+  options.retry_paced_attempts_max = 3;
   std::atomic<int> requests{0};
   open_provider provider{counting(requests,
                                   [](upstream_connection& on, int) {
                                     on.reply(429, error_body("slow down"),
                                              "retry-after-ms: 20\r\n");
                                   }),
-                         options};
+                         options, GENERATE(false, true)};
   const auto got = provider.finish_chat(false);
   CHECK(got->why().code == errc::rate_limited);
   CHECK(got->why().retry_after == milliseconds{20});
-  CHECK(requests <= 2);
+  CHECK(got->why().provider == "test");
+  CHECK(got->why().status == 429);
+  CHECK(got->why().tries == 3);
+  CHECK(requests == 3);
+}
+
+TEST_CASE("a wait that would outlast the caller is not begun: it hears of the 429 in time",
+          "[actors][provider][retry]") {
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests, [](upstream_connection& on, int) {
+    on.reply(429, error_body("slow down"), "retry-after: 2\r\n");
+  })};
+  const auto before = clock::now();
+  const auto got = provider.finish_chat(false, 1200ms);
+  CHECK(got->why().code == errc::rate_limited);
+  CHECK(got->why().retry_after == milliseconds{2'000});
+  CHECK(got->why().tries == 1);
+  CHECK(clock::now() - before < 1s);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("after a time-out there is no second call, unless the configuration says so",
+          "[actors][provider][retry]") {
+  auto options = quick_options();
+  options.attempt_timeout = milliseconds{50};
+  options.retry_after_timeout = GENERATE(false, true);
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests,
+                                  [](upstream_connection& on, int n) {
+                                    if (n == 0)
+                                      on.wait_closed(milliseconds{10'000});
+                                    else
+                                      on.reply(200, whole_answer);
+                                  }),
+                         options};
+  const auto got = provider.finish_chat(false);
+  CHECK(got->why().code == (options.retry_after_timeout ? errc::none : errc::deadline_exceeded));
+  CHECK(requests == (options.retry_after_timeout ? 2 : 1));
+}
+
+TEST_CASE("a whole answer may be silent as long as its caller waits", "[actors][provider][retry]") {
+  auto options = quick_options();
+  options.first_byte_timeout = milliseconds{50};
+  options.idle_timeout = milliseconds{50};
+  open_provider provider{[&](upstream_connection& on) {
+                           on.read_request();
+                           on.wait_closed(milliseconds{200});
+                           on.begin_chunks("application/json");
+                           on.send_chunk(" ");
+                           on.wait_closed(milliseconds{200});
+                           on.send_chunk(whole_answer);
+                           on.end_chunks();
+                         },
+                         options};
+  CHECK(provider.finish_chat(false)->text() == "hello");
+}
+
+TEST_CASE("a stream that moves outlives its caller's deadline", "[actors][provider][retry]") {
+  open_provider provider{[&](upstream_connection& on) {
+    on.read_request();
+    on.begin_chunks();
+    for (int n = 0; n < 8; ++n) {
+      on.send_chunk(sse_text("x"));
+      on.wait_closed(milliseconds{100});
+    }
+    on.send_chunk(sse_stop + sse_done);
+    on.end_chunks();
+  }};
+  CHECK(provider.finish_chat(true, 400ms)->text() == "xxxxxxxx");
+}
+
+TEST_CASE("a caller in a hurry teaches nobody about the provider", "[actors][provider][retry]") {
+  // The provider's own clock does.
+  const bool hurry = GENERATE(true, false);
+  auto options = quick_options();
+  options.total_timeout = hurry ? milliseconds{10'000} : milliseconds{50};
+  open_provider provider{[&](upstream_connection& on) {
+                           on.read_request();
+                           on.wait_closed(milliseconds{10'000});
+                         },
+                         options};
+  rt::guard_config rules;
+  rules.breaker.failures_max = 1;
+  provider.guard_with(rules);
+  const auto got = provider.finish_chat(false, hurry ? duration{200ms} : duration{10s});
+  CHECK(got->why().code == errc::deadline_exceeded);
+  CHECK(got->why().provider == "test");
+  CHECK(got->why().tries == 1);
+  CHECK((provider.circuit() == flow::breaker_state::closed) == hurry);
+}
+
+TEST_CASE("a stream that never begins ends at its caller's deadline", "[actors][provider][retry]") {
+  std::atomic<int> requests{0};
+  open_provider provider{[&](upstream_connection& on) {
+    on.read_request();
+    ++requests;
+    on.begin_chunks();
+    while (!on.wait_closed(milliseconds{5}) && on.send_chunk(": wait\n\n")) {
+    }
+  }};
+  const auto got = provider.finish_chat(true, 200ms);
+  CHECK(got->story() == "failed");
+  CHECK(got->why().code == errc::deadline_exceeded);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("silence before a stream's first piece is a time-out, whatever came instead",
+          "[actors][provider][retry]") {
+  auto options = quick_options();
+  options.idle_timeout = milliseconds{50};
+  std::atomic<int> requests{0};
+  open_provider provider{[&](upstream_connection& on) {
+                           on.read_request();
+                           ++requests;
+                           on.begin_chunks();
+                           on.send_chunk(": wait\n\n");
+                           on.wait_closed(milliseconds{10'000});
+                         },
+                         options};
+  CHECK(provider.finish_chat(true)->why().code == errc::deadline_exceeded);
+  CHECK(requests == 1);
+}
+
+TEST_CASE("clients hear whose trouble it is, and nothing of where it runs",
+          "[actors][provider][retry]") {
+  SECTION("one that refuses our key") {
+    open_provider provider{[](upstream_connection& on) {
+      on.read_request();
+      on.reply(401, error_body("You didn't provide an API key."));
+    }};
+    const auto why = provider.finish_chat(GENERATE(false, true))->why();
+    CHECK(why.code == errc::provider_auth_failed);
+    CHECK(why.detail == "the provider test refused skep's credentials");
+    CHECK(why.status == 401);
+  }
+  SECTION("one that breaks off") {
+    open_provider provider{[](upstream_connection& on) {
+      on.read_request();
+      on.begin_chunks();
+      on.send_chunk(sse_text("x"));
+    }};
+    const auto why = provider.finish_chat(true)->why();
+    CHECK(why.code == errc::stream_cut);
+    CHECK(why.detail == "the provider test broke its answer off");
+  }
+}
+
+TEST_CASE("an answer says how often its provider was asked", "[actors][provider][retry]") {
+  std::atomic<int> requests{0};
+  const bool stream = GENERATE(false, true);
+  open_provider provider{counting(requests, [stream](upstream_connection& on, int n) {
+    if (n < 2)
+      on.reply(500, "oops");
+    else if (stream)
+      send_stream(on, {sse_text("hello"), sse_stop, sse_done});
+    else
+      on.reply(200, whole_answer);
+  })};
+  const auto got = provider.finish_chat(stream);
+  CHECK(got->text() == "hello");
+  CHECK(got->attempts() == 3);
 }
 
 TEST_CASE("an overloaded provider is tried again, a spent quota is not",
@@ -89,6 +251,7 @@ TEST_CASE("an attempt that trickles nothing of an answer ends in time for anothe
           "[actors][provider][retry]") {
   auto options = quick_options();
   options.attempt_timeout = milliseconds{100};
+  options.retry_after_timeout = true;
   std::atomic<int> requests{0};
   const bool stream = GENERATE(true, false);
   open_provider provider{[&](upstream_connection& on) {

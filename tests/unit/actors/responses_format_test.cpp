@@ -254,6 +254,10 @@ TEST_CASE("a failure in the middle ends in error and response.failed", "[respons
   CHECK(error["message"] == "slow down");
   CHECK(error["code"] == "rate_limit_exceeded");
   CHECK(error["param"].is_null());
+  // The official clients throw on an event with an error object.
+  CHECK(error["error"]["message"] == "slow down");
+  CHECK(error["error"]["code"] == "rate_limit_exceeded");
+  CHECK(error["error"]["param"].is_null());
   const auto& failed = events.back();
   CHECK(failed["type"] == "response.failed");
   CHECK(failed["response"]["status"] == "failed");
