@@ -186,7 +186,7 @@ test("a client that does not read stops the upstream", async () => {
   upstream.written = 0;
   const socket = net.connect(Number(node.address.split(":")[1]), "127.0.0.1");
   const body = JSON.stringify({ model: "flood", stream: true, messages: [{ role: "user", content: "x" }] });
-  socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
   await new Promise((first) => socket.once("readable", first)); // Never read from.
   // Until nothing moved for half a second.
   let last = -1;

@@ -163,14 +163,14 @@ function raw(node, bytes) {
 test("malformed requests get a JSON error or a clean end, and the node lives", async () => {
   const node = await SkepNode.start(simulated());
   const post = (body, extra = "") =>
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${extra}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${extra}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
   const corpus = [
     "GARBAGE\r\n\r\n",
-    "GET / HTTP/9.9\r\nhost: x\r\n\r\n",
-    "GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
-    `GET / HTTP/1.1\r\nhost: x\r\nlong: ${"x".repeat(100000)}\r\n\r\n`,
-    "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\nhello",
-    "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
+    "GET / HTTP/9.9\r\nhost: localhost\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n",
+    `GET / HTTP/1.1\r\nhost: localhost\r\nlong: ${"x".repeat(100000)}\r\n\r\n`,
+    "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\n\r\n",
     post("{"), post("[]"), post("null"), post('{"model":1,"messages":[]}'), post('{"model":"assistant"}'),
     post('{"model":"assistant","messages":"x"}'), post('{"model":"assistant","messages":[1]}'),
     post('{"model":"assistant","messages":[{"role":"alien","content":"x"}]}'),
