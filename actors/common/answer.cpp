@@ -24,6 +24,14 @@ std::string text_as_part(const std::string& text) {
   return object_writer{}.raw("content", array_of({part})).object();
 }
 
+/// The members of both objects.
+std::string joined(std::string one, std::string other) {
+  if (one.empty() || other.empty())
+    return one.empty() ? other : one;
+  one.back() = ',';
+  return one.append(other, 1);
+}
+
 /// The elements of a list, those that are objects with their place in it as `index`.
 std::string numbered(std::string_view list) {
   std::vector<std::string> all;
@@ -147,23 +155,39 @@ msg::chat_open answer_player::open() const {
   return {reply_.id, reply_.created, reply_.model, reply_.rest, reply_.origin};
 }
 
+/// Members come before the text, tool calls behind it.
+void answer_player::begin(const msg::chat_choice& choice) {
+  begun_ = true;
+  const auto all = delta_members(choice.message_rest);
+  const json_object members{all};
+  object_writer early;
+  object_writer late;
+  for (const auto& each : members.members()) {
+    const bool call = each.name == "tool_calls" || each.name == "function_call";
+    (call && each.value != "null" ? late : early).raw(each.name, each.value);
+  }
+  early_ = early.object_or_nothing();
+  late_ = late.object_or_nothing();
+}
+
 std::optional<msg::chat_chunk> answer_player::next() {
   if (choice_ == reply_.choices.size())
     return std::nullopt;
   const auto& choice = reply_.choices[choice_];
   msg::chat_chunk piece;
   piece.index = choice.index;
-  if (!begun_)
-    piece.delta_rest = delta_members(choice.message_rest);
-  // Parts have a piece of their own: both are called content.
-  const bool parts_first = !begun_ && !choice.content.empty() && has_parts(piece.delta_rest);
-  begun_ = true;
-  if (parts_first)
-    return piece;
+  if (!begun_) {
+    begin(choice);
+    piece.delta_rest = std::exchange(early_, {});
+    // Parts have a piece of their own: both are called content.
+    if (!choice.content.empty() && has_parts(piece.delta_rest))
+      return piece;
+  }
   const auto to = piece_end(choice.content, position_);
   piece.content = choice.content.substr(position_, to - position_);
   position_ = to;
   if (position_ == choice.content.size()) {
+    piece.delta_rest = joined(std::move(piece.delta_rest), std::exchange(late_, {}));
     piece.finish_reason = choice.finish_reason;
     piece.rest = choice.rest;
     ++choice_;

@@ -53,7 +53,7 @@ private:
 std::string delta_members(const std::string& message_rest);
 
 /// Plays a whole answer as a stream, piece by piece: of each choice its members and the beginning
-/// of its text, the rest of the text, and with the last piece how it ended.
+/// of its text, the rest of the text, and with the last piece its tool calls and how it ended.
 class answer_player {
 public:
   /// Text is cut into pieces of about this size, at UTF-8 character boundaries.
@@ -67,10 +67,15 @@ public:
   msg::chat_end end() const;
 
 private:
+  void begin(const msg::chat_choice& choice);
+
   msg::chat_reply reply_;
   std::size_t choice_ = 0;
   std::size_t position_ = 0;
-  bool begun_ = false; // The choice's members were played.
+  bool begun_ = false;
+  // Of the choice at work: what is played before and behind its text.
+  std::string early_;
+  std::string late_;
 };
 
 } // namespace skep::actors

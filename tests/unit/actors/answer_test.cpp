@@ -161,6 +161,19 @@ TEST_CASE("tool calls are put together by their index, and without one by their 
   CHECK(piece->delta_rest.find(R"({"index":1,"id":"b")") != std::string::npos);
 }
 
+TEST_CASE("members are played before a long text and tool calls behind it", "[actors][answer]") {
+  auto reply = reply_of(std::string(3000, 'x'));
+  reply.choices[0].message_rest = R"({"tool_calls":[{"id":"a"}],"reasoning":"hm","refusal":null})";
+  answer_player player{reply};
+  CHECK(player.next()->delta_rest == R"({"reasoning":"hm","refusal":null})");
+  CHECK(player.next()->delta_rest.empty());
+  const auto last = player.next();
+  REQUIRE(last);
+  CHECK(last->delta_rest == R"({"tool_calls":[{"index":0,"id":"a"}]})");
+  CHECK(last->finish_reason == "stop");
+  CHECK(!player.next());
+}
+
 TEST_CASE("content in parts is played before text and written as one list with it",
           "[actors][answer]") {
   const std::string thought = R"({"type":"thinking","thinking":[{"type":"text","text":"hm"}]})";
