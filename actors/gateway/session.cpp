@@ -64,7 +64,7 @@ void add_origin_headers(net::http_headers& headers, const msg::answer_origin& or
 
 /// gateway.answers_bytes is used up.
 failure no_room() {
-  return {errc::overloaded, "too many answers wait for their clients to read them"};
+  return failure{errc::overloaded, "too many answers wait for their clients to read them"};
 }
 
 /// A choice of a whole answer as the one delta it amounts to, where tool calls are numbered.
