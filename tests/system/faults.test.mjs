@@ -327,3 +327,30 @@ attempts_max = 1
   }
   assert.equal(await node.stop(), 0);
 });
+
+test("a stream that moves outlives request_timeout_ms, a whole answer does not", async () => {
+  const node = await SkepNode.start(`
+[gateway]
+request_timeout_ms = 700
+[provider.slow]
+kind = "simulated"
+[provider.slow.simulated]
+first_token_ms = 1
+tokens_per_s = 20
+tokens_min = 40
+tokens_max = 40
+[agent.helper]
+models = ["slow/small"]
+`);
+  for (const model of ["slow/small", "helper"]) {
+    const began = Date.now();
+    const streamed = await (await node.chat(model, "go on", { stream: true })).text();
+    assert.match(streamed, /data: \[DONE\]\n\n$/);
+    assert.ok(Date.now() - began > 1400, "it took longer than the time-out");
+    const whole = await node.chat(model, "at once");
+    assert.equal(whole.status, 504);
+    assert.equal(whole.headers.get("x-should-retry"), "false");
+    assert.equal(whole.headers.get("x-skep-provider"), "slow");
+  }
+  assert.equal(await node.stop(), 0);
+});

@@ -37,7 +37,8 @@ test("messages are written as skep writes them", () => {
   const request = chatRequest.decode(golden("chat_request"));
   assert.equal(request.model, "support");
   assert.deepEqual(request.messages, [{ role: "user", content: "2+2?", rest: '{"name":"ann"}' }]);
-  assert.deepEqual(failureReply.decode(golden("failure_reply")), { code: 1, detail: "full", retryAfterMs: 250 });
+  assert.deepEqual(failureReply.decode(golden("failure_reply")),
+    { code: 1, detail: "full", retryAfterMs: 250, provider: "openai", status: 503, tries: 2 });
 });
 
 test("envelopes are written as skep writes them", () => {
@@ -65,8 +66,9 @@ test("integers of any size survive, and short and long records are read", () => 
     assert.equal(messages.chatOpen.decode(messages.chatOpen.encode({ created })).created, created);
   assert.throws(() => messages.chatOpen.decode(Buffer.from("92a0cfffffffffffffffff", "hex")), TypeError);
   assert.throws(() => failureReply.decode(Buffer.from("93a101a0cc", "hex")));
-  assert.deepEqual(failureReply.decode(Buffer.from("9101", "hex")), { code: 1, detail: "", retryAfterMs: 0 });
-  assert.deepEqual(failureReply.decode(Buffer.from("9401a0050a", "hex")), { code: 1, detail: "", retryAfterMs: 5 });
+  const least = { code: 1, detail: "", retryAfterMs: 0, provider: "", status: 0, tries: 0 };
+  assert.deepEqual(failureReply.decode(Buffer.from("9101", "hex")), least);
+  assert.deepEqual(failureReply.decode(Buffer.from("9701a005a000000a", "hex")), { ...least, retryAfterMs: 5 });
 });
 
 test("heads and records are those of the specification", () => {

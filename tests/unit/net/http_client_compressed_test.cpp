@@ -32,8 +32,7 @@ public:
     z_.next_out = reinterpret_cast<Bytef*>(out.data());
     z_.avail_out = static_cast<uInt>(out.size());
     deflate(&z_, flush);
-    out.resize(out.size() - z_.avail_out);
-    return out;
+    return out.substr(0, out.size() - z_.avail_out);
   }
 
 private:
@@ -91,7 +90,7 @@ TEST_CASE("a coding nobody reads, or a damaged body, is an error that says so",
   const bool damaged = GENERATE(false, true);
   const bool streamed = GENERATE(false, true);
   tiny_upstream upstream{tiny_upstream::each_request([&](auto& peer, auto&) {
-    auto body = packed(std::string(5'000, 'x') + "y", content_coding::gzip);
+    auto body = packed(std::string(5'001, 'x'), content_coding::gzip);
     body[damaged ? 0 : 1] = '\x7f';
     peer.reply(200, body,
                damaged ? "Content-Encoding: gzip\r\n" : "Content-Encoding: compress\r\n");
@@ -108,24 +107,24 @@ TEST_CASE("a coding nobody reads, or a damaged body, is an error that says so",
 TEST_CASE("pieces of a compressed stream arrive as they are sent",
           "[net][http_client][compressed]") {
   // The upstream sends each piece only once the one before has been seen by the client.
-  box<bool> seen;
+  box<bool> seen[2];
   tiny_upstream upstream{tiny_upstream::each_request([&](auto& peer, auto&) {
     gzip_stream zip;
     peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
               "Transfer-Encoding: chunked\r\n\r\n");
     peer.send_chunk(zip.pack("data: 1\n\n"));
-    seen.take();
+    seen[0].take();
     peer.send_chunk(zip.pack("data: 2\n\n"));
-    seen.take();
+    seen[1].take();
     peer.send_chunk(zip.pack("data: 3\n\n", Z_FINISH));
     peer.end_chunks();
   })};
   http_client client{{}};
   const auto [id, events] = begin_fetch(client, compressed(stream(upstream.url())));
   CHECK(events->wait_data("data: 1\n\n"));
-  seen.put(true);
+  seen[0].put(true);
   CHECK(events->wait_data("data: 1\n\ndata: 2\n\n"));
-  seen.put(true);
+  seen[1].put(true);
   const auto result = events->wait_done();
   CHECK(result.ok());
   CHECK(events->data() == "data: 1\n\ndata: 2\n\ndata: 3\n\n");
