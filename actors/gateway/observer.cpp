@@ -94,12 +94,13 @@ gateway_observer::gateway_observer(telemetry::registry& metrics, std::size_t mod
 }
 
 void gateway_observer::operator()(const request_summary& done) {
-  active.dec();
   count_request(done);
   if (is_conversation(done.what))
     count_chat(done);
   if (log::enabled(level_of(done)))
     write_line(done);
+  // Last, so that whoever sees none at work sees what became of all of them.
+  active.dec();
 }
 
 void gateway_observer::count_request(const request_summary& done) {

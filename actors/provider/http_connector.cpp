@@ -2,6 +2,7 @@
 
 #include "actors/common/embeddings_json.hpp"
 #include "actors/common/json_members.hpp"
+#include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -53,7 +54,7 @@ http_connector::http_connector(caf::actor_config& config, rt::environment& env,
     dialect_(dialect_of(options_, base_url_)), fetch_(fetch), meters_(env.metrics(), provider_),
     retries_(retries_of(*options_)),
     rates_(options_->requests_per_minute, options_->tokens_per_minute, now()),
-    random_(std::random_device{}()), journal_(provider_, base_url_) {}
+    random_(std::random_device{}()), journal_(provider_, net::host_of(base_url_)) {}
 
 caf::behavior http_connector::make_behavior() {
   return {
