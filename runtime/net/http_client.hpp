@@ -63,8 +63,8 @@ public:
   http_client& operator=(const http_client&) = delete;
   /// As stop().
   ~http_client();
-  /// Ends every transfer with fetch_error::shutdown, then joins the thread; start() refuses from then
-  /// on. Idempotent; not from a handler.
+  /// Ends every transfer with fetch_error::shutdown, then joins the thread; start() refuses from
+  /// then on. Idempotent; not from a handler.
   void stop();
 
   /// Accepts a transfer; its handler then gets exactly one on_done. errc::overloaded with a
