@@ -84,8 +84,8 @@ void stream_through(std::string_view bytes, const Read& read) {
     for (const auto& piece : got->chunks)
       whole.add(piece);
   });
-  for (const auto& format : formats)
-    format->end({});
+  for (std::size_t n = 0; opened && n < formats.size(); ++n)
+    formats[n]->end({});
 }
 
 using json_way = void (*)(std::string_view);
