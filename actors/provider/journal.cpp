@@ -19,10 +19,10 @@ void journal::failed(const failure& why, time_point now) {
   const auto index = static_cast<std::size_t>(why.code);
   if (index >= kinds_.size())
     return;
-  auto& kind = kinds_[index];
-  if (kind.told || now < kind.next)
+  auto& known = kinds_[index];
+  if (known.told || now < known.next)
     return;
-  kind = {true, now + quiet};
+  known = {true, now + quiet};
   troubled_ = true;
   log::tell(log::level::warn, {}, "provider in trouble",
             std::array{field{"provider", provider_}, field{"address", address_},

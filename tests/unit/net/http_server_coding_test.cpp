@@ -85,7 +85,9 @@ TEST_CASE("http server names the codings it understands", "[net][http][coding]")
 TEST_CASE("http server refuses damaged packed bodies", "[net][http][coding]") {
   const auto server = serve(echo);
   for (const auto coding : {content_coding::gzip, content_coding::zstd}) {
-    const auto body = packed(std::string(1000, 'x') + "end", coding);
+    auto text = std::string(1000, 'x');
+    text += "end";
+    const auto body = packed(text, coding);
     const auto word = word_of(coding);
     CHECK_THAT(ask(*server, post(word, body.substr(0, body.size() - 1))),
                StartsWith("HTTP/1.1 400 ") && Contains("in the middle"));
