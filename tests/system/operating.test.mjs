@@ -152,7 +152,7 @@ test("check refuses what run refuses, and both warn of what is hardly meant", as
 });
 
 test("status shows figures, and fails when it is refused or there is no skep", async () => {
-  const keyed = await SkepNode.start('[provider.sim]\nkind = "simulated"\n[[gateway.key]]\nkey = "env.TEST_KEY"\n',
+  const keyed = await SkepNode.start('[provider.sim]\nkind = "simulated"\n[[gateway.key]]\nkey = "env.TEST_KEY"\nrole = "admin"\n',
                                      { env: { TEST_KEY: "sesame" } });
   const status = (key, target) => spawnSync(binary, ["status", "--target", target ?? keyed.address],
                                             { encoding: "utf8", env: { ...process.env, SKEP_API_KEY: key } });
