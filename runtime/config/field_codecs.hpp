@@ -133,8 +133,8 @@ public:
   [[nodiscard]] shape describe() const override {
     std::string range;
     for (const auto& word : words_)
-      range += (range.empty() ? "" : ", ") + quoted(word);
-    return {.type = "word", .range = range, .example = quoted(words_.front())};
+      range += (range.empty() ? "" : ", ") + config::quoted(word);
+    return {.type = "word", .range = range, .example = config::quoted(words_.front())};
   }
 
 private:

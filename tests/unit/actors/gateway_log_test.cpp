@@ -9,7 +9,8 @@ using namespace skep;
 using namespace skep::actors;
 using namespace skep::actors::testing;
 using nlohmann::json;
-using test::log_folder;
+using skep::test::eventually;
+using skep::test::log_folder;
 
 namespace {
 

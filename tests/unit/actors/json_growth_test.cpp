@@ -1,5 +1,6 @@
 // No input makes one actor work longer than its size accounts for: many small things cost about
 // what one large thing of as many bytes costs, and twice as many cost twice as much.
+#include "actors/common/chunk_writer.hpp"
 #include "actors/common/json_canonical.hpp"
 #include "actors/common/json_check.hpp"
 #include "tests/support/catch.hpp"
