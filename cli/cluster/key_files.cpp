@@ -24,7 +24,7 @@ constexpr std::size_t name_bytes_max = 64;
 /// Of a Z85 key: 32 bytes as five characters for every four.
 constexpr std::size_t key_characters = 40;
 
-constexpr std::string_view identity_prefix = "SKEP_IDENTITY_SECRET='";
+constexpr const char* identity_variable = "SKEP_IDENTITY_SECRET";
 
 auto failed(const std::string& path) {
   return fail(errc::bad_config, path + ": " + std::strerror(errno));
@@ -64,23 +64,9 @@ expected<void> write_secret(const std::string& folder, const std::string& name,
     return fail(errc::bad_config, path + " exists; --force replaces the secret");
   // Quoted, because Z85 has characters that a shell would act on.
   return write_whole(path,
-                     fmt::format("SKEP_CLUSTER_SECRET_KEY='{}'\n{}{}'\n", secrets.secret_key,
-                                 identity_prefix, secrets.identity),
+                     fmt::format("SKEP_CLUSTER_SECRET_KEY='{}'\n{}='{}'\n", secrets.secret_key,
+                                 identity_variable, secrets.identity),
                      S_IRUSR | S_IWUSR);
-}
-
-std::string known_identity(const std::string& folder) {
-  std::error_code none;
-  for (const auto& file : std::filesystem::directory_iterator{folder, none}) {
-    if (file.path().extension() != ".env")
-      continue;
-    std::ifstream in{file.path()};
-    for (std::string line; std::getline(in, line);)
-      if (line.starts_with(identity_prefix) && line.ends_with('\'')
-          && line.size() > identity_prefix.size() + 1)
-        return line.substr(identity_prefix.size(), line.size() - identity_prefix.size() - 1);
-  }
-  return {};
 }
 
 std::map<std::string, std::string> read_variables(const std::string& folder,
@@ -98,6 +84,18 @@ std::map<std::string, std::string> read_variables(const std::string& folder,
     found[line.substr(0, middle)] = std::move(text);
   }
   return found;
+}
+
+std::string known_identity(const std::string& folder) {
+  std::error_code none;
+  for (const auto& file : std::filesystem::directory_iterator{folder, none}) {
+    if (file.path().extension() != ".env")
+      continue;
+    if (auto identity = read_variables(folder, file.path().stem())[identity_variable];
+        !identity.empty())
+      return identity;
+  }
+  return {};
 }
 
 public_keys read_public_keys(const std::string& folder) {

@@ -29,7 +29,7 @@ public:
     for (const auto& script : scripts) {
       const std::string name(1, static_cast<char>('a' + names_.size()));
       const auto ready = folder_ + "/" + name;
-      config_.members.push_back({name, {"/bin/sh", "-c", script, ready}, ready, 30s});
+      config_.members.push_back({name, {"/bin/sh", "-c", script, ready}, {}, ready, 30s});
       names_.push_back(name);
     }
   }

@@ -55,9 +55,10 @@ TEST_CASE("a secret is for its owner only and is never overwritten by accident",
 
 TEST_CASE("a node's variables are read as they were written", "[cli][cluster]") {
   const temporary_folder folder;
-  REQUIRE(write_secret(folder.path, "a", key_a, false));
+  REQUIRE(write_secret(folder.path, "a", {key_a, "of all nodes"}, false));
   const auto read = read_variables(folder.path, "a");
-  REQUIRE(read.size() == 1);
+  REQUIRE(read.size() == 2);
+  CHECK(read.at("SKEP_IDENTITY_SECRET") == "of all nodes");
   CHECK(read.at("SKEP_CLUSTER_SECRET_KEY") == key_a);
   CHECK(read_variables(folder.path, "b").empty());
 }
