@@ -20,12 +20,9 @@ std::string agent_by_default(const gateway_config& options,
 
 failure nobody_named(const std::vector<std::string>& agents) {
   std::string text = "name who answers, with \"agent\" or \"model\"";
-  if (agents.empty()) {
-    text += " (provider/model): this node has no agent, and providers have no model of their own "
-            "choice";
-    return failure{errc::bad_request, std::move(text)};
-  }
-  text += ", or set [gateway] default_agent; there are";
+  text += agents.empty() ? " (provider/model): this node has no agent, and providers have no model "
+                           "of their own choice"
+                         : ", or set [gateway] default_agent; there are";
   constexpr std::size_t named_max = 8;
   for (std::size_t n = 0; n < std::min(named_max, agents.size()); ++n)
     text += (n == 0 ? " " : ", ") + agents[n];

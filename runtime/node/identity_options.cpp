@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string_view>
 #include <system_error>
 
 namespace skep::rt {
@@ -42,10 +44,10 @@ expected<std::optional<std::string>> read_secret(const std::string& path) {
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     log::warn("the identity secret {} is open to others; chmod 600 closes it", path);
   std::ifstream in{path, std::ios::binary};
-  std::string text(file_bytes_max, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  text.erase(text.find_last_not_of("\r\n") + 1);
+  std::array<char, file_bytes_max> bytes{};
+  in.read(bytes.data(), bytes.size());
+  const std::string_view read{bytes.data(), static_cast<std::size_t>(in.gcount())};
+  std::string text{read.substr(0, read.find_last_not_of("\r\n") + 1)};
   if (text.size() < identity_secret::bytes_min)
     return broken(path, fmt::format("has less than {} bytes; delete it and a new one is made",
                                     identity_secret::bytes_min));
