@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -57,7 +58,11 @@ public:
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const json::exception& what) {
-    why_ = failure{errc::bad_request, what.what()};
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: …", without the library's
+    // own number.
+    const std::string_view text = what.what();
+    why_ = failure{errc::bad_request,
+                   std::string{text.substr(std::min(text.find("parse error at"), text.size()))}};
     return false;
   }
 

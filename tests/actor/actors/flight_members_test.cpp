@@ -1,4 +1,5 @@
 // Answers that are more than their text, put together by a flight.
+#include "actors/flight/kept.hpp"
 #include "tests/support/airport.hpp"
 #include "tests/support/catch.hpp"
 
@@ -61,7 +62,9 @@ TEST_CASE("a stream with members beside its text is kept and shared whole", "[ac
   CHECK(airport::text_of(*whole) == "four");
   CHECK(a.upstream.asked.size() == 1);
   REQUIRE(a.cache.puts.size() == 1);
-  const auto kept = decode<msg::chat_reply>(a.cache.puts[0].value);
+  const auto value = kept_for(default_tenant, a.cache.puts[0].value);
+  REQUIRE(value);
+  const auto kept = decode<msg::chat_reply>(*value);
   REQUIRE(kept);
   CHECK(kept->choices.at(0).message_rest == R"({"refusal":null,"reasoning":"hm"})");
   CHECK(kept->choices.at(0).rest == R"({"native_finish_reason":"STOP"})");

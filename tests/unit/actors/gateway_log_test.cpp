@@ -52,7 +52,7 @@ TEST_CASE("a request's line has fields, without those that say nothing", "[actor
   REQUIRE(log::init(folder.config(true)));
   open_gateway gateway;
   CHECK(fetch(gateway, post_chat(order("say a"))).status == 200);
-  CHECK(fetch(gateway, get("/")).status == 200);
+  CHECK(fetch(gateway, get("/v1/models")).status == 200);
   const auto lines = requests_of(gateway, folder);
   REQUIRE(lines.size() == 2);
   const auto chat = the_one(lines, "path", "/v1/chat/completions");
@@ -66,7 +66,7 @@ TEST_CASE("a request's line has fields, without those that say nothing", "[actor
   for (const auto* none : {"error", "reason"})
     CHECK_FALSE(chat.contains(none));
   for (const auto* none : {"model", "provider", "attempts", "cache", "tokens_in", "error"})
-    CHECK_FALSE(the_one(lines, "path", "/").contains(none));
+    CHECK_FALSE(the_one(lines, "path", "/v1/models").contains(none));
 }
 
 TEST_CASE("a failed request's line says who was asked for and why it failed",

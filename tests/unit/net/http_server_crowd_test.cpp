@@ -117,7 +117,8 @@ TEST_CASE("http server bounds the answers waiting for clients together", "[net][
     REQUIRE(readers.back()->send(ask));
   }
   REQUIRE(eventually([&] { return server->stats().requests == 20; }));
-  CHECK(server->stats().answers_refused >= 17);
+  // Of an answer in flight the kernel may hold up to 4 MiB, which is half of it.
+  CHECK(server->stats().answers_refused >= 20 - 2 * 3);
   CHECK(server->stats().answers_bytes <= config.answers_max_bytes + 20 * 1024);
   // Whoever asks for little is served all the same.
   raw_client modest{server->local_port()};
