@@ -46,7 +46,10 @@ void http_session::start(bool refused) {
     if (refused) {
       keep_alive_ = false;
       queue_response(
-        busy_response(worker_->config(), "all connections are in use; try again shortly", {}));
+        busy_response(worker_->config(),
+                      "all connections are in use, or all that one address may have; try again "
+                      "shortly",
+                      {}));
       start_closing();
       flush();
     }

@@ -136,6 +136,8 @@ before(async () => {
   node = await SkepNode.start(`
 [log]
 level = "warn"
+[gateway]
+connections_per_address_max = 10000
 [provider.up]
 base_urls = ["${upstream.url}"]
 attempts_max = 1
