@@ -249,7 +249,8 @@ test("five thousand at once are one call, though the agent's pool has four place
   const open = upstream.close(text);
   const all = Array.from({ length: 5000 }, (_, n) => plainly(text, n % 2 === 0));
   await eventually("all have arrived", async () => (await atWork()) >= 5000, 120000);
-  assert.equal(await node.metric("skep_pool_overflow", { agent: "small" }), 0);
+  // The last of them may still be on their way through the pool.
+  await eventually("none holds a place", async () => (await node.metric("skep_pool_overflow", { agent: "small" })) === 0, 20000);
   open();
   const answers = await Promise.all(all);
   assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
