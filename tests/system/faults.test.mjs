@@ -322,7 +322,7 @@ attempts_max = 1
   const lines = (words) => node.stderr.split("\n").filter((line) =>
     line.includes(words) && line.includes("gone") && line.includes(`127.0.0.1:${silent}`) && !line.includes(" /v1/"));
   await eventually("it is logged", () => lines("its models are not listed").length > 0);
-  for (const words of ["transport_failed", "its models are not listed"]) {
+  for (const words of ["provider in trouble", "its models are not listed"]) {
     assert.equal(lines(words).length, 1, node.stderr);
     assert.match(lines(words)[0], /warn/);
   }
