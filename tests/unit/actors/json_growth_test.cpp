@@ -7,6 +7,7 @@
 #include "tests/support/growing_text.hpp"
 #include "tests/support/json_ways.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -186,17 +187,49 @@ double plain_seconds() {
   return least_seconds(runs, [&] { skep::testing::through_chat_body(text); });
 }
 
+// Under a sanitizer time says nothing of the node: there the ways are only walked.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool times_count = false;
+#else
+constexpr bool times_count = true;
+#endif
+
+struct measurement {
+  double once = 0;
+  double twice = 0;
+
+  bool fits(double plain) const {
+    return (twice < floor_seconds || twice < growth_max * std::max(once, 1e-4))
+           && once < std::max(small_things_max * plain, floor_seconds);
+  }
+};
+
+/// Another process may disturb a measurement; a way that is not linear fails all of them.
+measurement measure(const shape& each, double plain) {
+  constexpr int attempts_max = 4;
+  const auto once = each.text.of(bytes_once);
+  const auto twice = each.text.of(2 * bytes_once);
+  measurement made;
+  for (int n = 0; n < attempts_max; ++n) {
+    made = {least_seconds(runs, [&] { each.way(once); }),
+            least_seconds(runs, [&] { each.way(twice); })};
+    if (made.fits(plain))
+      break;
+  }
+  return made;
+}
+
 void check_growth(const std::vector<shape>& shapes) {
   const auto plain = std::max(plain_seconds(), 1e-4);
   for (const auto& each : shapes) {
-    const auto once = each.text.of(bytes_once);
-    const auto twice = each.text.of(2 * bytes_once);
-    const auto took = least_seconds(runs, [&] { each.way(once); });
-    const auto took_twice = least_seconds(runs, [&] { each.way(twice); });
-    INFO(each.name << ": " << once.substr(0, 120) << "…: " << took * 1e3 << " ms, twice as long "
-                   << took_twice * 1e3 << " ms, plain text " << plain * 1e3 << " ms");
-    CHECK((took_twice < floor_seconds || took_twice < growth_max * std::max(took, 1e-4)));
-    CHECK(took < std::max(small_things_max * plain, floor_seconds));
+    if (!times_count) {
+      each.way(each.text.of(bytes_once));
+      continue;
+    }
+    const auto took = measure(each, plain);
+    INFO(each.name << ": " << each.text.of(120) << ": " << took.once * 1e3 << " ms, twice as long "
+                   << took.twice * 1e3 << " ms, plain text " << plain * 1e3 << " ms");
+    CHECK(took.fits(plain));
   }
 }
 
