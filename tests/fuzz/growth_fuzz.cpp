@@ -16,13 +16,13 @@ using namespace skep::testing;
 
 namespace {
 
-constexpr std::size_t bytes_once = std::size_t{48} << 10;
+constexpr std::size_t bytes_once = std::size_t{16} << 10;
 constexpr std::size_t piece_bytes_max = 256;
 constexpr int runs = 3;
 // A machine at work makes noise; a loop over all pieces for every piece makes more.
 constexpr double growth_max = 3.2;
 // Under the sanitizers a byte costs about a microsecond at worst.
-constexpr double floor_seconds = 0.4;
+constexpr double floor_seconds = 0.15;
 
 struct place {
   json_way way;
