@@ -71,7 +71,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (took_twice < floor_seconds)
     return 0;
   const auto once = text.of(bytes_once);
-  const auto took = least_seconds(runs, [&] { at.way(once); });
+  auto took = least_seconds(1, [&] { at.way(once); });
+  if (took_twice < growth_max * took)
+    return 0;
+  took = least_seconds(runs, [&] { at.way(once); });
   took_twice = least_seconds(runs, [&] { at.way(twice); });
   if (took_twice < floor_seconds || took_twice < growth_max * took)
     return 0;
