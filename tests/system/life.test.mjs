@@ -124,7 +124,8 @@ test("whichever actor is killed under load, every request is answered and servic
 });
 
 test("a node told to stop under load finishes what it accepted and exits 0", async () => {
-  const node = await SkepNode.start(simulated("tokens_min = 100\ntokens_max = 100"));
+  const node = await SkepNode.start(simulated("tokens_min = 2000\ntokens_max = 2000"));
+  // An answer takes a second: time enough to see all at work on a slow machine.
   const running = Array.from({ length: 32 }, (_, n) => node.chat("assistant", `drain ${n}`, { stream: n % 2 === 0 }));
   await eventually("all are at work", async () => (await node.metric("skep_provider_in_flight")) === 32);
   const stopped = node.stop();
