@@ -127,6 +127,8 @@ class CountingUpstream {
   }
 }
 
+const overWire = (process.env.SKEP_SYSTEM_SET ?? "").includes("force_wire=true");
+
 let upstream;
 let node;
 let client;
@@ -249,8 +251,10 @@ test("five thousand at once are one call, though the agent's pool has four place
   const open = upstream.close(text);
   const all = Array.from({ length: 5000 }, (_, n) => plainly(text, n % 2 === 0));
   await eventually("all have arrived", async () => (await atWork()) >= 5000, 120000);
-  // The last of them may still be on their way through the pool.
-  await eventually("none holds a place", async () => (await node.metric("skep_pool_overflow", { agent: "small" })) === 0, 20000);
+  // A flight gives the places of calls back that reached it in its own process; behind a socket they are kept until
+  // the answer. The last of them may still be on their way through the pool.
+  if (!overWire)
+    await eventually("none holds a place", async () => (await node.metric("skep_pool_overflow", { agent: "small" })) === 0, 20000);
   open();
   const answers = await Promise.all(all);
   assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [200]);
