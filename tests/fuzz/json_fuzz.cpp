@@ -33,7 +33,9 @@ void take_apart(std::string_view text) {
   // Numbers that differ in how they are written only are the parser's equals, and ours not always.
   const auto form = canonical_form(text);
   require(form.has_value());
-  require(canonical_form(" " + std::string{text} + "\n") == form);
+  // A byte order mark is one only where a text begins.
+  if (!text.starts_with("\xEF\xBB\xBF"))
+    require(canonical_form(" " + std::string{text} + "\n") == form);
   require(members.has_value() == parsed.is_object());
   if (!parsed.is_object())
     return;
