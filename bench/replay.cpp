@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <numbers>
 #include <random>
@@ -39,20 +38,12 @@ expected<std::string> unpack(const std::string& path) {
 
 } // namespace
 
-std::string data_folder() {
-  const char* folder = std::getenv("SKEP_DATA");
-  return folder != nullptr ? folder : "";
+std::string trace_folder() {
+  return std::string{SKEP_SOURCE_DIR} + "/bench/data/traces";
 }
 
-std::string_view how_to_get_data() {
-  return "Set SKEP_DATA to a folder that has traces/web07.trace.xz and traces/web12.trace.xz:\n"
-         "requests of a web shop for product pages, from the traces of the cache2k benchmark\n"
-         "(https://github.com/cache2k/cache2k-benchmark, licence CC BY 4.0), as 4-byte big-endian\n"
-         "integer keys, packed by xz.";
-}
-
-expected<trace> read_trace(const std::string& data, std::string_view name) {
-  const auto path = data + "/traces/" + std::string{name} + ".trace.xz";
+expected<trace> read_trace(const std::string& folder, std::string_view name) {
+  const auto path = folder + "/" + std::string{name} + ".trace.xz";
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored))
     return fail(errc::not_found, "there is no file " + path + "; put the trace there");

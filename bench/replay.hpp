@@ -34,15 +34,14 @@ constexpr bool as_published(const published_ratio& reference, double percent) {
          && percent <= reference.most + published_tolerance;
 }
 
-/// The folder of the traces, the environment variable SKEP_DATA; empty when that is not set.
-std::string data_folder();
-/// What to put into that folder and where it is from.
-std::string_view how_to_get_data();
-
-/// The keys of DATA/traces/NAME.trace.xz: 4-byte big-endian integers, unpacked by the program `xz`.
+/// The keys of FOLDER/NAME.trace.xz: 4-byte big-endian integers, unpacked by the program `xz`. The
+/// recorded ones are in trace_folder().
 /// Fails with errc::not_found when the file cannot be opened, errc::malformed when it is
 /// empty, damaged or no whole number of keys, errc::unavailable when `xz` cannot be started.
-expected<trace> read_trace(const std::string& data, std::string_view name);
+expected<trace> read_trace(const std::string& folder, std::string_view name);
+
+/// bench/data/traces of the source tree; its README says where the traces are from.
+std::string trace_folder();
 
 /// Percent of the keys that a response_store of so many entries has when they are asked for in
 /// turn, each put when it is missing. Nothing expires meanwhile and bytes are no bound.

@@ -6,8 +6,8 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 
-import { Cluster, Load, clientsOf, freePorts, pause } from "./support/cluster.mjs";
-import { command, eventually } from "./support/node.mjs";
+import { Cluster, Load, clientsOf, pause } from "./support/cluster.mjs";
+import { command, eventually, freePorts } from "./support/node.mjs";
 
 /// One etcd of our own on free ports; it keeps its data over kill() and start().
 class Etcd {

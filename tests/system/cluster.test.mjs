@@ -5,8 +5,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
-import { Cluster, Load, clientOf, clientsOf, freePorts, pause } from "./support/cluster.mjs";
-import { binary, command, eventually, SkepNode, source } from "./support/node.mjs";
+import { Cluster, Load, clientOf, clientsOf, pause } from "./support/cluster.mjs";
+import { binary, command, eventually, freePorts, SkepNode, source } from "./support/node.mjs";
 import { TcpProxy } from "./support/tcp_proxy.mjs";
 
 const others = (cluster, name) => cluster.names.filter((each) => each !== name);

@@ -1,7 +1,6 @@
 // What the official clients see when their provider fails, in each of the ways there are: an answer
 // from elsewhere or the right typed error, within their deadline, and never a hang.
 import assert from "node:assert/strict";
-import net from "node:net";
 import { after, before, describe, test } from "node:test";
 
 import Anthropic from "@anthropic-ai/sdk";
@@ -300,12 +299,7 @@ for (const dialect of ["openai", "anthropic"]) {
 }
 
 test("a provider out of reach: clients hear its name, the log hears where and why, each once", async () => {
-  const silent = await new Promise((done) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port)); // Nobody listens there any more.
-    });
-  });
+  const [silent] = await freePorts(1); // Nobody listens there.
   const node = await SkepNode.start(`
 [provider.gone]
 base_url = "http://127.0.0.1:${silent}/v1"

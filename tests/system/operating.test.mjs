@@ -6,8 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 
-import { freePorts } from "./support/cluster.mjs";
-import { binary, command, eventually, SkepNode, source } from "./support/node.mjs";
+import { binary, command, eventually, freePorts, SkepNode, source } from "./support/node.mjs";
 import { Simulated } from "./support/simulate.mjs";
 import { Upstream } from "./support/upstream.mjs";
 

@@ -45,7 +45,9 @@ for (const name of names) {
   const lack = missing[name]?.();
   if (lack) skip(`${name} needs ${lack}`, name !== "netns.test.mjs");
 }
-const tests = [process.execPath, "--test", ...names.map((name) => path.join(here, name))];
+// A test that fails before it stops its node does not keep the others waiting for their time-out.
+const forced = works(process.execPath, "--test-force-exit", "--version") ? ["--test-force-exit"] : [];
+const tests = [process.execPath, ...forced, "--test", ...names.map((name) => path.join(here, name))];
 // In a network namespace of its own, which it knows by its name so that it never works in another one.
 const own = ["unshare", "--net", "sh", "-c", 'SKEP_OWN_NETNS=$(readlink /proc/self/ns/net) exec "$@"', "sh"];
 const [program, ...args] = names.includes("netns.test.mjs") ? [...own, ...tests] : tests;

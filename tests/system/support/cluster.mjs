@@ -1,28 +1,17 @@
 // Several real nodes that make a cluster, clients that load them, and what they say about each other.
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
 import OpenAI from "openai";
 
-import { eventually, SkepNode } from "./node.mjs";
+import { eventually, freePorts, SkepNode } from "./node.mjs";
 
 /// Every slot has an owner in a whole view.
 export const slots = 1024;
 
 export const pause = (ms) => new Promise((next) => setTimeout(next, ms));
-
-/// Ports that nobody has at the moment, all different.
-export async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise((done) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => done(server));
-  })));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
-}
 
 /// Answers slowly enough that something is always under way.
 const work = `

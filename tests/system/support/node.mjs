@@ -1,6 +1,7 @@
 // Starts the real binary as a user would, and stops it.
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
@@ -18,6 +19,22 @@ export async function eventually(what, done, ms = 5000) {
   }
 }
 
+/// Ports that nobody has at the moment, all different.
+export async function freePorts(count) {
+  const servers = await Promise.all(Array.from({ length: count }, () => new Promise((done) => {
+    const server = net.createServer().listen(0, "127.0.0.1", () => done(server));
+  })));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+/// Nodes that run, for a test that fails before it stops its own.
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export class SkepNode {
   /// `config`: a file, or the text of one. `prefix`: a command to start it with.
   static async start(config, { sets = [], env = {}, listen = "127.0.0.1:0", prefix = [] } = {}) {
@@ -34,7 +51,11 @@ export class SkepNode {
     const [program, ...args] = [...prefix, binary, "run", file, "--listen", listen, "--ready-file", ready, ...all];
     node.child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     node.child.stderr.on("data", (text) => (node.stderr += text));
-    node.exited = new Promise((done) => node.child.on("exit", (code, signal) => done({ code, signal })));
+    running.add(node.child);
+    node.exited = new Promise((done) => node.child.on("exit", (code, signal) => {
+      running.delete(node.child);
+      done({ code, signal });
+    }));
     try {
       await eventually("the node is ready", () => {
         if (node.child.exitCode !== null) throw new Error("the node ended: " + node.stderr);

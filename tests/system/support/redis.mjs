@@ -5,8 +5,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-import { freePorts } from "./cluster.mjs";
-import { eventually } from "./node.mjs";
+import { eventually, freePorts } from "./node.mjs";
 
 export class Redis {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "skep-redis-test-"));

@@ -6,12 +6,7 @@
 using namespace skep;
 
 TEST_CASE("the policies reach their published hit ratios on a recorded trace", "[store][replay]") {
-  const auto data = bench::data_folder();
-  if (data.empty()) {
-    WARN("SKIPPED: SKEP_DATA is not set, no hit ratio was checked. " << bench::how_to_get_data());
-    return;
-  }
-  const auto web12 = bench::read_trace(data, "web12");
+  const auto web12 = bench::read_trace(bench::trace_folder(), "web12");
   if (!web12)
     FAIL(web12.error().detail);
   for (const auto& reference : bench::published) {
@@ -23,12 +18,7 @@ TEST_CASE("the policies reach their published hit ratios on a recorded trace", "
 
 TEST_CASE("the cost-aware policy saves more cost than the others on a recorded trace",
           "[store][replay][cost]") {
-  const auto data = bench::data_folder();
-  if (data.empty()) {
-    WARN("SKIPPED: SKEP_DATA is not set, no cost was compared. " << bench::how_to_get_data());
-    return;
-  }
-  const auto web12 = bench::read_trace(data, "web12");
+  const auto web12 = bench::read_trace(bench::trace_folder(), "web12");
   if (!web12)
     FAIL(web12.error().detail);
   using store::policy_kind;
@@ -42,5 +32,5 @@ TEST_CASE("a trace that is not there is named in the failure", "[store][replay]"
   const auto none = bench::read_trace("/nonexistent", "web12");
   REQUIRE_FALSE(none);
   CHECK(none.error().code == errc::not_found);
-  CHECK(none.error().detail.find("/nonexistent/traces/web12.trace.xz") != std::string::npos);
+  CHECK(none.error().detail.find("/nonexistent/web12.trace.xz") != std::string::npos);
 }
