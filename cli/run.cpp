@@ -62,7 +62,7 @@ void tell_start(const run_options& options, const config::document& document,
 int serve(const run_options& options, const config::document& document, rt::node& node) {
   const auto& endpoint = node.status().endpoint;
   tell_start(options, document, node.status());
-  if (!announce(endpoint, options.ready_file))
+  if (!announce(endpoint, options.ready_file, node.status().operations_endpoint))
     return exit_failed;
   const int signal = wait_for_end(node.status());
   if (signal == 0) {

@@ -16,11 +16,11 @@ namespace {
 // How long the ready line waits for whoever reads stdout.
 constexpr std::chrono::milliseconds ready_line_max{1000};
 
-bool write_ready_file(const std::string& path, const std::string& endpoint) {
+bool write_ready_file(const std::string& path, const std::string& lines) {
   const auto partial = path + ".partial";
   {
     std::ofstream out{partial};
-    out << endpoint << '\n';
+    out << lines;
     if (!out.flush())
       return false;
   }
@@ -45,7 +45,7 @@ sigset_t stop_signals() {
 
 void hold_signals(const sigset_t& held) {
   pthread_sigmask(SIG_BLOCK, &held, nullptr);
-  for (const int each : {SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGIO, SIGPWR})
+  for (const int each : {SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGIO, SIGPWR, SIGXFSZ})
     if (sigismember(&held, each) == 0)
       std::signal(each, SIG_IGN);
 }
@@ -64,10 +64,14 @@ void open_standard_streams() {
       const int opened = open("/dev/null", O_RDWR);
 }
 
-bool announce(const std::string& endpoint, const std::string& ready_file) {
+bool announce(const std::string& endpoint, const std::string& ready_file,
+              const std::string& operations) {
   log::write_within(STDOUT_FILENO, fmt::format("skep: listening on http://{}\n", endpoint),
                     ready_line_max);
-  if (ready_file.empty() || write_ready_file(ready_file, endpoint))
+  auto lines = endpoint + '\n';
+  if (!operations.empty())
+    lines += operations + '\n';
+  if (ready_file.empty() || write_ready_file(ready_file, lines))
     return true;
   fmt::print(stderr, "skep: cannot write the ready file {}\n", ready_file);
   return false;

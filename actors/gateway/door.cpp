@@ -72,7 +72,12 @@ expected<void> door::open(listener& at) {
   at.config.check_head
     = [this, &at](const net::http_request& head) { return check_head(at, head); };
   at.config.body_max_of = [this](const net::http_request& head) { return body_max_of(head); };
-  at.config.error_reply = refused_response;
+  at.config.error_reply
+    = [&at](int status, std::string_view message, const net::refused_request& asked) {
+        auto response = refused_response(status, message, asked.path);
+        at.rules.origins().allow_reading(asked.origin, response.headers);
+        return response;
+      };
   auto server
     = net::http_server::start(at.config, [this, &at](net::http_request&& request,
                                                      std::shared_ptr<net::http_exchange> exchange) {
@@ -121,7 +126,7 @@ std::optional<net::http_response> door::check_head(const listener& at,
   auto id = to_string(make_request_id());
   auto response = denied ? denied_response(*denied, path, id)
                          : origin_policy::preflight(head, methods_of(endpoint_of(path)));
-  origins.allow_reading(head, response.headers);
+  origins.allow_reading(head.header("origin"), response.headers);
   if (denied)
     denied_[static_cast<std::size_t>(denied->reason)]->inc();
   settled_by_head(head, std::move(path), std::move(id), response.status,
@@ -177,7 +182,7 @@ void door::arrive(const listener& at, net::http_request&& request,
   const auto what = endpoint_of(request.path);
   auto who = at.rules.caller_of(request);
   net::http_headers headers;
-  at.rules.origins().allow_reading(request, headers);
+  at.rules.origins().allow_reading(request.header("origin"), headers);
   const auto client = session::make(
     env_, {std::move(exchange), observe_, request.method, request.path, std::move(headers)});
   if (is_probe(what))

@@ -84,12 +84,11 @@ bool origin_policy::is_cross_origin(const net::http_request& head) {
   return !origin.empty() && !equal_ignoring_case(authority_of(origin), head.header("host"));
 }
 
-void origin_policy::allow_reading(const net::http_request& head, net::http_headers& answer) const {
+void origin_policy::allow_reading(std::string_view origin, net::http_headers& answer) const {
   if (rules_.origins.empty())
     return;
   // Also where no origin asked: a cache must not give that answer to a page.
   answer.add("vary", "origin");
-  const auto origin = head.header("origin");
   if (!names(origin))
     return;
   answer.add("access-control-allow-origin", origin);

@@ -31,8 +31,8 @@ public:
   static bool is_cross_origin(const net::http_request& head);
   /// The same, and the configuration does not name that origin.
   bool is_foreign(const net::http_request& head) const;
-  /// Adds what lets the page of a named origin read the answer (CORS).
-  void allow_reading(const net::http_request& head, net::http_headers& answer) const;
+  /// Adds what lets the page of a named origin read the answer (CORS); `origin` is the request's.
+  void allow_reading(std::string_view origin, net::http_headers& answer) const;
   /// A browser's question whether its page may ask (CORS preflight).
   static bool is_preflight(const net::http_request& head);
   /// The answer to that for a named origin; `methods` are the endpoint's.

@@ -59,7 +59,8 @@ expected<void> build(rt::role_context& node) {
   if (auto done = way_in->open(); !done)
     return done;
   node.status().endpoint = way_in->endpoint();
-  if (const auto where = way_in->operations_endpoint(); !where.empty())
+  node.status().operations_endpoint = way_in->operations_endpoint();
+  if (const auto& where = node.status().operations_endpoint; !where.empty())
     log::info("operations are served at http://{}", where);
   node.on_drain([way_in] { way_in->drain(); });
   node.drained_when([way_in] { return way_in->drained(); });

@@ -5,6 +5,7 @@
 #include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace skep::actors {
 
@@ -96,11 +97,15 @@ void http_connector::note_models(const std::string& trouble) {
   if (models_missing_ == !trouble.empty())
     return;
   models_missing_ = !trouble.empty();
+  using log::field;
+  const auto address = net::host_of(base_url_);
   if (models_missing_)
-    log::warn("provider {} ({}): its models are not listed: {}", provider_, net::host_of(base_url_),
-              trouble);
+    log::tell(log::level::warn, {}, "its models are not listed",
+              std::array{field{"provider", provider_}, field{"address", address},
+                         field{"reason", trouble}});
   else
-    log::info("provider {} ({}): its models are listed again", provider_, net::host_of(base_url_));
+    log::tell(log::level::info, {}, "its models are listed again",
+              std::array{field{"provider", provider_}, field{"address", address}});
 }
 
 } // namespace skep::actors

@@ -33,11 +33,20 @@ constexpr int exit_configuration = 2;
 /// close together is one request.
 constexpr duration same_request = 200ms;
 
-std::string first_line(const std::string& path) {
+/// What a node wrote into its ready file: where clients come, and where operators do.
+struct ready_endpoints {
+  std::string clients;
+  std::string operations;
+};
+
+ready_endpoints read_ready_file(const std::string& path) {
   std::ifstream in{path};
-  std::string line;
-  std::getline(in, line);
-  return line;
+  std::string clients;
+  std::string operations;
+  std::getline(in, clients);
+  if (!std::getline(in, operations))
+    operations = clients;
+  return {"http://" + clients, "http://" + operations};
 }
 
 /// Milliseconds for poll(), rounded up so that what is due is due when it returns.
@@ -58,6 +67,7 @@ struct fleet::child {
   fleet::phase phase = fleet::phase::ended;
   /// Where it listens; empty before it is ready.
   std::string endpoint;
+  std::string operations;
   bool well = false;
   time_point started{};
   time_point restart_at{};
@@ -107,6 +117,7 @@ void fleet::start(child& one) {
   std::error_code ignored;
   std::filesystem::remove(one.member.ready_file, ignored);
   one.endpoint.clear();
+  one.operations.clear();
   one.well = false;
   one.started = clock::now();
   auto process = child_process::start(one.member.command, one.member.variables);
@@ -182,7 +193,9 @@ void fleet::look_for_ready() {
     if (one.phase != phase::starting || !std::filesystem::exists(one.member.ready_file))
       continue;
     one.phase = phase::ready;
-    one.endpoint = "http://" + first_line(one.member.ready_file);
+    auto [clients, operations] = read_ready_file(one.member.ready_file);
+    one.endpoint = std::move(clients);
+    one.operations = std::move(operations);
     out_.event(
       fmt::format("{} ready on {} (pid {})", one.member.name, one.endpoint, one.process->pid()));
   }
@@ -288,7 +301,7 @@ void fleet::do_what_is_due() {
   const auto* asked = a_ready_one();
   if (views_ && asked != nullptr && view_due_ <= now) {
     view_due_ = now + (now - changed_ < settled_after ? view_pause : view_pause_settled);
-    views_->ask(asked->endpoint);
+    views_->ask(asked->operations);
   }
 }
 

@@ -28,7 +28,7 @@ void http_exchange::respond(http_response response) {
   // A small answer is always taken.
   [[maybe_unused]] const bool taken = try_respond(
     busy_response(session_->worker().config(),
-                  "too many answers wait for their clients; try again shortly", session_->path()));
+                  "too many answers wait for their clients; try again shortly", session_->asked()));
 }
 
 bool http_exchange::try_respond(http_response response) {

@@ -246,6 +246,7 @@ void http_session::dispatch() {
   head_request_ = request.method == "HEAD";
   parser_.reset();
   path_ = request.path;
+  origin_ = request.header("origin");
   streaming_ = false;
   bodyless_ = false;
   drained_ = 0;
@@ -269,9 +270,10 @@ void http_session::refuse(int status, std::string_view message) {
   http_1_0_ = false;
   head_request_ = false;
   release_body();
-  const auto& path = parser_.request().path;
-  auto response = status == 503 ? busy_response(worker_->config(), message, path)
-                                : error_response(worker_->config(), status, message, path);
+  const auto& head = parser_.request();
+  const refused_request asked{head.path, head.header("origin")};
+  auto response = status == 503 ? busy_response(worker_->config(), message, asked)
+                                : error_response(worker_->config(), status, message, asked);
   if (status == 415)
     response.headers.add("accept-encoding", "gzip, zstd"); // RFC 9110 section 15.5.16.
   queue_response(std::move(response));

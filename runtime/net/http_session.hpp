@@ -48,8 +48,8 @@ public:
     return budget_;
   }
   /// Of the request at the handler; any thread, until it is answered.
-  [[nodiscard]] const std::string& path() const noexcept {
-    return path_;
+  [[nodiscard]] refused_request asked() const noexcept {
+    return {path_, origin_};
   }
   [[nodiscard]] http_worker& worker() noexcept {
     return *worker_;
@@ -116,6 +116,7 @@ private:
   http_send_budget budget_;
   std::string peer_;
   std::string path_;
+  std::string origin_;
   http_input input_;
   http_output output_;
   http_request_parser parser_;

@@ -103,7 +103,7 @@ void http_session::perform(http_op::drop&) {
     return perform(cut);
   }
   queue_response(
-    error_response(worker_->config(), 500, "the request was dropped without an answer", path_));
+    error_response(worker_->config(), 500, "the request was dropped without an answer", asked()));
   finish_exchange();
 }
 

@@ -46,11 +46,11 @@ std::size_t http_address_book::largest() const {
 }
 
 http_response error_response(const http_server_config& config, int status, std::string_view message,
-                             std::string_view path) {
+                             const refused_request& asked) {
   http_response response;
   try {
     if (config.error_reply)
-      response = config.error_reply(status, message, path);
+      response = config.error_reply(status, message, asked);
   } catch (...) {
     // The owner's envelope failed; the plain one below still says why.
     response = {};
@@ -65,8 +65,8 @@ http_response error_response(const http_server_config& config, int status, std::
 }
 
 http_response busy_response(const http_server_config& config, std::string_view message,
-                            std::string_view path) {
-  auto response = error_response(config, 503, message, path);
+                            const refused_request& asked) {
+  auto response = error_response(config, 503, message, asked);
   response.headers.add("retry-after", "1");
   return response;
 }

@@ -55,10 +55,10 @@ inline void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noe
 
 /// The owner's words for a request the server cannot serve, else plain ones.
 http_response error_response(const http_server_config& config, int status, std::string_view message,
-                             std::string_view path);
+                             const refused_request& asked);
 /// 503 with a retry-after.
 http_response busy_response(const http_server_config& config, std::string_view message,
-                            std::string_view path);
+                            const refused_request& asked);
 
 /// Runs a step of a session. What fails in it has no memory, and whoever is left half-way would
 /// wait for ever: the connection is closed.

@@ -22,6 +22,8 @@ struct node_status {
   bool debug_kill = false;
   /// Where clients reach the node, "127.0.0.1:8080"; set before the phase becomes ready.
   std::string endpoint;
+  /// Of admin.listen; empty when operations are served at `endpoint`.
+  std::string operations_endpoint;
 };
 
 } // namespace skep::rt

@@ -135,6 +135,10 @@ test("a page of a named origin asks and reads, streamed as well", async () => {
     assert.match(got.headers["access-control-expose-headers"], /x-request-id/);
     assert.match(got.headers.vary, /origin/);
   }
+  // What the server itself refuses is read as well: here a length that no body may have.
+  const large = await post(`${node.url}/v1/chat/completions`, { ...page, ...json, ...guest, "content-length": "99999999999" }, "x");
+  assert.equal(large.status, 413);
+  assert.equal(large.headers["access-control-allow-origin"], "https://app.example");
   assert.equal((await post(`${node.url}/v1/chat/completions`, { origin: "https://b.example", ...json, ...guest }, question())).status, 403);
   assert.equal(await node.stop(), 0);
 });
@@ -142,6 +146,7 @@ test("a page of a named origin asks and reads, streamed as well", async () => {
 test("operations move to admin.listen, which this machine needs no key for", async () => {
   const node = await SkepNode.start(simulated + keys, { env, sets: ['admin.listen="127.0.0.1:0"'] });
   const operations = await eventually("the log names the address", () => /operations are served at (http:\S+)/.exec(node.stderr)?.[1]);
+  assert.equal(operations, `http://${node.operations}`);
   assert.equal((await ask(`${node.url}/metrics`, { headers: root })).status, 404);
   assert.match((await ask(`${operations}/metrics`)).text, /skep_gateway_denied_total/);
   assert.equal((await ask(`${operations}/metrics`, { headers: { host: "evil.example" } })).status, 403);

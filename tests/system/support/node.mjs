@@ -65,7 +65,7 @@ export class SkepNode {
       await node.kill();
       throw error;
     }
-    node.address = fs.readFileSync(ready, "utf8").trim();
+    [node.address, node.operations] = fs.readFileSync(ready, "utf8").trim().split("\n");
     node.url = `http://${node.address}`;
     return node;
   }

@@ -249,11 +249,11 @@ TEST_CASE("http server refuses connections over the limit with 503", "[net][http
 
 TEST_CASE("http server lets its owner word the errors", "[net][http]") {
   http_server_config config;
-  config.error_reply = [](int status, std::string_view message, std::string_view path) {
+  config.error_reply = [](int status, std::string_view message, const refused_request& asked) {
     return http_response{0,
                          {{"x-request-id", "r1"}},
                          "own " + std::to_string(status) + (message.empty() ? "" : " said ")
-                           + std::string{path}};
+                           + std::string{asked.path} + std::string{asked.origin}};
   };
   const auto server = serve([](http_request&&, std::shared_ptr<http_exchange>) {}, config);
   CHECK_THAT(refused(*server, "nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 ")
@@ -262,8 +262,8 @@ TEST_CASE("http server lets its owner word the errors", "[net][http]") {
   CHECK_THAT(refused(*server, "POST /big HTTP/1.1\r\nhost: t\r\ncontent-length: 99999999\r\n\r\n"),
              EndsWith("own 413 said /big"));
   raw_client client{server->local_port()};
-  REQUIRE(client.send(get("/lost")));
-  CHECK_THAT(client.read_response(), EndsWith("own 500 said /lost"));
+  REQUIRE(client.send("GET /lost HTTP/1.1\r\nhost: t\r\norigin: http://page\r\n\r\n"));
+  CHECK_THAT(client.read_response(), EndsWith("own 500 said /losthttp://page"));
 }
 
 TEST_CASE("http server goes on accepting after it ran out of descriptors", "[net][http]") {
