@@ -25,8 +25,8 @@ void open_standard_streams();
 
 /// Says on stdout, and in the ready file when one is named, where clients may come. A stdout nobody
 /// reads is no failure and holds nobody. The file is written beside and renamed, so that whoever
-/// waits for it never reads half of it; a second line names the endpoint of operations where that is
-/// another one. False, with a message on stderr, when it cannot be written.
+/// waits for it never reads half of it; a second line names the endpoint of operations where that
+/// is another one. False, with a message on stderr, when it cannot be written.
 bool announce(const std::string& endpoint, const std::string& ready_file,
               const std::string& operations = {});
 

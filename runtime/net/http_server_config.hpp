@@ -23,8 +23,8 @@ struct refused_request {
 /// Makes the answer to a request the server itself refuses (400, 408, 413, 417, 431, 500, 501, 503,
 /// 505), so that the owner decides on its envelope and headers. The status is set by the server.
 /// Runs on any of the server's threads; must not block.
-using http_error_reply
-  = std::function<http_response(int status, std::string_view message, const refused_request& asked)>;
+using http_error_reply = std::function<http_response(int status, std::string_view message,
+                                                     const refused_request& asked)>;
 
 /// Looks at a request's head before its body is read, on the connection's thread; must not block.
 /// `head.body` is empty, `head.peer` set. A response refuses the request: it is written, and unless

@@ -120,7 +120,6 @@ private:
   http_input input_;
   http_output output_;
   http_request_parser parser_;
-
   phase phase_ = phase::reading;
   http_session_deadlines deadlines_;
   std::uint64_t received_ = 0;
