@@ -112,7 +112,9 @@ struct member_state {
   cluster_view installed;
   /// The proposal of the highest number the sender has voted for; number 0: none.
   cluster_view vote;
-  SKEP_MESSAGE(0x0404, 1, self, hears, installed, vote)
+  /// The sender's ballot file cannot be written: it neither votes nor proposes.
+  bool cannot_vote = false;
+  SKEP_MESSAGE(0x0404, 2, self, hears, installed, vote, cannot_vote)
 };
 
 /// The names the sender serves ("agent/support"), all of them, sent to every peer when its session

@@ -9,6 +9,14 @@
 
 namespace skep::actors {
 
+namespace {
+
+/// Nobody waits for what is put into the cache or released there, but what a busy machine drops is
+/// paid for again.
+constexpr duration keep_deadline = std::chrono::seconds{10};
+
+} // namespace
+
 /// The answer is whole.
 void flight::complete(id which) {
   auto& t = trips_.at(which);
@@ -48,7 +56,7 @@ void flight::store(trip& t) {
     return;
   }
   auto context = t.context;
-  context.deadline = now() + rules_.cache_deadline;
+  context.deadline = now() + keep_deadline;
   tell(peers_.cache, std::move(context), std::move(put));
   learn(t, *reply);
 }
@@ -68,7 +76,7 @@ void flight::store_refusal(trip& t, const failure& why) {
   put.value = begin_kept(t.context.tenant);
   encode(kept, put.value);
   auto context = t.context;
-  context.deadline = now() + rules_.cache_deadline;
+  context.deadline = now() + keep_deadline;
   tell(peers_.cache, std::move(context), std::move(put)); // It ends the lease as well.
   led_.erase(std::exchange(t.lease, 0));
 }
@@ -114,7 +122,7 @@ void flight::release(trip& t) {
     return;
   led_.erase(t.lease);
   auto context = t.context;
-  context.deadline = now() + rules_.cache_deadline;
+  context.deadline = now() + keep_deadline;
   tell(peers_.cache, std::move(context),
        msg::cache_release_request{t.request.key, std::exchange(t.lease, 0)});
 }

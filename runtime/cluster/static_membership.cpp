@@ -78,11 +78,13 @@ private:
   bool hears(const std::string& a, const std::string& b) const;
   bool reachable(const std::string& name) const;
   bool may_coordinate(const std::string& seed) const;
+  bool can_vote(const std::string& seed) const;
   const std::string* coordinator() const;
 
   void adopt(const msg::cluster_view& view);
   void settle(time_point now);
   void note_reachable(time_point now);
+  void retry_ballot(time_point now);
   void consider_vote();
   void coordinate(time_point now);
   void propose(std::vector<msg::member> members, time_point now);
@@ -112,6 +114,7 @@ private:
   /// Of everything seen: votes and views, by anybody.
   std::uint64_t highest_ = 0;
   bool ballot_failed_ = false;
+  time_point retry_ballot_at_{};
   /// Our proposal in the making, while we coordinate; number 0: none.
   msg::cluster_view proposal_;
   std::optional<time_point> coordinates_since_;
@@ -192,6 +195,7 @@ void static_membership::install(view_ptr view) {
 /// Everything that may follow from a change or from time passing.
 void static_membership::settle(time_point now) {
   note_reachable(now);
+  retry_ballot(now);
   consider_vote();
   coordinate(now);
   count_votes();
@@ -233,10 +237,18 @@ bool static_membership::may_coordinate(const std::string& seed) const {
   return count >= majority_;
 }
 
+/// One without a ballot cannot propose either, and would keep others from it.
+bool static_membership::can_vote(const std::string& seed) const {
+  if (seed == self_.name)
+    return !ballot_failed_;
+  const auto entry = peers_.find(seed);
+  return entry == peers_.end() || !entry->second.state || !entry->second.state->cannot_vote;
+}
+
 /// Null when there is none.
 const std::string* static_membership::coordinator() const {
   for (const auto& seed : seeds_)
-    if ((seed == self_.name || reachable(seed)) && may_coordinate(seed))
+    if ((seed == self_.name || reachable(seed)) && may_coordinate(seed) && can_vote(seed))
       return &seed;
   return nullptr;
 }
@@ -258,6 +270,7 @@ bool static_membership::is_seed(const std::string& name) const {
 
 /// Once per number, ever: the number is on disk before anybody hears of the vote.
 bool static_membership::vote(const msg::cluster_view& proposal) {
+  changed_ = changed_ || !ballot_failed_; // The others hear of it either way.
   ballot_failed_ = !ballots_.save(proposal.number);
   if (ballot_failed_)
     return false;
@@ -265,6 +278,17 @@ bool static_membership::vote(const msg::cluster_view& proposal) {
   highest_ = std::max(highest_, vote_.number);
   changed_ = true;
   return true;
+}
+
+/// Whether there is room again, also where nobody proposes anything.
+void static_membership::retry_ballot(time_point now) {
+  if (!ballot_failed_ || now < retry_ballot_at_)
+    return;
+  retry_ballot_at_ = now + proposal_timeout_;
+  if (!ballots_.save(vote_.number))
+    return;
+  ballot_failed_ = false;
+  changed_ = true;
 }
 
 void static_membership::consider_vote() {
@@ -366,6 +390,7 @@ msg::member_state static_membership::state() const {
   if (view_)
     out.installed = *view_;
   out.vote = vote_;
+  out.cannot_vote = ballot_failed_;
   return out;
 }
 

@@ -16,6 +16,7 @@ public:
     std::deque<msg::cache_get_reply> answers; // For the next gets; then they are won.
     std::vector<msg::cache_get_request> gets;
     std::vector<msg::cache_put_request> puts;
+    time_point put_before{}; // The last put's deadline.
     std::vector<msg::cache_release_request> releases;
     bool silent = false;
     std::vector<rt::responder> unanswered; // While silent.
@@ -45,7 +46,10 @@ protected:
         }
         reply(c, std::move(turn));
       },
-      [this](const rt::call&, const msg::cache_put_request& r) { script_.puts.push_back(r); },
+      [this](const rt::call& c, const msg::cache_put_request& r) {
+        script_.puts.push_back(r);
+        script_.put_before = c.context.deadline;
+      },
       [this](const rt::call&, const msg::cache_release_request& r) {
         script_.releases.push_back(r);
       },

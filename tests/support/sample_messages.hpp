@@ -36,7 +36,7 @@ inline auto sample_messages() {
       "hive", "a", "tcp://node-a", 11, 2, 0x0102'0304'0506'0708, 13, 14, 15, {{0x0101, 1}}},
     msg::node_refusal{"b", 4, "a live node is called a", 11},
     msg::link_beat{1'000'000, 2'000'000, 3000, "state"},
-    msg::member_state{node, {"b", "c"}, {3, "a", {node}}, {4, "b", {node}}},
+    msg::member_state{node, {"b", "c"}, {3, "a", {node}}, {4, "b", {node}}, true},
     msg::node_announce{{"agent/support"}},
     msg::node_drain_request{},
     msg::embed_request{"embedder", {"a text"}, "[[1,2]]", R"({"dimensions":2})"},

@@ -93,6 +93,9 @@ TEST_CASE("bytes of older versions decode, with defaults for what came later", "
   CHECK(decode_kept<chat_reply>("chat_reply.v1.hex").origin == origin);
   CHECK(decode_kept<chat_open>("chat_open.v1.hex").origin == origin);
   CHECK(decode_kept<chat_end>("chat_end.v1.hex").origin == origin);
+  const auto state = decode_kept<member_state>("member_state.v1.hex");
+  CHECK(state.vote.number == 4);
+  CHECK_FALSE(state.cannot_vote);
 }
 
 TEST_CASE("every kind of envelope has the bytes it always had", "[wire][envelope]") {

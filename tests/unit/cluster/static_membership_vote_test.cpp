@@ -104,6 +104,30 @@ TEST_CASE("a proposer without a ballot proposes nothing and tries again", "[clus
   CHECK(a.m->state().vote.number == 1);
 }
 
+TEST_CASE("a seed that cannot vote leaves proposing to the next one", "[cluster][membership]") {
+  lone_node b{"b"};
+  b.hear("c", {"a"});
+  b.hear("a", {"c"});
+  b.wait(300ms);
+  CHECK(b.m->state().vote.number == 0); // a would.
+  auto a = b.said_by("a", {"c"});
+  a.cannot_vote = true;
+  b.tell(a);
+  b.wait(300ms);
+  CHECK(b.m->state().vote == view_of(1, "b", {"a", "b", "c"}));
+  // And tells the others when it is such a one itself, until there is room.
+  b.ballots.works = false;
+  a.vote = view_of(2, "a", {"a", "b", "c"});
+  a.cannot_vote = false;
+  b.tell(a);
+  CHECK(b.m->state().vote.number == 1);
+  CHECK(b.m->state().cannot_vote);
+  b.ballots.works = true;
+  b.wait(1s);
+  CHECK_FALSE(b.m->state().cannot_vote);
+  CHECK(b.m->state().vote.number == 2);
+}
+
 TEST_CASE("only a majority of votes installs a view", "[cluster][membership]") {
   lone_node a{"a", {"a", "b", "c", "d", "e"}};
   for (const auto* name : {"b", "c", "x"})
