@@ -6,7 +6,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -50,17 +49,15 @@ void check_grown_only(const nlohmann::json& kept, const std::vector<message_sche
 
 /// The structs of messages/*.hpp that have a SKEP_MESSAGE line.
 std::set<std::string> messages_in_headers() {
-  const std::regex begins{R"(^struct (\w+) \{)"};
   std::set<std::string> found;
   for (const auto& file : std::filesystem::directory_iterator{source / "messages"}) {
     if (file.path().extension() != ".hpp")
       continue;
     std::istringstream lines{read_file(file.path())};
     std::string name;
-    std::smatch match;
     for (std::string line; std::getline(lines, line);) {
-      if (std::regex_search(line, match, begins))
-        name = match[1];
+      if (constexpr std::string_view begins = "struct "; line.starts_with(begins))
+        name = line.substr(begins.size(), line.find(" {") - begins.size());
       if (line.starts_with("  SKEP_MESSAGE("))
         found.insert(name);
     }
