@@ -6,7 +6,8 @@
 
 namespace skep::actors {
 
-/// Every kind of actor skep ships, in the order a node builds them: what is asked before who asks.
+/// Every kind of actor skep ships, in the order in which their options are documented. A node
+/// computes the order in which it builds them from what they need.
 std::vector<rt::role> all_roles();
 
 } // namespace skep::actors

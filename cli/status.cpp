@@ -1,5 +1,7 @@
 #include "cli/commands.hpp"
 #include "cli/http.hpp"
+#include "runtime/actor/metric_names.hpp"
+#include "runtime/telemetry/metric_names.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -29,8 +31,8 @@ std::string time_text(double seconds) {
 }
 
 /// A label of a metric's first series.
-std::string label_of(const json& metrics, const char* name, const char* label) {
-  const json::json_pointer at{fmt::format("/{}/series/0/labels/{}", name, label)};
+std::string label_of(const json& metrics, const telemetry::metric_info& what) {
+  const json::json_pointer at{fmt::format("/{}/series/0/labels/{}", what.name, what.label)};
   return metrics.contains(at) && metrics.at(at).is_string() ? metrics.at(at).get<std::string>()
                                                             : "?";
 }
@@ -74,13 +76,14 @@ void print_performance(const json& page) {
 
 /// Circuits that keep calls away or are being probed; those that are closed are no news.
 void print_circuits(const json& metrics) {
-  const json::json_pointer series{"/skep_breaker_state/series"};
+  const json::json_pointer series{fmt::format("/{}/series", rt::metric::breaker_state.name)};
   if (!metrics.contains(series))
     return;
   for (const auto& each : metrics.at(series))
     if (const auto state = each.value("value", 0.0); state != 0)
-      print_row("circuit", fmt::format("{}: {}", each["labels"].value("name", "?"),
-                                       state == 1 ? "open" : "half-open"));
+      print_row("circuit",
+                fmt::format("{}: {}", each["labels"].value(rt::metric::breaker_state.label, "?"),
+                            state == 1 ? "open" : "half-open"));
 }
 
 int complain(const std::string& url, const net::fetch_result& answer) {
@@ -116,7 +119,7 @@ int status(const std::string& target) {
     return complain(url, page.ok() && page.status == 200 ? metrics : page);
   }
   fmt::print("{} at {}: {} (skep {})\n", figures.value("node", "?"), url, word,
-             label_of(series, "skep_build_info", "version"));
+             label_of(series, telemetry::metric::build_info));
   print_performance(figures);
   print_circuits(series);
   return ready.status == 200 ? exit_ok : exit_failed;

@@ -17,44 +17,25 @@ std::string field_name(std::string_view list, std::size_t n) {
   return std::string{list};
 }
 
+/// The codec of one message. A constant of this type needs both functions, so the compiler writes
+/// them into the file that has the constant.
+template <message T>
+struct codec_of {
+  void (*encode)(const T&, std::string&) = &skep::encode<T>;
+  tl::expected<T, failure> (*decode)(std::string_view, const decode_limits&) = &skep::decode<T>;
+};
+
+template <class List>
+struct codecs_of;
+
+template <class... Ts>
+struct codecs_of<type_list<Ts...>> : codec_of<Ts>... {};
+
+extern const codecs_of<all_messages> all_codecs;
+const codecs_of<all_messages> all_codecs{};
+
 } // namespace detail
 
-SKEP_CODEC(msg::failure_reply)
-SKEP_CODEC(msg::ack)
-SKEP_CODEC(msg::chat_request)
-SKEP_CODEC(msg::chat_reply)
-SKEP_CODEC(msg::chat_open)
-SKEP_CODEC(msg::chat_chunk)
-SKEP_CODEC(msg::chat_end)
-SKEP_CODEC(msg::cache_get_request)
-SKEP_CODEC(msg::cache_get_reply)
-SKEP_CODEC(msg::cache_put_request)
-SKEP_CODEC(msg::cache_clear_request)
-SKEP_CODEC(msg::models_request)
-SKEP_CODEC(msg::models_reply)
-SKEP_CODEC(msg::cache_fill_request)
-SKEP_CODEC(msg::node_hello)
-SKEP_CODEC(msg::node_refusal)
-SKEP_CODEC(msg::link_beat)
-SKEP_CODEC(msg::member_state)
-SKEP_CODEC(msg::node_announce)
-SKEP_CODEC(msg::node_drain_request)
-SKEP_CODEC(msg::cache_release_request)
-SKEP_CODEC(msg::embed_request)
-SKEP_CODEC(msg::embed_reply)
-SKEP_CODEC(msg::flight_request)
-SKEP_CODEC(msg::flight_join_request)
-SKEP_CODEC(msg::semantic_find_request)
-SKEP_CODEC(msg::semantic_find_reply)
-SKEP_CODEC(msg::semantic_learn_request)
-SKEP_CODEC(msg::semantic_revoke_request)
-SKEP_CODEC(msg::store_put_request)
-SKEP_CODEC(msg::store_put_reply)
-SKEP_CODEC(msg::store_get_request)
-SKEP_CODEC(msg::store_get_reply)
-SKEP_CODEC(msg::store_erase_request)
-SKEP_CODEC(msg::store_scan_request)
-SKEP_CODEC(msg::store_scan_reply)
 SKEP_CODEC(msg::cache_record)
 
 } // namespace skep

@@ -99,14 +99,7 @@ void describe_all(found_types& into, type_list<Ts...>) {
 
 std::vector<message_schema> built_in_schema() {
   found_types found;
-  describe_all(found, core_messages{});
-  describe_all(found, chat_messages{});
-  describe_all(found, cache_messages{});
-  describe_all(found, provider_messages{});
-  describe_all(found, cluster_messages{});
-  describe_all(found, flight_messages{});
-  describe_all(found, semantic_messages{});
-  describe_all(found, store_messages{});
+  describe_all(found, all_messages{});
   std::vector<message_schema> all;
   for (auto& [name, schema] : found)
     all.push_back(std::move(schema));

@@ -205,6 +205,8 @@ expected<void> build(rt::role_context& node) {
 rt::role agent_role() {
   rt::role made;
   made.name = "agent";
+  made.publishes = {{"agent/", rt::name_scope::cluster}, {"model/", rt::name_scope::cluster}};
+  made.needs = {"provider", "cache", "flight"};
   made.declare = [](config::schema& accepted) {
     accepted.section("agent", config::cardinality::named, agent_table(),
                      "An agent: what clients name as the model.");

@@ -5,7 +5,7 @@
 namespace skep::actors {
 
 /// `[agent.NAME]`: a pool of agents per entry, published as "agent/NAME", and one pass-through pool
-/// per provider, published as "model/PROVIDER". Needs the providers and the cache to be built.
+/// per provider, published as "model/PROVIDER".
 rt::role agent_role();
 
 } // namespace skep::actors

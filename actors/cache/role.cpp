@@ -200,8 +200,8 @@ expected<void> build(rt::role_context& node) {
   const auto status = std::make_shared<handover_status>();
   auto front = start_front(node, from, shards, second_level, status);
   auto& cluster = node.cluster();
-  node.env().directory().add(
-    "cache/store", cache_store::make(node.env(), cluster, shards, std::move(front), status));
+  node.publish("cache/store",
+               cache_store::make(node.env(), cluster, shards, std::move(front), status));
   node.drained_when([&cluster, status, self = rt::node_id(cluster.self())] {
     return handed_over(*cluster.state(), *status, self);
   });
@@ -213,6 +213,8 @@ expected<void> build(rt::role_context& node) {
 rt::role cache_role() {
   rt::role made;
   made.name = "cache";
+  made.publishes = {{"cache"}, {"cache/"}};
+  made.needs = {"redis"};
   made.declare = [](config::schema& accepted) {
     accepted.section("cache", config::cardinality::one, cache_table(), "The response cache.");
     accepted.rule(check_dictionaries);

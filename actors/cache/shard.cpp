@@ -1,5 +1,6 @@
 #include "actors/cache/shard.hpp"
 
+#include "actors/common/metric_names.hpp"
 #include "messages/core.hpp"
 
 #include <algorithm>
@@ -47,6 +48,16 @@ telemetry::counter& count(telemetry::registry& metrics, const std::string& shard
   return metrics.counter(name, help, {{"shard", shard}});
 }
 
+telemetry::counter& count(telemetry::registry& metrics, const std::string& shard,
+                          const telemetry::metric_info& what) {
+  return metrics.counter(what.name, what.help, {{what.label, shard}});
+}
+
+telemetry::gauge& gauge(telemetry::registry& metrics, const std::string& shard,
+                        const telemetry::metric_info& what) {
+  return metrics.gauge(what.name, what.help, {{what.label, shard}});
+}
+
 telemetry::counter& second_level(telemetry::registry& metrics, const std::string& shard,
                                  const char* result) {
   return metrics.counter("skep_cache_second_level_total",
@@ -59,11 +70,10 @@ telemetry::counter& second_level(telemetry::registry& metrics, const std::string
 cache_shard::meters::meters(telemetry::registry& metrics, const std::string& shard)
   : hits(count(metrics, shard, "skep_cache_hits_total", "Lookups that found an answer.")),
     misses(count(metrics, shard, "skep_cache_misses_total", "Lookups that found none.")),
-    stored(count(metrics, shard, "skep_cache_stored_total", "Answers kept.")),
-    evicted(count(metrics, shard, "skep_cache_evicted_total", "Answers that made room.")),
-    expired(count(metrics, shard, "skep_cache_expired_total", "Answers no longer fresh.")),
-    refused(count(metrics, shard, "skep_cache_refused_total",
-                  "Answers too large for the cache's bounds.")),
+    stored(count(metrics, shard, metric::cache_stored)),
+    evicted(count(metrics, shard, metric::cache_evicted)),
+    expired(count(metrics, shard, metric::cache_expired)),
+    refused(count(metrics, shard, metric::cache_refused)),
     handed_over(count(metrics, shard, "skep_cache_handed_over_total",
                       "Answers given to the new owners of their slots.")),
     given_up(count(metrics, shard, "skep_cache_handover_given_up_total",
@@ -86,11 +96,12 @@ cache_shard::meters::meters(telemetry::registry& metrics, const std::string& sha
     second_refused(second_level(metrics, shard, "refused")),
     second_waits(metrics.gauge("skep_cache_second_level_waits",
                                "Lookups that wait for the second level.", {{"shard", shard}})),
-    leases(metrics.gauge("skep_cache_leases", "Answers being produced under a lease.",
-                         {{"shard", shard}})),
-    entries(metrics.gauge("skep_cache_entries", "Answers held.", {{"shard", shard}})),
-    bytes(metrics.gauge("skep_cache_bytes", "Bytes held, overhead included.", {{"shard", shard}})) {
-}
+    leases(gauge(metrics, shard, metric::cache_leases)),
+    entries(gauge(metrics, shard, metric::cache_entries)),
+    refusals(gauge(metrics, shard, metric::cache_refusals)),
+    bytes(gauge(metrics, shard, metric::cache_bytes)),
+    plain_bytes(count(metrics, shard, metric::cache_plain_bytes)),
+    packed_bytes(count(metrics, shard, metric::cache_packed_bytes)) {}
 
 cache_shard::cache_shard(caf::actor_config& config, rt::environment& env,
                          const rt::actor_kind& kind, std::string shard_name,
@@ -197,7 +208,10 @@ void cache_shard::show() {
   meters_.expired.add(is.expired - shown_.expired);
   meters_.refused.add(is.refused - shown_.refused);
   meters_.entries.set(static_cast<std::int64_t>(is.entries));
+  meters_.refusals.set(static_cast<std::int64_t>(is.marked));
   meters_.bytes.set(static_cast<std::int64_t>(is.bytes));
+  meters_.plain_bytes.add(is.plain_bytes - shown_.plain_bytes);
+  meters_.packed_bytes.add(is.packed_bytes - shown_.packed_bytes);
   shown_ = is;
   const auto& leases = leases_.stats();
   meters_.leases_granted.add(leases.granted - leases_shown_.granted);

@@ -62,7 +62,10 @@ private:
     telemetry::gauge& second_waits;
     telemetry::gauge& leases;
     telemetry::gauge& entries;
+    telemetry::gauge& refusals;
     telemetry::gauge& bytes;
+    telemetry::counter& plain_bytes;
+    telemetry::counter& packed_bytes;
   };
   /// One node this shard hands entries to; one batch is on its way at a time.
   struct giving {

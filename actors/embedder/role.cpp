@@ -46,6 +46,8 @@ expected<void> build(rt::role_context& node) {
 rt::role embedder_role() {
   rt::role made;
   made.name = "embedder";
+  made.publishes = {{"embed/", rt::name_scope::cluster}};
+  made.needs = {"provider"};
   made.declare = [](config::schema& accepted) {
     accepted.section("embeddings", config::cardinality::one, embeddings_table(),
                      "Requests for embeddings: how those of several callers share calls of a "

@@ -106,7 +106,7 @@ expected<void> build(rt::role_context& node) {
     };
     flights.push_back(node.supervise(std::move(spec)));
   }
-  env.directory().add("flight", flight_door::make(env, std::move(flights)));
+  node.publish("flight", flight_door::make(env, std::move(flights)));
   return {};
 }
 
@@ -115,6 +115,8 @@ expected<void> build(rt::role_context& node) {
 rt::role flight_role() {
   rt::role made;
   made.name = "flight";
+  made.publishes = {{"flight"}, {"flight/"}};
+  made.needs = {"cache", "semantic"};
   made.declare = [](config::schema& accepted) {
     accepted.section("flight", config::cardinality::one, flight_table(),
                      "Answers being fetched; equal requests share one.");

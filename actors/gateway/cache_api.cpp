@@ -1,8 +1,10 @@
 // The gateway's answers about the response cache.
 #include "actors/common/cache_group.hpp"
+#include "actors/common/metric_names.hpp"
 #include "actors/gateway/cache_request.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/observer.hpp"
 #include "messages/cache.hpp"
 #include "messages/core.hpp"
 #include "messages/semantic.hpp"
@@ -40,43 +42,47 @@ std::string cached_as(model_router& router, const std::string& name) {
 /// Of this node: what its clients' requests found, and what its shards hold.
 net::http_response gateway::cache_stats() {
   const auto all = env().metrics().collect();
-  const auto answered = [&](const char* how) {
-    return std::llround(telemetry::sum_of(all, "skep_gateway_cache_total", how));
+  using status = msg::cache_status;
+  const auto answered = [&](status how) {
+    return std::llround(telemetry::sum_of(all, metric::gateway_cache, cache_word(how)));
   };
-  const auto count = [&](const char* name) { return std::llround(telemetry::sum_of(all, name)); };
-  const auto misses = answered("miss");
+  const auto count = [&](const telemetry::metric_info& what) {
+    return std::llround(telemetry::sum_of(all, what));
+  };
+  const auto misses = answered(status::miss);
   // Everything that needed no call of its own to a provider.
-  const auto hits = answered("hit") + answered("shared") + answered("stale") + answered("semantic");
+  const auto hits = answered(status::hit) + answered(status::shared) + answered(status::stale)
+                    + answered(status::semantic);
   const auto share = [](long long part, long long whole) {
     return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
   };
-  const auto plain_bytes = count("skep_cache_plain_bytes");
-  const auto packed_bytes = count("skep_cache_packed_bytes");
+  const auto plain_bytes = count(metric::cache_plain_bytes);
+  const auto packed_bytes = count(metric::cache_packed_bytes);
   const nlohmann::json body{
     {"node", status_.name},
     {"enabled", static_cast<bool>(env().directory().find("cache"))},
-    {"hits", answered("hit")},
-    {"shared", answered("shared")},
-    {"stale", answered("stale")},
-    {"semantic", answered("semantic")},
+    {"hits", answered(status::hit)},
+    {"shared", answered(status::shared)},
+    {"stale", answered(status::stale)},
+    {"semantic", answered(status::semantic)},
     {"misses", misses},
-    {"bypassed", answered("bypass")},
+    {"bypassed", answered(status::bypass)},
     {"hit_rate", share(hits, hits + misses)},
-    {"cache_size", count("skep_cache_entries")},
-    {"cache_bytes", count("skep_cache_bytes")},
-    {"stored", count("skep_cache_stored_total")},
-    {"evicted", count("skep_cache_evicted_total")},
-    {"expired", count("skep_cache_expired_total")},
-    {"refused", count("skep_cache_refused_total")},
-    {"refusals", count("skep_cache_refusals")},
-    {"leases", count("skep_cache_leases")},
+    {"cache_size", count(metric::cache_entries)},
+    {"cache_bytes", count(metric::cache_bytes)},
+    {"stored", count(metric::cache_stored)},
+    {"evicted", count(metric::cache_evicted)},
+    {"expired", count(metric::cache_expired)},
+    {"refused", count(metric::cache_refused)},
+    {"refusals", count(metric::cache_refusals)},
+    {"leases", count(metric::cache_leases)},
     {"compression_ratio", packed_bytes > 0 ? share(plain_bytes, packed_bytes) : 1.0},
     {"second_level",
      {{"enabled", static_cast<bool>(env().directory().find("cache/redis"))},
-      {"hits", count("skep_redis_hits_total")},
-      {"misses", count("skep_redis_misses_total")},
-      {"stored", count("skep_redis_stored_total")},
-      {"failed", count("skep_redis_failed_total")}}},
+      {"hits", count(metric::redis_hits)},
+      {"misses", count(metric::redis_misses)},
+      {"stored", count(metric::redis_stored)},
+      {"failed", count(metric::redis_failed)}}},
   };
   return json_response(200, body.dump());
 }

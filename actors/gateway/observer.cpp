@@ -1,5 +1,6 @@
 #include "actors/gateway/observer.hpp"
 
+#include "actors/common/metric_names.hpp"
 #include "runtime/base/log.hpp"
 
 #include <algorithm>
@@ -21,19 +22,6 @@ std::vector<double> overhead_boundaries() {
   for (double bound = 1e-5; bound < .1; bound *= 2)
     bounds.push_back(bound);
   return bounds;
-}
-
-std::string_view cache_word(std::uint8_t status) {
-  switch (static_cast<msg::cache_status>(status)) {
-    case msg::cache_status::hit: return "hit";
-    case msg::cache_status::miss: return "miss";
-    case msg::cache_status::bypass: return "bypass";
-    case msg::cache_status::shared: return "shared";
-    case msg::cache_status::stale: return "stale";
-    case msg::cache_status::semantic: return "semantic";
-    case msg::cache_status::none: break;
-  }
-  return "none";
 }
 
 telemetry::label_set chat_labels(const std::string& model) {
@@ -76,8 +64,21 @@ double in_ms(duration d) {
 
 } // namespace
 
+std::string_view cache_word(msg::cache_status status) {
+  switch (status) {
+    case msg::cache_status::hit: return "hit";
+    case msg::cache_status::miss: return "miss";
+    case msg::cache_status::bypass: return "bypass";
+    case msg::cache_status::shared: return "shared";
+    case msg::cache_status::stale: return "stale";
+    case msg::cache_status::semantic: return "semantic";
+    case msg::cache_status::none: break;
+  }
+  return "none";
+}
+
 gateway_observer::gateway_observer(telemetry::registry& metrics, std::size_t model_labels_max)
-  : active(metrics.gauge("skep_http_active", "Requests between arrival and end.")),
+  : active(metrics.gauge(metric::http_active.name, metric::http_active.help)),
     refused(metrics.counter("skep_http_requests_refused_total", "Requests over requests_max.")),
     metrics_(metrics), model_labels_max_(model_labels_max),
     model_labels_(metrics.gauge("skep_gateway_model_labels",
@@ -89,8 +90,9 @@ gateway_observer::gateway_observer(telemetry::registry& metrics, std::size_t mod
                                 {overhead_boundaries(), 1e-9})) {
   for (std::uint8_t status = 0; status < cache_results_.size(); ++status)
     cache_results_[status]
-      = &metrics.counter("skep_gateway_cache_total", "Chat answers by what the cache did.",
-                         {{"result", std::string{cache_word(status)}}});
+      = &metrics.counter(metric::gateway_cache.name, metric::gateway_cache.help,
+                         {{metric::gateway_cache.label,
+                           std::string{cache_word(static_cast<msg::cache_status>(status))}}});
 }
 
 void gateway_observer::operator()(const request_summary& done) {
@@ -207,7 +209,7 @@ void gateway_observer::write_line(const request_summary& done) const {
   if (done.origin.attempts > 0)
     fields.emplace_back("attempts", done.origin.attempts);
   if (done.origin.cache != static_cast<std::uint8_t>(msg::cache_status::none))
-    fields.emplace_back("cache", cache_word(done.origin.cache));
+    fields.emplace_back("cache", cache_word(static_cast<msg::cache_status>(done.origin.cache)));
   if (done.usage.prompt + done.usage.completion > 0) {
     fields.emplace_back("tokens_in", done.usage.prompt);
     fields.emplace_back("tokens_out", done.usage.completion);

@@ -12,6 +12,9 @@
 
 namespace skep::actors {
 
+/// What the cache did for an answer, in the log and in labels: "hit". A newer peer's: "none".
+std::string_view cache_word(msg::cache_status status);
+
 /// What finished requests become: one line in the log and the metrics. Handles are looked up once
 /// per series. A provider's model has series of its own once an answer has shown that it exists, up
 /// to a bound; before that, and for names clients make up, the provider's count. Thread-safe.

@@ -1,6 +1,11 @@
 #include "actors/gateway/performance_json.hpp"
 
+#include "actors/common/metric_names.hpp"
+#include "actors/gateway/observer.hpp"
 #include "actors/gateway/pool_advice.hpp"
+#include "runtime/actor/metric_names.hpp"
+#include "runtime/io/metric_names.hpp"
+#include "runtime/net/metric_names.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -16,6 +21,7 @@ namespace {
 using nlohmann::json;
 using telemetry::percent_of;
 using families = std::vector<telemetry::family_snapshot>;
+using series_list = std::vector<telemetry::series_snapshot>;
 
 double seconds_of(duration d) {
   return std::chrono::duration<double>(d).count();
@@ -74,8 +80,8 @@ json system_json(const telemetry::system_usage& of) {
 json throughput_json(const performance_view& view) {
   // The first moments of a node are no rate.
   const auto seconds = std::max(1.0, seconds_of(view.lately_covers));
-  const auto calls = telemetry::sum_of(view.minute.series, "skep_provider_requests_total");
-  const auto call_seconds = std::max(1.0, seconds_of(view.minute.covered));
+  const auto calls = view.minute.sum(metric::provider_requests);
+  const auto call_seconds = std::max(1.0, seconds_of(view.minute.covered()));
   const auto rate = [&](std::uint64_t n) { return rounded(static_cast<double>(n) / seconds, 3); };
   const auto& of = view.lately;
   return {{"requests_per_second", rate(of.requests)},
@@ -87,49 +93,47 @@ json throughput_json(const performance_view& view) {
 
 // -- pools ----------------------------------------------------------------------------------------
 
+using pools_by_name = std::map<std::string, pool_figures>;
+
 /// Sets one figure of every pool that has it.
-void collect(std::map<std::string, pool_figures>& pools, const families& shown,
-             std::string_view metric, double pool_figures::*figure) {
-  for (const auto& family : shown)
-    if (family.name == metric)
-      for (const auto& series : family.series) {
-        const auto name = telemetry::label_of(series, "agent");
-        auto& pool = pools[name];
-        pool.name = name;
-        pool.*figure = telemetry::number_of(series).value_or(0);
-      }
+void collect(pools_by_name& pools, const series_list& from, double pool_figures::*figure) {
+  for (const auto& series : from) {
+    const auto name = telemetry::label_of(series, metric::pool_size.label);
+    auto& pool = pools[name];
+    pool.name = name;
+    pool.*figure = telemetry::number_of(series).value_or(0);
+  }
 }
 
-std::map<std::string, pool_figures> pools_of(const performance_view& view) {
+pools_by_name pools_of(const performance_view& view) {
   using figures = pool_figures;
-  std::map<std::string, figures> pools;
-  constexpr std::array<std::pair<const char*, double figures::*>, 6> now{{
-    {"skep_pool_size", &figures::size},
-    {"skep_pool_idle", &figures::idle},
-    {"skep_pool_size_max", &figures::size_max},
-    {"skep_pool_idle_min", &figures::idle_min},
-    {"skep_pool_idle_ttl_seconds", &figures::idle_ttl_seconds},
-    {"skep_pool_busy_peak", &figures::busy_peak},
-  }};
-  for (const auto& [metric, figure] : now)
-    collect(pools, view.metrics, metric, figure);
-  constexpr std::array<std::pair<const char*, double figures::*>, 5> lately{{
-    {"skep_pool_checkouts_total", &figures::checkouts},
-    {"skep_pool_refused_total", &figures::refused},
-    {"skep_pool_spawned_total", &figures::spawned},
-    {"skep_pool_evicted_total", &figures::evicted},
-    {"skep_pool_discarded_total", &figures::discarded},
-  }};
-  for (const auto& [metric, figure] : lately)
-    collect(pools, view.minutes.series, metric, figure);
+  pools_by_name pools;
+  const auto now = [&](const telemetry::metric_info& what, double figures::*figure) {
+    collect(pools, telemetry::series_of(view.metrics, what), figure);
+  };
+  now(metric::pool_size, &figures::size);
+  now(metric::pool_idle, &figures::idle);
+  now(metric::pool_size_max, &figures::size_max);
+  now(metric::pool_idle_min, &figures::idle_min);
+  now(metric::pool_idle_ttl, &figures::idle_ttl_seconds);
+  now(metric::pool_busy_peak, &figures::busy_peak);
+  const auto lately = [&](watched_metric what, double figures::*figure) {
+    collect(pools, view.minutes.series(what), figure);
+  };
+  lately(metric::pool_checkouts, &figures::checkouts);
+  lately(metric::pool_refused, &figures::refused);
+  lately(metric::pool_spawned, &figures::spawned);
+  lately(metric::pool_evicted, &figures::evicted);
+  lately(metric::pool_discarded, &figures::discarded);
   for (auto& [name, pool] : pools)
-    pool.window_seconds = seconds_of(view.minutes.covered);
+    pool.window_seconds = seconds_of(view.minutes.covered());
   return pools;
 }
 
 json pool_json(const pool_figures& of, const families& shown) {
-  const auto total
-    = [&](const char* metric) { return count_of(telemetry::sum_of(shown, metric, of.name)); };
+  const auto total = [&](const telemetry::metric_info& what) {
+    return count_of(telemetry::sum_of(shown, what, of.name));
+  };
   const auto busy = of.size - of.idle;
   return {{"size", count_of(of.size)},
           {"busy", count_of(busy)},
@@ -139,11 +143,11 @@ json pool_json(const pool_figures& of, const families& shown) {
           {"idle_ttl_seconds", of.idle_ttl_seconds},
           {"utilisation_percent", percent(busy, of.size_max)},
           {"busy_peak", count_of(of.busy_peak)},
-          {"checkouts", total("skep_pool_checkouts_total")},
-          {"refused", total("skep_pool_refused_total")},
-          {"spawned", total("skep_pool_spawned_total")},
-          {"evicted", total("skep_pool_evicted_total")},
-          {"discarded", total("skep_pool_discarded_total")},
+          {"checkouts", total(metric::pool_checkouts)},
+          {"refused", total(metric::pool_refused)},
+          {"spawned", total(metric::pool_spawned)},
+          {"evicted", total(metric::pool_evicted)},
+          {"discarded", total(metric::pool_discarded)},
           {"window",
            {{"checkouts", count_of(of.checkouts)},
             {"refused", count_of(of.refused)},
@@ -154,25 +158,21 @@ json pool_json(const pool_figures& of, const families& shown) {
 
 /// The pools of connections to providers' hosts, and Redis's, where there are any.
 std::vector<connection_figures> connections_of(const performance_view& view) {
-  const auto window = seconds_of(view.minutes.covered);
+  const auto window = seconds_of(view.minutes.covered());
+  const auto now = [&](const telemetry::metric_info& what, std::string_view host = {}) {
+    return telemetry::sum_of(view.metrics, what, host);
+  };
   std::vector<connection_figures> pools;
-  for (const auto& family : view.metrics)
-    if (family.name == "skep_fetch_pool_size")
-      for (const auto& series : family.series) {
-        const auto host = telemetry::label_of(series, "host");
-        const auto now
-          = [&](const char* metric) { return telemetry::sum_of(view.metrics, metric, host); };
-        pools.push_back({"fetch/" + host, telemetry::number_of(series).value_or(0),
-                         now("skep_fetch_pool_in_use"), now("skep_fetch_pool_waiting"), window, 0,
-                         0});
-      }
-  const auto& lately = view.minutes.series;
-  if (telemetry::find_sum(view.metrics, "skep_redis_connections")) {
-    const auto now = [&](const char* metric) { return telemetry::sum_of(view.metrics, metric); };
-    pools.push_back({"redis", now("skep_redis_pool_size"), now("skep_redis_connections"), 0, window,
-                     telemetry::sum_of(lately, "skep_redis_client_refused_total"),
-                     telemetry::sum_of(lately, "skep_redis_connections_lost_total")});
+  for (const auto& series : telemetry::series_of(view.metrics, net::metric::fetch_pool_size)) {
+    const auto host = telemetry::label_of(series, net::metric::fetch_pool_size.label);
+    pools.push_back({"fetch/" + host, telemetry::number_of(series).value_or(0),
+                     now(net::metric::fetch_pool_in_use, host),
+                     now(net::metric::fetch_pool_waiting, host), window, 0, 0});
   }
+  if (telemetry::find_sum(view.metrics, io::metric::redis_connections))
+    pools.push_back({"redis", now(io::metric::redis_pool_size), now(io::metric::redis_connections),
+                     0, window, view.minutes.sum(io::metric::redis_client_refused),
+                     view.minutes.sum(io::metric::redis_connections_lost)});
   return pools;
 }
 
@@ -201,33 +201,38 @@ double rounded(double value, int decimals) {
 }
 
 json cache_json(const node_facts& node, const performance_view& view) {
-  const auto& shown = view.metrics;
-  const auto answered = [](const families& from, const char* how) {
-    return telemetry::sum_of(from, "skep_gateway_cache_total", how);
+  using status = msg::cache_status;
+  const auto since_start = [&](status how) {
+    return telemetry::sum_of(view.metrics, metric::gateway_cache, cache_word(how));
   };
-  const auto hits = [&](const families& from) {
-    return answered(from, "hit") + answered(from, "shared") + answered(from, "stale")
-           + answered(from, "semantic");
+  const auto lately
+    = [&](status how) { return view.minute.sum(metric::gateway_cache, cache_word(how)); };
+  const auto hits = [](const auto& answered) {
+    return answered(status::hit) + answered(status::shared) + answered(status::stale)
+           + answered(status::semantic);
   };
-  const auto rate = [&](const families& from) {
-    return percent(hits(from), hits(from) + answered(from, "miss"));
+  const auto rate = [&](const auto& answered) {
+    return percent(hits(answered), hits(answered) + answered(status::miss));
   };
-  const auto count = [&](const char* metric) { return count_of(telemetry::sum_of(shown, metric)); };
+  const auto count = [&](const telemetry::metric_info& what) {
+    return count_of(telemetry::sum_of(view.metrics, what));
+  };
   return {{"enabled", node.has_cache},
-          {"hits", count_of(hits(shown))},
-          {"misses", count_of(answered(shown, "miss"))},
-          {"hit_percent", rate(shown)},
-          {"window_hit_percent", rate(view.minute.series)},
-          {"entries", count("skep_cache_entries")},
-          {"bytes", count("skep_cache_bytes")},
-          {"evicted", count("skep_cache_evicted_total")},
-          {"expired", count("skep_cache_expired_total")},
+          {"hits", count_of(hits(since_start))},
+          {"misses", count_of(since_start(status::miss))},
+          {"hit_percent", rate(since_start)},
+          {"window_hit_percent", rate(lately)},
+          {"entries", count(metric::cache_entries)},
+          {"bytes", count(metric::cache_bytes)},
+          {"evicted", count(metric::cache_evicted)},
+          {"expired", count(metric::cache_expired)},
           {"second_level", node.has_second_level}};
 }
 
 json metrics_json(const node_facts& node, const performance_view& view) {
-  const auto now
-    = [&](const char* metric) { return count_of(telemetry::sum_of(view.metrics, metric)); };
+  const auto now = [&](const telemetry::metric_info& what) {
+    return count_of(telemetry::sum_of(view.metrics, what));
+  };
   return {
     {"node", node.name},
     {"uptime_seconds", rounded(node.uptime_seconds, 1)},
@@ -238,8 +243,8 @@ json metrics_json(const node_facts& node, const performance_view& view) {
       {"since_start", response_time_json(view.since_start.response_time)}}},
     {"throughput", throughput_json(view)},
     {"rates", {{"window", rates_json(view.lately)}, {"since_start", rates_json(view.since_start)}}},
-    {"active_requests", now("skep_http_active")},
-    {"queued_messages", now("skep_mailbox_depth")},
+    {"active_requests", now(metric::http_active)},
+    {"queued_messages", now(rt::metric::mailbox_depth)},
     {"cache", cache_json(node, view)}};
 }
 
@@ -266,7 +271,7 @@ json pools_json(const node_facts& node, const performance_view& view) {
       advices.push_back(advice_json(each));
   }
   return {{"node", node.name},
-          {"window_seconds", rounded(seconds_of(view.minutes.covered), 1)},
+          {"window_seconds", rounded(seconds_of(view.minutes.covered()), 1)},
           {"pools", std::move(pools)},
           {"totals",
            {{"size", count_of(all.size)},
@@ -282,29 +287,26 @@ json pools_json(const node_facts& node, const performance_view& view) {
 
 json providers_json(const performance_view& view) {
   // Not the provider's fault; the caller left, or asked for what no provider could do.
-  constexpr std::array blameless{"ok", "cancelled", "bad_request", "context_overflow",
-                                 "content_filtered"};
+  const std::array blameless{
+    metric::outcome_word(errc::none), metric::outcome_word(errc::cancelled),
+    metric::outcome_word(errc::bad_request), metric::outcome_word(errc::context_overflow),
+    metric::outcome_word(errc::content_filtered)};
   json made = json::object();
-  const auto count = [&](const families& from, const char* calls, const char* errors) {
-    for (const auto& family : from)
-      if (family.name == "skep_provider_requests_total")
-        for (const auto& series : family.series) {
-          auto& provider = made[telemetry::label_of(series, "provider")];
-          const auto n = count_of(telemetry::number_of(series).value_or(0));
-          const auto outcome = telemetry::label_of(series, "outcome");
-          const bool fine
-            = std::find(blameless.begin(), blameless.end(), outcome) != blameless.end();
-          provider[calls] = provider.value(calls, std::uint64_t{0}) + n;
-          provider[errors] = provider.value(errors, std::uint64_t{0}) + (fine ? 0 : n);
-        }
+  const auto count = [&](const series_list& from, const char* calls, const char* errors) {
+    for (const auto& series : from) {
+      auto& provider = made[telemetry::label_of(series, metric::provider_requests.label)];
+      const auto n = count_of(telemetry::number_of(series).value_or(0));
+      const auto outcome = telemetry::label_of(series, metric::provider_outcome);
+      const bool fine = std::find(blameless.begin(), blameless.end(), outcome) != blameless.end();
+      provider[calls] = provider.value(calls, std::uint64_t{0}) + n;
+      provider[errors] = provider.value(errors, std::uint64_t{0}) + (fine ? 0 : n);
+    }
   };
-  for (const auto& family : view.metrics)
-    if (family.name == "skep_provider_in_flight")
-      for (const auto& series : family.series)
-        made[telemetry::label_of(series, "provider")]["in_flight"]
-          = count_of(telemetry::number_of(series).value_or(0));
-  count(view.metrics, "calls", "errors");
-  count(view.minute.series, "window_calls", "window_errors");
+  for (const auto& series : telemetry::series_of(view.metrics, metric::provider_in_flight))
+    made[telemetry::label_of(series, metric::provider_in_flight.label)]["in_flight"]
+      = count_of(telemetry::number_of(series).value_or(0));
+  count(telemetry::series_of(view.metrics, metric::provider_requests), "calls", "errors");
+  count(view.minute.series(metric::provider_requests), "window_calls", "window_errors");
   for (auto& provider : made)
     provider["window_error_percent"]
       = percent(provider.value("window_errors", 0.0), provider.value("window_calls", 0.0));

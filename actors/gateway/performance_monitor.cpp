@@ -1,11 +1,29 @@
 #include "actors/gateway/performance_monitor.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
 namespace skep::actors {
+
+namespace {
+
+using families = std::vector<telemetry::family_snapshot>;
+
+families watched_of(const families& shown) {
+  families kept;
+  std::copy_if(shown.begin(), shown.end(), std::back_inserter(kept),
+               [](const auto& family) { return is_watched(family.name); });
+  return kept;
+}
+
+} // namespace
+
+bool is_watched(std::string_view name) {
+  return std::any_of(watched_metrics.begin(), watched_metrics.end(),
+                     [&](const auto* each) { return each->is(name); });
+}
 
 void traffic::add(const request_summary& done) {
   ++requests;
@@ -41,15 +59,6 @@ performance_monitor::performance_monitor(telemetry::registry& metrics, std::stri
   : metrics_(metrics), began_(now), next_sample_(now), history_(history),
     probe_(std::move(directory)) {}
 
-bool performance_monitor::wanted(std::string_view metric) {
-  constexpr std::array prefixes{
-    "skep_pool_",  "skep_provider_", "skep_embedder_",          "skep_fetch_",
-    "skep_redis_", "skep_guard_",    "skep_gateway_cache_total"};
-  return std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](std::string_view prefix) { return metric.starts_with(prefix); })
-         && !metric.ends_with("_seconds");
-}
-
 void performance_monitor::ended(const request_summary& done, time_point now) {
   if (is_operational(done.what))
     return;
@@ -66,7 +75,7 @@ void performance_monitor::sample(time_point now) {
     next_sample_ = now + sample_interval;
   }
   // Outside of the lock: callbacks of the registry take locks of their own.
-  const auto shown = metrics_.collect_if(wanted);
+  const auto shown = metrics_.collect_if(is_watched);
   std::lock_guard hold{lock_};
   history_.add(now, shown);
   probe_.sample(now);
@@ -75,6 +84,7 @@ void performance_monitor::sample(time_point now) {
 performance_view performance_monitor::view(time_point now) const {
   performance_view made;
   made.metrics = metrics_.collect();
+  const auto watched = watched_of(made.metrics);
   {
     std::lock_guard hold{traffic_lock_};
     made.lately = lately_.sum(now);
@@ -82,8 +92,8 @@ performance_view performance_monitor::view(time_point now) const {
   }
   made.lately_covers = std::min(window, now - began_);
   std::lock_guard hold{lock_};
-  made.minute = history_.growth(now, window, made.metrics);
-  made.minutes = history_.growth(now, history, made.metrics);
+  made.minute = watched_growth{history_.growth(now, window, watched)};
+  made.minutes = watched_growth{history_.growth(now, history, watched)};
   made.system = probe_.usage();
   return made;
 }

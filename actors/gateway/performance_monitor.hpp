@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/gateway/session.hpp"
+#include "actors/gateway/watched_metrics.hpp"
 #include "runtime/base/spinlock.hpp"
 #include "runtime/telemetry/histogram.hpp"
 #include "runtime/telemetry/registry.hpp"
@@ -44,8 +45,8 @@ struct performance_view {
   telemetry::system_usage system;
   std::vector<telemetry::family_snapshot> metrics;
   /// Counters over the last minute, and over the five that recommendations look at.
-  telemetry::window_growth minute;
-  telemetry::window_growth minutes;
+  watched_growth minute;
+  watched_growth minutes;
 };
 
 /// Keeps what has to be watched over time: ended requests in a window of a minute, samples of the
@@ -68,8 +69,6 @@ public:
   performance_view view(time_point now) const;
 
 private:
-  static bool wanted(std::string_view metric);
-
   telemetry::registry& metrics_;
   const time_point began_;
 

@@ -44,6 +44,21 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
   return gateways;
 }
 
+/// When every kind of actor is there, so that no client finds half of a node; and the first to
+/// drain.
+expected<void> let_clients_in(rt::role_context& node, const std::shared_ptr<door>& way_in) {
+  if (auto done = way_in->open(); !done)
+    return done;
+  node.status().endpoint = way_in->endpoint();
+  node.status().operations_endpoint = way_in->operations_endpoint();
+  if (const auto& where = node.status().operations_endpoint; !where.empty())
+    log::info("operations are served at http://{}", where);
+  node.on_drain([way_in] { way_in->drain(); });
+  node.drained_when([way_in] { return way_in->drained(); });
+  node.on_stop([way_in] { way_in->close(); });
+  return {};
+}
+
 expected<void> build(rt::role_context& node) {
   auto configured = node.config().get<gateway_config>("gateway");
   configured.connections_max = node.client_connections(configured.connections_max);
@@ -56,15 +71,7 @@ expected<void> build(rt::role_context& node) {
   const auto way_in
     = std::make_shared<door>(door::house{env, node.status(), node.cluster()}, options, operations,
                              start_gateways(node, options, monitor), monitor);
-  if (auto done = way_in->open(); !done)
-    return done;
-  node.status().endpoint = way_in->endpoint();
-  node.status().operations_endpoint = way_in->operations_endpoint();
-  if (const auto& where = node.status().operations_endpoint; !where.empty())
-    log::info("operations are served at http://{}", where);
-  node.on_drain([way_in] { way_in->drain(); });
-  node.drained_when([way_in] { return way_in->drained(); });
-  node.on_stop([way_in] { way_in->close(); });
+  node.when_built([way_in](rt::role_context& built) { return let_clients_in(built, way_in); });
   return {};
 }
 
@@ -99,6 +106,7 @@ std::vector<config::violation> doubts(const config::document& doc) {
 rt::role gateway_role() {
   rt::role made;
   made.name = "gateway";
+  made.publishes = {{"gateway/"}};
   made.declare = [](config::schema& accepted) {
     accepted.section("gateway", config::cardinality::one, gateway_table(),
                      "The door for HTTP clients.");

@@ -5,7 +5,7 @@
 namespace skep::actors {
 
 /// `[gateway]`: the HTTP server and one gateway actor per thread, published as "gateway/0", ….
-/// Needs everything else to be built.
+/// Clients come in when all roles are built.
 rt::role gateway_role();
 
 } // namespace skep::actors

@@ -1,5 +1,6 @@
 #include "actors/pool/pool.hpp"
 
+#include "actors/common/metric_names.hpp"
 #include "messages/core.hpp"
 
 #include <caf/exit_reason.hpp>
@@ -27,44 +28,37 @@ pool::pool(caf::actor_config& config, rt::environment& env, const rt::actor_kind
            std::string agent_name, pool_config bounds, std::function<caf::actor()> start)
   : bounded_actor(config, env, kind), agent_name_(std::move(agent_name)), bounds_(bounds),
     start_(std::move(start)),
-    refusals_(env.metrics().counter("skep_pool_refused_total",
-                                    "Calls refused because size_max instances were at work.",
-                                    {{"agent", agent_name_}})) {
-  const auto show = [&](const char* name, const char* help, auto read) {
+    refusals_(env.metrics().counter(metric::pool_refused.name, metric::pool_refused.help,
+                                    {{metric::pool_refused.label, agent_name_}})) {
+  const auto* const label = metric::pool_size.label;
+  const auto show = [&](const telemetry::metric_info& what, auto read) {
     gauges_.push_back(
-      env.metrics().gauge_callback(name, help, {{"agent", agent_name_}},
+      env.metrics().gauge_callback(what.name, what.help, {{what.label, agent_name_}},
                                    [this, read] { return static_cast<double>(read(stats())); }));
   };
-  const auto total = [&](const char* name, const char* help, auto read) {
+  const auto total = [&](const telemetry::metric_info& what, auto read) {
     gauges_.push_back(
-      env.metrics().counter_callback(name, help, {{"agent", agent_name_}},
+      env.metrics().counter_callback(what.name, what.help, {{what.label, agent_name_}},
                                      [this, read] { return static_cast<double>(read(stats())); }));
   };
-  show("skep_pool_size", "Instances, idle or at work.", [](const pool_stats& s) { return s.size; });
-  show("skep_pool_idle", "Instances waiting for a call.",
-       [](const pool_stats& s) { return s.idle; });
-  show("skep_pool_utilisation", "Share of size_max at work.", [this](const pool_stats& s) {
+  show(metric::pool_size, [](const pool_stats& s) { return s.size; });
+  show(metric::pool_idle, [](const pool_stats& s) { return s.idle; });
+  show({"skep_pool_utilisation", "Share of size_max at work.", label}, [this](const pool_stats& s) {
     return static_cast<double>(s.size - s.idle)
            / std::max(1.0, static_cast<double>(bounds_.size_max));
   });
-  show("skep_pool_busy_peak", "The most instances at work at once in the last five minutes.",
-       [](const pool_stats& s) { return s.busy_peak; });
-  show("skep_pool_overflow", "Calls beyond size_max of which it is not known yet what they need.",
+  show(metric::pool_busy_peak, [](const pool_stats& s) { return s.busy_peak; });
+  show({"skep_pool_overflow", "Calls beyond size_max of which it is not known yet what they need.",
+        label},
        [](const pool_stats& s) { return s.overflow; });
-  show("skep_pool_size_max", "Instances there may be at once.",
-       [this](const pool_stats&) { return bounds_.size_max; });
-  show("skep_pool_idle_min", "Idle instances kept however long nobody asks.",
-       [this](const pool_stats&) { return bounds_.idle_min; });
-  show("skep_pool_idle_ttl_seconds", "After this time an instance above idle_min is ended.",
+  show(metric::pool_size_max, [this](const pool_stats&) { return bounds_.size_max; });
+  show(metric::pool_idle_min, [this](const pool_stats&) { return bounds_.idle_min; });
+  show(metric::pool_idle_ttl,
        [this](const pool_stats&) { return static_cast<double>(bounds_.idle_ttl.count()) / 1000; });
-  total("skep_pool_checkouts_total", "Calls given to an instance.",
-        [](const pool_stats& s) { return s.checkouts; });
-  total("skep_pool_spawned_total", "Instances started.",
-        [](const pool_stats& s) { return s.spawned; });
-  total("skep_pool_evicted_total", "Instances ended because they were idle too long.",
-        [](const pool_stats& s) { return s.evicted; });
-  total("skep_pool_discarded_total", "Instances ended because a call failed in them.",
-        [](const pool_stats& s) { return s.discarded; });
+  total(metric::pool_checkouts, [](const pool_stats& s) { return s.checkouts; });
+  total(metric::pool_spawned, [](const pool_stats& s) { return s.spawned; });
+  total(metric::pool_evicted, [](const pool_stats& s) { return s.evicted; });
+  total(metric::pool_discarded, [](const pool_stats& s) { return s.discarded; });
 }
 
 caf::behavior pool::make_behavior() {

@@ -1,5 +1,7 @@
 #include "actors/provider/meters.hpp"
 
+#include "actors/common/metric_names.hpp"
+
 namespace skep::actors {
 
 provider_meters::provider_meters(telemetry::registry& m, const std::string& provider)
@@ -10,7 +12,8 @@ provider_meters::provider_meters(telemetry::registry& m, const std::string& prov
                               {{"provider", provider}})),
     refused(m.counter("skep_provider_refused_total", "Calls over in_flight_max or a rate limit.",
                       {{"provider", provider}})),
-    in_flight(m.gauge("skep_provider_in_flight", "Calls at work.", {{"provider", provider}})),
+    in_flight(m.gauge(metric::provider_in_flight.name, metric::provider_in_flight.help,
+                      {{metric::provider_in_flight.label, provider}})),
     first_token(m.histogram("skep_provider_first_token_seconds",
                             "From the call to the first piece of a streamed answer.",
                             {{"provider", provider}})),
@@ -25,9 +28,10 @@ provider_meters::provider_meters(telemetry::registry& m, const std::string& prov
 void provider_meters::ended(errc why, duration took) {
   auto*& outcome = outcomes_[static_cast<std::size_t>(why)];
   if (outcome == nullptr) {
-    const auto word = why == errc::none ? std::string_view{"ok"} : to_string(why);
-    outcome = &metrics_.counter("skep_provider_requests_total", "Calls by how they ended.",
-                                {{"provider", provider_}, {"outcome", std::string{word}}});
+    const std::string word{metric::outcome_word(why)};
+    outcome = &metrics_.counter(
+      metric::provider_requests.name, metric::provider_requests.help,
+      {{metric::provider_requests.label, provider_}, {metric::provider_outcome, word}});
   }
   outcome->inc();
   latency_.record(took);

@@ -129,6 +129,7 @@ expected<void> build(rt::role_context& node) {
 rt::role provider_role() {
   rt::role made;
   made.name = "provider";
+  made.publishes = {{"provider/", rt::name_scope::cluster}};
   made.declare = [](config::schema& accepted) {
     accepted.section("provider", config::cardinality::named, provider_table(),
                      "Where answers come from.");

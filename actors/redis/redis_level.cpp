@@ -1,5 +1,7 @@
 #include "actors/redis/redis_level.hpp"
 
+#include "actors/common/metric_names.hpp"
+
 #include <caf/mailbox_element.hpp>
 #include <fmt/format.h>
 
@@ -36,11 +38,11 @@ expected<void> check(const redis_reply& reply, redis_reply::kind wanted,
 } // namespace
 
 redis_level::meters::meters(telemetry::registry& m)
-  : hits(m.counter("skep_redis_hits_total", "Lookups that Redis answered.")),
-    misses(m.counter("skep_redis_misses_total", "Lookups that Redis had no fresh answer for.")),
+  : hits(m.counter(metric::redis_hits.name, metric::redis_hits.help)),
+    misses(m.counter(metric::redis_misses.name, metric::redis_misses.help)),
     malformed(m.counter("skep_redis_malformed_total",
                         "Values in Redis that could not be read; each counts as a miss, too.")),
-    stored(m.counter("skep_redis_stored_total", "Answers written to Redis.")),
+    stored(m.counter(metric::redis_stored.name, metric::redis_stored.help)),
     too_large(m.counter("skep_redis_too_large_total", "Answers over value_bytes, not written.")),
     cleared(m.counter("skep_redis_cleared_total", "Keys a clear removed.")),
     latency(m.histogram("skep_redis_latency_seconds",
@@ -49,9 +51,8 @@ redis_level::meters::meters(telemetry::registry& m)
   for (std::size_t n = 0; n < purposes; ++n) {
     commands[n]
       = &m.counter("skep_redis_commands_total", "What Redis was asked for.", {{"kind", words[n]}});
-    failed[n] = &m.counter("skep_redis_failed_total",
-                           "What Redis was asked for and did not do, for whatever reason.",
-                           {{"kind", words[n]}});
+    failed[n]
+      = &m.counter(metric::redis_failed.name, metric::redis_failed.help, {{"kind", words[n]}});
   }
 }
 

@@ -206,6 +206,7 @@ expected<void> build(rt::role_context& node) {
 rt::role redis_role() {
   rt::role made;
   made.name = "redis";
+  made.publishes = {{"cache/redis"}};
   made.declare = [](config::schema& accepted) {
     accepted.section("redis", config::cardinality::one, redis_table(),
                      "The second level of the response cache, in a Redis server.");

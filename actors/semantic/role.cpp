@@ -38,6 +38,7 @@ expected<void> build(rt::role_context& node) {
 rt::role semantic_role() {
   rt::role made;
   made.name = "semantic";
+  made.publishes = {{"semantic"}};
   made.declare = [](config::schema& accepted) {
     accepted.section("semantic", config::cardinality::named, semantic_table(),
                      "Policies of the semantic cache; without any it is off.");

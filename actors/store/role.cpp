@@ -118,6 +118,7 @@ expected<void> build(rt::role_context& node) {
 rt::role store_role() {
   rt::role made;
   made.name = "store";
+  made.publishes = {{"store"}};
   made.declare = [](config::schema& accepted) {
     accepted.section("store", config::cardinality::one, store_table(),
                      "The durable store of the node: what /v1/responses keeps.");

@@ -1,6 +1,7 @@
 #include "runtime/actor/guard.hpp"
 
 #include "runtime/actor/call.hpp"
+#include "runtime/actor/metric_names.hpp"
 #include "runtime/base/caf_error.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/telemetry/registry.hpp"
@@ -58,7 +59,8 @@ guard::meters::meters(telemetry::registry& m, const std::string& name, const gua
     refused_full(refused(m, name, "in_flight_max")),
     refused_quota(refused(m, name, "quota_exhausted")),
     refused_circuit(refused(m, name, "circuit_open")),
-    state(m.gauge("skep_breaker_state", "0 closed, 1 open, 2 half-open.", {{"name", name}})),
+    state(m.gauge(metric::breaker_state.name, metric::breaker_state.help,
+                  {{metric::breaker_state.label, name}})),
     in_flight(
       m.gauge("skep_guard_in_flight", "Calls admitted and not yet ended.", {{"name", name}})) {
   if (!rules.use_limit)

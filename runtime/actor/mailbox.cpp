@@ -1,6 +1,7 @@
 #include "runtime/actor/mailbox.hpp"
 
 #include "runtime/actor/call.hpp"
+#include "runtime/actor/metric_names.hpp"
 
 #include <mutex>
 
@@ -29,8 +30,8 @@ mailbox_metrics::mailbox_metrics(telemetry::registry& r, const std::string& kind
     dead_lettered(count(r, kind, "skep_mailbox_dead_lettered_total",
                         "Data messages an ending or full actor answered without work.")),
     refused(count(r, kind, "skep_mailbox_refused_total", "Data messages a full mailbox refused.")),
-    depth(r.gauge_callback("skep_mailbox_depth",
-                           "Data messages waiting, over all actors of the kind.", {{"actor", kind}},
+    depth(r.gauge_callback(metric::mailbox_depth.name, metric::mailbox_depth.help,
+                           {{metric::mailbox_depth.label, kind}},
                            [this] { return static_cast<double>(waiting()); })) {}
 
 std::int64_t mailbox_metrics::waiting() const {

@@ -17,12 +17,6 @@ constexpr std::string_view well = "quorum";
 constexpr std::size_t names_max = 4096;
 constexpr std::size_t name_bytes_max = 256;
 
-/// Names that stand for a service any node may give; others belong to their node.
-bool is_service(std::string_view name) {
-  return name.starts_with("agent/") || name.starts_with("model/") || name.starts_with("provider/")
-         || name.starts_with("embed/");
-}
-
 flow::slot_map slots_of(const msg::cluster_view& view, std::uint32_t copies) {
   std::vector<flow::slot_member> owners;
   for (const auto& each : view.members)
@@ -414,9 +408,16 @@ caf::actor cluster::route(const std::string& name) {
   return handle;
 }
 
+/// Whether any node may serve the name.
+bool cluster::is_shared(std::string_view name) const {
+  return std::any_of(rules_.families.begin(), rules_.families.end(), [&](const name_family& each) {
+    return each.scope == name_scope::cluster && each.covers(name);
+  });
+}
+
 caf::actor cluster::find(std::string_view name) {
   auto here = env_.directory().find(name);
-  if (!is_service(name))
+  if (!is_shared(name))
     return env_.reach(here);
   if (!here && nodes_of(name).empty())
     return nullptr;

@@ -4,6 +4,7 @@
 
 #include "runtime/actor/environment.hpp"
 #include "runtime/actor/handoff.hpp"
+#include "runtime/actor/name_family.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 #include "runtime/cluster/failure_detector.hpp"
 #include "runtime/cluster/route.hpp"
@@ -27,6 +28,8 @@ struct cluster_rules {
   msg::member self;
   /// Other nodes to greet: name and address.
   std::vector<std::pair<std::string, std::string>> seeds;
+  /// What the node's roles publish; names outside of these belong to their node.
+  std::vector<name_family> families;
   /// Copies of each slot, the owner's included.
   std::uint32_t copies = 2;
   route_config routes;
@@ -127,6 +130,7 @@ private:
   void refresh_links(time_point now);
   void greet_early_peers(time_point now);
   void introduce(const msg::node_hello& hello, time_point now);
+  bool is_shared(std::string_view name) const;
   void set_names(const std::string& node, std::vector<std::string> names);
   void fill_route(const std::string& name, const caf::actor& handle);
   wire_session_ptr session_of(const std::string& node) const;

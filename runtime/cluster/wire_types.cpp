@@ -14,14 +14,7 @@ void add_all(wire_types& types, type_list<Ts...>) {
 } // namespace
 
 wire_types::wire_types() {
-  add_all(*this, core_messages{});
-  add_all(*this, chat_messages{});
-  add_all(*this, cache_messages{});
-  add_all(*this, provider_messages{});
-  add_all(*this, cluster_messages{});
-  add_all(*this, flight_messages{});
-  add_all(*this, semantic_messages{});
-  add_all(*this, store_messages{});
+  add_all(*this, all_messages{});
 }
 
 const wire_type* wire_types::find(std::uint32_t tag) const {

@@ -1,6 +1,7 @@
 #include "runtime/io/redis_inbox.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/io/metric_names.hpp"
 
 #include <fmt/format.h>
 #include <sys/eventfd.h>
@@ -18,9 +19,8 @@ constexpr std::chrono::milliseconds full_retry_after{10};
 redis_client_meters::redis_client_meters(telemetry::registry& m)
   : in_flight(m.gauge("skep_redis_in_flight", "Batches of commands accepted and not ended.")),
     in_flight_bytes(m.gauge("skep_redis_in_flight_bytes", "Bytes of the words of these.")),
-    connections_up(m.gauge("skep_redis_connections", "Connections that take commands.")),
-    refused(
-      m.counter("skep_redis_client_refused_total", "Batches over commands_max or bytes_max.")),
+    connections_up(m.gauge(metric::redis_connections.name, metric::redis_connections.help)),
+    refused(m.counter(metric::redis_client_refused.name, metric::redis_client_refused.help)),
     expired(
       m.counter("skep_redis_client_expired_total", "Batches not answered by their deadline.")),
     failed(m.counter("skep_redis_client_failed_total",
@@ -29,9 +29,8 @@ redis_client_meters::redis_client_meters(telemetry::registry& m)
                        {{"outcome", "ok"}})),
     connect_failures(m.counter("skep_redis_connects_total",
                                "Attempts to connect by how they ended.", {{"outcome", "failed"}})),
-    lost(m.counter("skep_redis_connections_lost_total",
-                   "Connections that broke or were reset after they had worked.")),
-    pool_size(m.gauge("skep_redis_pool_size", "Connections wanted.")),
+    lost(m.counter(metric::redis_connections_lost.name, metric::redis_connections_lost.help)),
+    pool_size(m.gauge(metric::redis_pool_size.name, metric::redis_pool_size.help)),
     grown(m.counter("skep_redis_pool_grown_total", "Steps up of the pool's size.")),
     shrunk(m.counter("skep_redis_pool_shrunk_total", "Steps down of the pool's size.")),
     evicted(m.counter("skep_redis_pool_evicted_total",

@@ -1,15 +1,24 @@
 #include "runtime/net/fetch_pool_meters.hpp"
 
+#include "runtime/net/metric_names.hpp"
+
 #include <algorithm>
 
 namespace skep::net {
 
+namespace {
+
+telemetry::gauge& gauge(telemetry::registry& m, const telemetry::metric_info& what,
+                        const std::string& host) {
+  return m.gauge(what.name, what.help, {{what.label, host}});
+}
+
+} // namespace
+
 fetch_pool_meters::fetch_pool_meters(telemetry::registry& m, const std::string& of)
-  : host(of),
-    size(m.gauge("skep_fetch_pool_size", "Connections that may be at work.", {{"host", of}})),
-    used(m.gauge("skep_fetch_pool_in_use", "Connections at work.", {{"host", of}})),
-    waiting(
-      m.gauge("skep_fetch_pool_waiting", "Transfers that wait for a connection.", {{"host", of}})),
+  : host(of), size(gauge(m, metric::fetch_pool_size, of)),
+    used(gauge(m, metric::fetch_pool_in_use, of)),
+    waiting(gauge(m, metric::fetch_pool_waiting, of)),
     grown(m.counter("skep_fetch_pool_grown_total", "Steps up of a pool's size.", {{"host", of}})),
     shrunk(
       m.counter("skep_fetch_pool_shrunk_total", "Steps down of a pool's size.", {{"host", of}})),

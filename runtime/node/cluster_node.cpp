@@ -45,11 +45,13 @@ std::vector<std::string> seed_names(const cluster_options& from) {
   return names;
 }
 
-cluster_rules rules_of(const std::string& node, std::uint64_t life, const cluster_options& from) {
+cluster_rules rules_of(const cluster_node::parts& parts, std::uint64_t life,
+                       const cluster_options& from) {
   cluster_rules rules;
   rules.cluster = from.name;
   rules.back_end = from.membership == membership_kind::etcd ? "etcd" : "static";
-  rules.self.name = node;
+  rules.self.name = parts.node;
+  rules.families = parts.families;
   rules.self.incarnation = life;
   rules.self.weight = from.weight;
   for (const auto& each : from.seeds)
@@ -102,7 +104,7 @@ expected<net::link_keys> keys_of(const std::string& node, const cluster_options&
 
 cluster_node::cluster_node(const parts& from, const cluster_options& options)
   : from_(from), options_(options), incarnation_(fresh_incarnation()),
-    cluster_(from_.env, types_, rules_of(from_.node, incarnation_, options_)) {
+    cluster_(from_.env, types_, rules_of(from_, incarnation_, options_)) {
   cluster_.on_drain_request(from_.on_drain_request);
 }
 

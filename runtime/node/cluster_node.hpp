@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace skep::net {
 class http_client;
@@ -29,6 +30,8 @@ public:
     std::function<void()> on_drain_request;
     /// shared_fingerprint() of its configuration.
     std::uint64_t identity = 0;
+    /// Of its roles.
+    std::vector<name_family> families;
   };
 
   cluster_node(const parts& from, const cluster_options& options);

@@ -10,6 +10,7 @@
 #include "runtime/node/descriptors.hpp"
 #include "runtime/node/fetch_options.hpp"
 #include "runtime/node/identity_options.hpp"
+#include "runtime/node/role_order.hpp"
 #include "runtime/telemetry/process_metrics.hpp"
 #include "runtime/telemetry/registry.hpp"
 
@@ -21,6 +22,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <stdexcept>
 #include <thread>
 
 namespace skep::rt {
@@ -196,11 +198,19 @@ struct node::impl final : role_context {
   std::uint64_t client_connections(std::uint64_t wanted) override;
   caf::actor supervise(child_spec spec) override {
     auto name = spec.name;
+    check_covered(name);
     auto child = supervisor::start_child(environment_, std::move(spec));
     auto handle = child.guard_handle;
     environment_.directory().add(std::move(name), handle);
     children.push_back(std::move(child));
     return handle;
+  }
+  void publish(std::string name, caf::actor who) override {
+    check_covered(name);
+    environment_.directory().add(std::move(name), std::move(who));
+  }
+  void when_built(std::function<expected<void>(role_context&)> fn) override {
+    built_steps.push_back(std::move(fn));
   }
   void on_drain(std::function<void()> fn) override {
     drain_steps.push_back(std::move(fn));
@@ -214,8 +224,10 @@ struct node::impl final : role_context {
 
   // -- life ---------------------------------------------------------------------------------------
   expected<void> build(std::span<const role> roles);
+  expected<void> build_roles(std::span<const role> roles);
+  void check_covered(const std::string& name) const;
   child_spec role_spec(const std::string& name);
-  void join_cluster();
+  void join_cluster(std::vector<name_family> families);
   void watch_root();
   void leave_cluster();
   bool wait_for(const std::function<bool()>& done, time_point deadline);
@@ -237,9 +249,11 @@ struct node::impl final : role_context {
   std::unique_ptr<cluster_port> solo;
   std::unique_ptr<cluster_node> members;
   caf::actor_system system;
+  const role* being_built = nullptr;
   std::vector<supervisor::child> children; // Of the role being built.
   std::vector<supervisor::child> role_supervisors;
   caf::actor root;
+  std::vector<std::function<expected<void>(role_context&)>> built_steps;
   std::vector<std::function<void()>> drain_steps;
   std::vector<std::function<bool()>> drain_checks;
   std::vector<std::function<void()>> stop_steps;
@@ -272,12 +286,12 @@ expected<void> node::impl::build(std::span<const role> roles) {
       return fail(wire.error());
     environment_.use_wire(*wire);
   }
-  join_cluster();
-  for (const auto& each : roles) {
-    if (auto done = each.build(*this); !done)
-      return done;
-    role_supervisors.push_back(supervisor::start_child(environment_, role_spec(each.name)));
-  }
+  auto families = families_of(roles);
+  if (!families)
+    return fail(families.error());
+  join_cluster(std::move(*families));
+  if (auto done = build_roles(roles); !done)
+    return done;
   if (members)
     if (auto done = members->start(); !done)
       return done;
@@ -288,8 +302,34 @@ expected<void> node::impl::build(std::span<const role> roles) {
   return {};
 }
 
+expected<void> node::impl::build_roles(std::span<const role> roles) {
+  const auto order = build_order(roles);
+  if (!order)
+    return fail(order.error());
+  for (const auto* each : *order) {
+    being_built = each;
+    if (auto done = each->build(*this); !done)
+      return done;
+    role_supervisors.push_back(supervisor::start_child(environment_, role_spec(each->name)));
+  }
+  being_built = nullptr;
+  for (const auto& step : std::exchange(built_steps, {}))
+    if (auto done = step(*this); !done)
+      return done;
+  return {};
+}
+
+/// What a role publishes must be true of what it says, or other nodes would not find its names.
+void node::impl::check_covered(const std::string& name) const {
+  if (being_built == nullptr)
+    throw std::logic_error{"the name " + name + " is published when all roles are built"};
+  if (!being_built->covers(name))
+    throw std::logic_error{"the role " + being_built->name + " publishes " + name
+                           + ", and no family of it covers that"};
+}
+
 /// Names are looked up in the cluster from here on; its sockets open when all names are published.
-void node::impl::join_cluster() {
+void node::impl::join_cluster(std::vector<name_family> families) {
   const auto& from = document.get<cluster_options>("cluster");
   if (from.name.empty()) {
     solo = make_solo_cluster(environment_, options.name);
@@ -298,7 +338,7 @@ void node::impl::join_cluster() {
   members = std::make_unique<cluster_node>(
     cluster_node::parts{environment_, fetcher, options.name,
                         [this] { status_.drain_requested.store(true); },
-                        shared_fingerprint(document)},
+                        shared_fingerprint(document), std::move(families)},
     from);
   environment_.use_resolver(&members->port());
 }

@@ -44,10 +44,10 @@ struct supervision_config {
 /// configuration.
 class node {
 public:
-  /// The schema of the node itself and of all roles.
+  /// The schema of the node itself and of all roles, their sections in the order given.
   static config::schema schema_of(std::span<const role> roles);
 
-  /// Builds the roles in their order. On failure everything already started is stopped again.
+  /// Builds each role after those it needs. On failure everything already started is stopped again.
   static expected<std::unique_ptr<node>> start(const config::document& config,
                                                std::span<const role> roles);
   ~node();

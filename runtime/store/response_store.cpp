@@ -144,6 +144,8 @@ bool response_store::put(const key128& key, std::string value, const value_facts
   entry added;
   added.key = key;
   if (auto frame = config_.codec ? config_.codec->compress(value) : std::nullopt) {
+    stats_.plain_bytes += value.size();
+    stats_.packed_bytes += frame->size();
     value = std::move(*frame);
     added.compressed = true;
   }
@@ -219,6 +221,7 @@ void response_store::insert(entry added, std::size_t bytes, bool again) {
   index_.insert(key128_hash{}(added.key), at);
   policy_->inserted(at, {added.key.high ^ added.key.low, bytes, added.cost, again});
   value_bytes_ += bytes;
+  stats_.marked += added.kind != 0 ? 1 : 0;
   entries_[at] = std::move(added);
 }
 
@@ -251,6 +254,7 @@ void response_store::drop(slot at) {
 void response_store::remove(slot at) {
   auto& e = entries_[at];
   value_bytes_ -= value_bytes(*e.value);
+  stats_.marked -= e.kind != 0 ? 1 : 0;
   wheel_->cancel(e.timer);
   index_.erase(at);
   e = {};
@@ -273,6 +277,7 @@ void response_store::clear() {
   free_ = {};
   slots_ = 0;
   value_bytes_ = 0;
+  stats_.marked = 0;
 }
 
 store_stats response_store::stats() const {

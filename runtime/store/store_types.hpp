@@ -68,7 +68,12 @@ struct store_stats {
   std::uint64_t stale = 0;
   /// Entries that could not be decompressed: misses, and gone.
   std::uint64_t unreadable = 0;
+  /// Bytes of the values that were compressed, before and after.
+  std::uint64_t plain_bytes = 0;
+  std::uint64_t packed_bytes = 0;
   std::size_t entries = 0;
+  /// Of the entries: those whose kind is not 0.
+  std::size_t marked = 0;
   /// Memory taken: the values, and the tables in their present size, filled or not.
   std::size_t bytes = 0;
 };

@@ -1,6 +1,7 @@
 #include "runtime/telemetry/process_metrics.hpp"
 
 #include "runtime/base/log.hpp"
+#include "runtime/telemetry/metric_names.hpp"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -124,9 +125,10 @@ process_metrics::process_metrics(registry& metrics, const build_info& build) {
   gauge("skep_log_queue_max", "Log lines that may wait; 0 while the log is synchronous.",
         [] { return static_cast<double>(log::queue_max()); });
   metrics
-    .gauge(
-      "skep_build_info", "Always 1; the labels say what was built.",
-      {{"version", build.version}, {"build_type", build.build_type}, {"compiler", __VERSION__}})
+    .gauge(metric::build_info.name, metric::build_info.help,
+           {{metric::build_info.label, build.version},
+            {"build_type", build.build_type},
+            {"compiler", __VERSION__}})
     .set(1);
 }
 

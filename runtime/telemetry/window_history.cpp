@@ -39,20 +39,26 @@ std::string label_of(const series_snapshot& series, std::string_view label) {
   return {};
 }
 
-std::optional<double> find_sum(const std::vector<family_snapshot>& shown, std::string_view name,
+const std::vector<series_snapshot>& series_of(const std::vector<family_snapshot>& shown,
+                                              const metric_info& metric) {
+  static const std::vector<series_snapshot> none;
+  const auto at = std::find_if(shown.begin(), shown.end(),
+                               [&](const family_snapshot& each) { return metric.is(each.name); });
+  return at == shown.end() ? none : at->series;
+}
+
+std::optional<double> find_sum(const std::vector<family_snapshot>& shown, const metric_info& metric,
                                std::string_view label_value) {
   std::optional<double> sum;
-  for (const auto& family : shown)
-    if (family.name == name)
-      for (const auto& series : family.series)
-        if (const auto value = number_of(series); value && has_label_value(series, label_value))
-          sum = sum.value_or(0) + *value;
+  for (const auto& series : series_of(shown, metric))
+    if (const auto value = number_of(series); value && has_label_value(series, label_value))
+      sum = sum.value_or(0) + *value;
   return sum;
 }
 
-double sum_of(const std::vector<family_snapshot>& shown, std::string_view name,
+double sum_of(const std::vector<family_snapshot>& shown, const metric_info& metric,
               std::string_view label_value) {
-  return find_sum(shown, name, label_value).value_or(0);
+  return find_sum(shown, metric, label_value).value_or(0);
 }
 
 void window_history::add(time_point now, const std::vector<family_snapshot>& shown) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/base/clock.hpp"
+#include "runtime/telemetry/metric_info.hpp"
 #include "runtime/telemetry/registry.hpp"
 
 #include <cstddef>
@@ -56,11 +57,14 @@ std::optional<double> number_of(const series_snapshot& series);
 bool has_label_value(const series_snapshot& series, std::string_view value);
 /// The value of a label; empty when the series has none of that name.
 std::string label_of(const series_snapshot& series, std::string_view label);
+/// A metric's series; none when it is not shown.
+const std::vector<series_snapshot>& series_of(const std::vector<family_snapshot>& shown,
+                                              const metric_info& metric);
 /// The sum over a metric's series, of those with this label value when one is given.
-double sum_of(const std::vector<family_snapshot>& shown, std::string_view name,
+double sum_of(const std::vector<family_snapshot>& shown, const metric_info& metric,
               std::string_view label_value = {});
 /// The same; nothing when there is no such series.
-std::optional<double> find_sum(const std::vector<family_snapshot>& shown, std::string_view name,
+std::optional<double> find_sum(const std::vector<family_snapshot>& shown, const metric_info& metric,
                                std::string_view label_value = {});
 
 } // namespace skep::telemetry

@@ -48,15 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   const std::string_view bytes{reinterpret_cast<const char*>(data) + 1, size - 1};
-  const std::size_t choice = data[0] % 16;
   envelope_round_trip(bytes);
-  pick(choice, bytes, core_messages{});
-  pick(choice, bytes, chat_messages{});
-  pick(choice, bytes, cache_messages{});
-  pick(choice, bytes, provider_messages{});
-  pick(choice, bytes, cluster_messages{});
-  pick(choice, bytes, flight_messages{});
-  pick(choice, bytes, semantic_messages{});
-  pick(choice, bytes, store_messages{});
+  pick(data[0] % all_messages::size, bytes, all_messages{});
   return 0;
 }

@@ -63,6 +63,7 @@ private:
 skep::rt::role shouting_role() {
   skep::rt::role made;
   made.name = "shout";
+  made.publishes = {{"agent/", skep::rt::name_scope::cluster}};
   made.build = [](skep::rt::role_context& node) -> skep::expected<void> {
     const auto& kind = node.kind("shout", {});
     auto& env = node.env();
@@ -133,7 +134,7 @@ bool test_codec() {
 /// The agent in a node, over HTTP.
 bool test_node() {
   auto roles = skep::actors::all_roles();
-  roles.insert(roles.end() - 1, outside::shouting_role());
+  roles.push_back(outside::shouting_role());
   skep::config::sources from;
   from.file = "outside.toml";
   from.text = "[gateway]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";

@@ -2,6 +2,8 @@
 
 #include "messages/codec.hpp"
 #include "messages/core.hpp"
+#include "runtime/node/role_order.hpp"
+#include "tests/sim/sim_role_context.hpp"
 
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
@@ -98,6 +100,10 @@ struct sim_cluster::node {
     void flush(time_point now) {
       core->flush(now);
     }
+    void build(const std::vector<rt::role>& roles);
+    const rt::actor_kind& kind(const std::string& name, const rt::mailbox_bounds& bounds) {
+      return kinds.emplace_back(metrics, name, bounds);
+    }
 
     rt::test_system& system;
     telemetry::registry metrics;
@@ -125,8 +131,12 @@ std::string name_of(std::size_t n) {
 }
 
 rt::cluster_rules rules_for(const std::string& name, const std::string& address,
-                            std::uint64_t incarnation, std::size_t nodes) {
+                            std::uint64_t incarnation, std::size_t nodes,
+                            const std::vector<rt::role>& roles) {
   rt::cluster_rules rules;
+  rules.families = rt::families_of(roles).value();
+  rules.families.push_back({"agent/", rt::name_scope::cluster});
+  rules.families.push_back({"sink"});
   rules.cluster = "sim";
   rules.self = {name, incarnation, address, 1, false};
   for (std::size_t n = 0; n < nodes; ++n)
@@ -139,21 +149,19 @@ rt::cluster_rules rules_for(const std::string& name, const std::string& address,
 sim_cluster::node::life::life(sim_cluster& sim, node& of, std::uint64_t incarnation,
                               std::uint64_t seed, std::size_t nodes)
   : system(sim.system_), env(sim.system_.env().system(), sim.system_.env().timers(), metrics),
-    part(std::make_unique<rt::cluster>(env, types,
-                                       rules_for(of.name, of.address, incarnation, nodes))),
+    part(std::make_unique<rt::cluster>(
+      env, types, rules_for(of.name, of.address, incarnation, nodes, sim.roles_))),
     socket(sim.network_, of.address, [&sim] { return sim.system_.now(); }) {
-  const auto kind = [this](const char* name) -> const rt::actor_kind& {
-    return kinds.emplace_back(metrics, name, rt::mailbox_bounds{});
-  };
   env.use_resolver(part.get());
   const auto publish = [this](const std::string& name, const caf::actor& who) {
     actors.push_back(who);
     env.directory().add(name, who);
   };
   if (of.name != name_of(0) || nodes == 1)
-    publish("agent/echo", env.spawn<echo>(kind("echo"), of.name));
-  publish("sink", env.spawn<sink>(kind("sink"), std::ref(of.broken_order)));
-  asker = env.spawn<client>(kind("client"));
+    publish("agent/echo", env.spawn<echo>(kind("echo", {}), of.name));
+  publish("sink", env.spawn<sink>(kind("sink", {}), std::ref(of.broken_order)));
+  build(sim.roles_);
+  asker = env.spawn<client>(kind("client", {}));
   actors.push_back(asker);
   caf::anon_send(asker, msg::ack{});
 
@@ -178,6 +186,19 @@ sim_cluster::node::life::life(sim_cluster& sim, node& of, std::uint64_t incarnat
     env.now());
 }
 
+void sim_cluster::node::life::build(const std::vector<rt::role>& roles) {
+  sim_role_context context{
+    env, *part,
+    [this](const std::string& name, const rt::mailbox_bounds& bounds) -> const rt::actor_kind& {
+      return kind(name, bounds);
+    },
+    [this](const caf::actor& who) { actors.push_back(who); }};
+  const auto order = rt::build_order(roles).value();
+  for (const auto* each : order)
+    if (auto done = context.build(*each); !done)
+      throw violation{done.error().detail};
+}
+
 sim_cluster::node::life::~life() {
   core.reset();
   part->stop();
@@ -190,7 +211,8 @@ sim_cluster::node::life::~life() {
   system.run(); // They use what is destroyed next.
 }
 
-sim_cluster::sim_cluster(std::uint64_t seed, std::size_t nodes) : network_(seed), random_(seed) {
+sim_cluster::sim_cluster(std::uint64_t seed, std::size_t nodes, std::vector<rt::role> roles)
+  : network_(seed), random_(seed), roles_(std::move(roles)) {
   for (std::size_t n = 0; n < nodes; ++n) {
     nodes_.push_back(std::make_unique<node>());
     nodes_[n]->name = name_of(n);
@@ -305,16 +327,16 @@ weather& sim_cluster::sky() {
 
 // -- work -----------------------------------------------------------------------------------------
 
-void sim_cluster::ask(std::size_t from, duration deadline, bool stream) {
+void sim_cluster::ask(std::size_t from, duration deadline, bool stream, const std::string& name) {
   auto& life = *nodes_[from]->alive;
   auto context = system_.context(deadline);
   auto got = std::make_shared<rt::answers>();
-  requests_.push_back({nodes_[from]->name, "agent/echo", context.deadline, got, false});
+  requests_.push_back({nodes_[from]->name, name, context.deadline, got, false});
   msg::chat_request request;
   request.stream = stream;
   auto& asker = static_cast<rt::bounded_actor&>(*caf::actor_cast<caf::abstract_actor*>(life.asker));
   asker.ask(
-    life.part->route("agent/echo"), std::move(context), std::move(request),
+    life.part->route(name), std::move(context), std::move(request),
     [got](const rt::answer& one) { got->add(one); }, 4096);
   system_.run();
 }

@@ -3,6 +3,7 @@
 #include "messages/chat.hpp"
 #include "runtime/cluster/cluster.hpp"
 #include "runtime/cluster/membership.hpp"
+#include "runtime/node/role.hpp"
 #include "runtime/telemetry/registry.hpp"
 #include "runtime/testing/test_system.hpp"
 #include "tests/sim/sim_network.hpp"
@@ -47,7 +48,9 @@ struct sim_request {
 /// (so that its calls cross the network) and has a "sink" that checks the order of what it is told.
 class sim_cluster {
 public:
-  sim_cluster(std::uint64_t seed, std::size_t nodes);
+  /// Each node also builds these roles. They find no configuration there, no HTTP client and no
+  /// life of a node, and their children are not restarted.
+  sim_cluster(std::uint64_t seed, std::size_t nodes, std::vector<rt::role> roles = {});
   ~sim_cluster();
 
   /// Runs everything until then, checking the invariants after each step.
@@ -63,8 +66,9 @@ public:
   void heal();
   weather& sky();
 
-  /// A call to "agent/echo" from a node that is up; whole or streamed.
-  void ask(std::size_t from, duration deadline, bool stream);
+  /// A call from a node that is up; whole or streamed.
+  void ask(std::size_t from, duration deadline, bool stream,
+           const std::string& name = "agent/echo");
   /// One numbered message from a node's sender to another's sink.
   void tell(std::size_t from, std::size_t to);
 
@@ -99,6 +103,7 @@ private:
   rt::test_system system_;
   sim_network network_;
   flow::rng random_;
+  const std::vector<rt::role> roles_;
   std::vector<std::unique_ptr<node>> nodes_;
   std::vector<sim_request> requests_;
   std::map<std::uint64_t, msg::cluster_view> views_;

@@ -1,15 +1,17 @@
 #pragma once
 
-// One value of every message, no field at its default: what golden bytes, round trips and the
-// mutation tests are made from. A new message gets its sample here.
+// One value of every message: what golden bytes, round trips and the mutation tests are made from.
+// A new message gets a made sample; one that needs particular values gets a written one here.
 #include "messages/envelope.hpp"
 #include "messages/families.hpp"
+#include "tests/support/made_sample.hpp"
 
+#include <concepts>
 #include <tuple>
 
 namespace skep::test {
 
-inline auto sample_messages() {
+inline auto written_samples() {
   const msg::answer_origin origin{"openai", 2, 1, 3600, "0123456789abcdeffedcba9876543210", 971};
   const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
   const msg::chat_choice choice{
@@ -69,6 +71,25 @@ inline auto sample_messages() {
     msg::store_scan_request{"acme", "response", "r0", 10, 65'536},
     msg::store_scan_reply{{{"r1", "value", 4, 900}}, true},
   };
+}
+
+template <class T, class... Written>
+T sample_of(const std::tuple<Written...>& written) {
+  if constexpr ((std::same_as<T, Written> || ...))
+    return std::get<T>(written);
+  else
+    return sample_maker{}.make<T>();
+}
+
+template <class... Ts>
+std::tuple<Ts...> samples_of(type_list<Ts...>) {
+  const auto written = written_samples();
+  return {sample_of<Ts>(written)...};
+}
+
+/// A tuple with a sample of every message, in the order of all_messages.
+inline auto sample_messages() {
+  return samples_of(all_messages{});
 }
 
 /// An envelope with every field set; the deadline is two seconds after `now`.

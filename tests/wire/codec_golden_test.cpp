@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <set>
+#include <sstream>
 
 using namespace skep;
 using namespace skep::test;
@@ -45,6 +46,64 @@ void check_grown_only(const nlohmann::json& kept, const std::vector<message_sche
       CHECK(old["version"].get<int>() < same->version);
   }
 }
+
+/// The structs of messages/*.hpp that have a SKEP_MESSAGE line.
+std::set<std::string> messages_in_headers() {
+  std::set<std::string> found;
+  for (const auto& file : std::filesystem::directory_iterator{source / "messages"}) {
+    if (file.path().extension() != ".hpp")
+      continue;
+    std::istringstream lines{read_file(file.path())};
+    std::string name;
+    for (std::string line; std::getline(lines, line);) {
+      if (constexpr std::string_view begins = "struct "; line.starts_with(begins))
+        name = line.substr(begins.size(), line.find(" {") - begins.size());
+      if (line.starts_with("  SKEP_MESSAGE("))
+        found.insert(name);
+    }
+  }
+  return found;
+}
+
+/// The numbers of the fields that are equal in both.
+template <record T>
+std::vector<std::size_t> same_fields(const T& a, const T& b) {
+  std::vector<std::size_t> same;
+  std::size_t n = 0;
+  std::apply(
+    [&](const auto&... left) {
+      std::apply(
+        [&](const auto&... right) {
+          ((left == right ? same.push_back(n++) : static_cast<void>(++n)), ...);
+        },
+        b.fields());
+    },
+    a.fields());
+  return same;
+}
+
+struct two_texts {
+  std::string first;
+  std::string second;
+  SKEP_RECORD(first, second)
+};
+
+bool operator==(const two_texts& a, const two_texts& b) {
+  return a.fields() == b.fields();
+}
+
+/// A message with a field of every shape that the schema knows.
+struct every_shape {
+  bool flag = true;
+  std::uint8_t number = 200;
+  std::int64_t negative = -1;
+  double share = 0.5;
+  std::string text;
+  std::vector<two_texts> list;
+  std::optional<std::uint32_t> maybe;
+  two_texts nested;
+  SKEP_MESSAGE(0x8000'0001, 1, flag, number, negative, share, text, list, maybe, nested)
+};
 
 } // namespace
 
@@ -129,6 +188,22 @@ TEST_CASE("messages/schema.json is what the code says, and only grows", "[wire][
   INFO("after appending a field, write the schema anew with SKEP_UPDATE_GOLDEN=1 and look at the "
        "diff");
   CHECK(read_file(path) == schema_json(now));
+}
+
+TEST_CASE("every message of the headers is in the list of all messages", "[wire][schema]") {
+  // An answer in a durable cache is kept, not sent.
+  std::set<std::string> listed{"cache_record"};
+  for (const auto& each : built_in_schema())
+    if (each.tag != 0)
+      listed.insert(each.name);
+  CHECK(listed == messages_in_headers());
+}
+
+TEST_CASE("a message without a written sample gets a made one", "[wire][codec]") {
+  const auto made = sample_of<every_shape>(written_samples());
+  CHECK(same_fields(made, every_shape{}).empty());
+  CHECK(made.fields() == sample_of<every_shape>(written_samples()).fields());
+  CHECK(made.nested.first != made.nested.second);
 }
 
 TEST_CASE("tags are used once", "[wire][schema]") {

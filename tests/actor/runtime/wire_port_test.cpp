@@ -1,4 +1,5 @@
 #include "messages/chat.hpp"
+#include "messages/schema.hpp"
 #include "runtime/base/caf_error.hpp"
 #include "runtime/cluster/route.hpp"
 #include "runtime/cluster/wire_port.hpp"
@@ -117,6 +118,15 @@ private:
 };
 
 } // namespace
+
+TEST_CASE("every message of the schema can cross the wire", "[runtime][cluster]") {
+  const wire_types types;
+  for (const auto& each : built_in_schema()) {
+    INFO(each.name);
+    CHECK((each.tag == 0 || types.find(each.tag) != nullptr));
+  }
+  CHECK(types.find(user_tag_min) == nullptr);
+}
 
 TEST_CASE("a call to another node is answered like a local one", "[cluster][wire]") {
   two_nodes nodes;

@@ -253,8 +253,8 @@ TEST_CASE("samples are taken when they are due, whoever asks", "[actors][gateway
   monitor.sample(start + 5s);
   CHECK(monitor.view(start + 5s).system.cpu_seconds == 5);
   const auto view = monitor.view(start + 10s);
-  CHECK(view.minute.covered == 10s);
-  CHECK(telemetry::sum_of(view.minute.series, "skep_provider_requests_total") == 5);
+  CHECK(view.minute.covered() == 10s);
+  CHECK(view.minute.sum(metric::provider_requests) == 5);
 }
 
 TEST_CASE("thresholds out of order are refused", "[actors][gateway][performance]") {

@@ -282,6 +282,29 @@ TEST_CASE("clear gives everything back, and the store works on", "[store]") {
   CHECK(store.stats().entries == 0);
 }
 
+TEST_CASE("entries with a mark are counted while they are there", "[store]") {
+  auto store
+    = small_store(GENERATE(policy_kind::s3_fifo, policy_kind::lru, policy_kind::cost_aware), 100);
+  const auto marked = [&](std::uint64_t n, std::uint8_t kind) {
+    store.put(key(n), "v", {10s, {}, 0, kind}, start);
+    return store.stats().marked;
+  };
+  CHECK(marked(1, 1) == 1);
+  CHECK(marked(2, 0) == 1);
+  CHECK(marked(3, 2) == 2);
+  CHECK(marked(1, 0) == 1); // Replaced.
+  store.erase(key(3));
+  CHECK(store.stats().marked == 0);
+  for (std::uint64_t n = 0; n < 300; ++n)
+    marked(n, 1);
+  CHECK(store.stats().marked == 100); // The others made room.
+  store.clear();
+  CHECK(store.stats().marked == 0);
+  CHECK(marked(1, 1) == 1);
+  store.expire(start + 11s);
+  CHECK(store.stats().marked == 0);
+}
+
 TEST_CASE("a group is forgotten together", "[store][group]") {
   auto store = small_store(GENERATE(policy_kind::s3_fifo, policy_kind::lru), 100);
   for (std::uint64_t n = 0; n < 30; ++n)

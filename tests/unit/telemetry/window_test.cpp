@@ -19,6 +19,7 @@ struct tally {
 };
 
 const time_point start = time_point{} + 1000s;
+constexpr metric_info calls_total{"calls_total", "Calls."};
 
 } // namespace
 
@@ -87,14 +88,14 @@ TEST_CASE("a history tells what counters grew by", "[telemetry][window]") {
 
   const auto all = history.growth(start + 30s, 60s, metrics.collect());
   CHECK(all.covered == 30s);
-  CHECK(sum_of(all.series, "calls_total") == 10);
-  CHECK(sum_of(all.series, "calls_total", "a") == 8);
-  CHECK(sum_of(all.series, "calls_total", "b") == 2); // It was not there before.
-  CHECK_FALSE(find_sum(all.series, "took_seconds"));
-  CHECK_FALSE(find_sum(all.series, "nothing_total"));
+  CHECK(sum_of(all.series, calls_total) == 10);
+  CHECK(sum_of(all.series, calls_total, "a") == 8);
+  CHECK(sum_of(all.series, calls_total, "b") == 2); // It was not there before.
+  CHECK_FALSE(find_sum(all.series, {"took_seconds", ""}));
+  CHECK_FALSE(find_sum(all.series, {"nothing_total", ""}));
   const auto lately = history.growth(start + 30s, 10s, metrics.collect());
   CHECK(lately.covered == 10s);
-  CHECK(sum_of(lately.series, "calls_total", "a") == 1);
+  CHECK(sum_of(lately.series, calls_total, "a") == 1);
 }
 
 TEST_CASE("a counter that begins anew counts from zero", "[telemetry][window]") {
@@ -105,7 +106,7 @@ TEST_CASE("a counter that begins anew counts from zero", "[telemetry][window]") 
   window_history history{60s};
   history.add(start, metrics.collect());
   shown = 3;
-  CHECK(sum_of(history.growth(start + 5s, 60s, metrics.collect()).series, "calls_total") == 3);
+  CHECK(sum_of(history.growth(start + 5s, 60s, metrics.collect()).series, calls_total) == 3);
 }
 
 TEST_CASE("a history keeps no more than its window needs", "[telemetry][window]") {
@@ -118,7 +119,7 @@ TEST_CASE("a history keeps no more than its window needs", "[telemetry][window]"
   }
   const auto grown = history.growth(start + 495s, 60s, metrics.collect());
   CHECK(grown.covered == 60s);
-  CHECK(sum_of(grown.series, "calls_total") == 12);
+  CHECK(sum_of(grown.series, calls_total) == 12);
   // Asked for more than is kept, it says how much it covers.
   CHECK(history.growth(start + 495s, 600s, metrics.collect()).covered == 60s);
 }
