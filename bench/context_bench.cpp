@@ -1,8 +1,8 @@
 // What it costs an agent to put a request together, with and without the memory of contexts, as the
 // tools that come with every call grow.
 #include "actors/common/context_cache.hpp"
-#include "actors/common/json_members.hpp"
 #include "bench/measure.hpp"
+#include "runtime/json/members.hpp"
 
 #include <nlohmann/json.hpp>
 #include <xxhash.h>

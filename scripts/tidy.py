@@ -34,10 +34,12 @@ BASE = {"messages", "runtime/base"}
 BELOW_ACTOR = BASE | {"runtime/telemetry", "runtime/flow"}
 BELOW_CLUSTER = BELOW_ACTOR | {"runtime/actor", "runtime/net", "runtime/io"}
 RUNTIME = BELOW_CLUSTER | {
-    "runtime/config", "runtime/store", "runtime/testing", "runtime/cluster", "runtime/node"}
+    "runtime/json", "runtime/config", "runtime/store", "runtime/testing", "runtime/cluster",
+    "runtime/node"}
 ARROWS = {
     "messages": set(),
     "runtime/base": {"messages"},
+    "runtime/json": {"runtime/base"},
     "runtime/config": BASE,
     "runtime/telemetry": BASE,
     "runtime/flow": {"runtime/base"},
@@ -58,7 +60,7 @@ ARROWS = {
     "tests": RUNTIME | {"actors", "actors/*", "cli", "bench", "examples"},
 }
 # Pure rooms see only these headers of messages/, nothing that travels.
-PURE = {"runtime/flow", "runtime/store"}
+PURE = {"runtime/json", "runtime/flow", "runtime/store"}
 
 # -- Heavy headers: who may name a library, and who may have it in a header ------------------------
 
@@ -94,8 +96,9 @@ LIBRARIES = [
     Library("SQLite", re.compile(r"sqlite3"), {"runtime/io"}),
     Library("CLI11", re.compile(r"CLI/"), {"cli"}, {"cli"}),
     Library("nlohmann/json", re.compile(r"nlohmann/"),
-            {"messages", "runtime/base", "runtime/config", "runtime/telemetry", "runtime/net",
-             "runtime/cluster", "runtime/node", "actors", "actors/*", "cli", "bench", "examples"},
+            {"messages", "runtime/base", "runtime/json", "runtime/config", "runtime/telemetry",
+             "runtime/net", "runtime/cluster", "runtime/node", "actors", "actors/*", "cli", "bench",
+             "examples"},
             {"actors/*", "cli"}),
 ]
 

@@ -1,6 +1,6 @@
 #include "actors/agent/complexity.hpp"
 
-#include "actors/common/json_members.hpp"
+#include "runtime/json/members.hpp"
 
 #include <algorithm>
 #include <array>
@@ -82,7 +82,7 @@ bool has_images(const msg::chat_message& message) {
 }
 
 /// The score the request asks for itself; nothing when it does not.
-std::optional<std::uint32_t> wished_score(const std::vector<json_member>& parameters) {
+std::optional<std::uint32_t> wished_score(const std::vector<json::member>& parameters) {
   for (const auto& each : parameters) {
     if (each.name == "thinking" && each.value.find("\"enabled\"") != std::string_view::npos)
       return complexity_max;
@@ -96,11 +96,11 @@ std::optional<std::uint32_t> wished_score(const std::vector<json_member>& parame
   return std::nullopt;
 }
 
-std::uint32_t score_of_parameters(const std::vector<json_member>& parameters) {
+std::uint32_t score_of_parameters(const std::vector<json::member>& parameters) {
   std::uint32_t score = 0;
   for (const auto& each : parameters) {
     if (each.name == "tools") {
-      const auto tools = elements_of(each.value);
+      const auto tools = json::elements_of(each.value);
       const auto count = tools ? tools->size() : 0;
       score += count >= many_tools ? has_many_tools : count > 0 ? has_tools : 0;
     } else if (each.name == "response_format"
@@ -123,7 +123,7 @@ std::uint64_t prompt_tokens_estimate(const std::vector<msg::chat_message>& messa
 
 std::uint32_t complexity_of(const std::vector<msg::chat_message>& messages,
                             std::string_view parameters) {
-  const auto members = members_of(parameters).value_or(std::vector<json_member>{});
+  const auto members = json::members_of(parameters).value_or(std::vector<json::member>{});
   if (const auto wished = wished_score(members))
     return *wished;
   const auto turns = static_cast<std::uint32_t>(

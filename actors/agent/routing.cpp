@@ -1,8 +1,8 @@
 #include "actors/agent/routing.hpp"
 
 #include "actors/agent/complexity.hpp"
-#include "actors/common/json_members.hpp"
 #include "runtime/base/fnv.hpp"
+#include "runtime/json/members.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -20,7 +20,7 @@ using order = std::vector<std::size_t>;
 constexpr std::uint64_t answer_tokens_default = 1024;
 
 std::uint64_t answer_tokens(std::string_view parameters) {
-  const auto members = members_of(parameters).value_or(std::vector<json_member>{});
+  const auto members = json::members_of(parameters).value_or(std::vector<json::member>{});
   for (const auto& each : members) {
     if (each.name != "max_tokens" && each.name != "max_completion_tokens")
       continue;

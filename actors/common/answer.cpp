@@ -1,6 +1,6 @@
 #include "actors/common/answer.hpp"
 
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -16,12 +16,12 @@ constexpr std::size_t choice_bytes = 256;
 /// Content that is a list of parts stands among the further members.
 bool has_parts(const std::string& members) {
   return members.find("\"content\"") != std::string::npos
-         && json_object{members}.at("content").starts_with('[');
+         && json::object{members}.at("content").starts_with('[');
 }
 
 std::string text_as_part(const std::string& text) {
-  const auto part = object_writer{}.raw("type", R"("text")").text("text", text).object();
-  return object_writer{}.raw("content", array_of({part})).object();
+  const auto part = json::object_writer{}.raw("type", R"("text")").text("text", text).object();
+  return json::object_writer{}.raw("content", json::array_of({part})).object();
 }
 
 /// The members of both objects.
@@ -35,20 +35,20 @@ std::string joined(std::string one, std::string other) {
 /// The elements of a list, those that are objects with their place in it as `index`.
 std::string numbered(std::string_view list) {
   std::vector<std::string> all;
-  for (const auto each : elements_of(list).value_or(std::vector<std::string_view>{})) {
-    if (!members_of(each)) {
+  for (const auto each : json::elements_of(list).value_or(std::vector<std::string_view>{})) {
+    if (!json::members_of(each)) {
       all.emplace_back(each);
       continue;
     }
-    const json_object given{each};
-    object_writer out;
+    const json::object given{each};
+    json::object_writer out;
     out.number("index", all.size());
     for (const auto& member : given.members())
       if (member.name != "index")
         out.raw(member.name, member.value);
     all.push_back(out.object());
   }
-  return array_of(all);
+  return json::array_of(all);
 }
 
 /// The end of a piece that starts at `from`: never inside a UTF-8 character.
@@ -139,8 +139,8 @@ std::string delta_members(const std::string& message_rest) {
   if (message_rest.find("\"tool_calls\"") == std::string::npos
       && message_rest.find("\"thinking_blocks\"") == std::string::npos)
     return message_rest;
-  const json_object given{message_rest};
-  object_writer out;
+  const json::object given{message_rest};
+  json::object_writer out;
   for (const auto& member : given.members()) {
     const bool entries = member.name == "tool_calls" || member.name == "thinking_blocks";
     out.raw(member.name, entries && member.value.starts_with('[') ? numbered(member.value)
@@ -159,9 +159,9 @@ msg::chat_open answer_player::open() const {
 void answer_player::begin(const msg::chat_choice& choice) {
   begun_ = true;
   const auto all = delta_members(choice.message_rest);
-  const json_object members{all};
-  object_writer early;
-  object_writer late;
+  const json::object members{all};
+  json::object_writer early;
+  json::object_writer late;
   for (const auto& each : members.members()) {
     const bool call = each.name == "tool_calls" || each.name == "function_call";
     (call && each.value != "null" ? late : early).raw(each.name, each.value);

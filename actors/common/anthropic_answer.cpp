@@ -1,6 +1,6 @@
 #include "actors/common/anthropic_answer.hpp"
 
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,7 +22,7 @@ struct sorted_blocks {
   std::vector<std::string> others;
 
   void add(std::string_view raw) {
-    const json_object block{raw};
+    const json::object block{raw};
     const auto type = block.text("type");
     if (type == "text") {
       text += block.text("text");
@@ -37,26 +37,26 @@ struct sorted_blocks {
   }
 
   std::string message_rest() const {
-    object_writer rest;
+    json::object_writer rest;
     if (!reasoning.empty())
       rest.text("reasoning_content", reasoning);
     if (!thinking.empty())
-      rest.raw("thinking_blocks", array_of(thinking));
+      rest.raw("thinking_blocks", json::array_of(thinking));
     if (!others.empty())
-      rest.raw("content_blocks", array_of(others));
+      rest.raw("content_blocks", json::array_of(others));
     if (!calls.empty())
-      rest.raw("tool_calls", array_of(calls));
+      rest.raw("tool_calls", json::array_of(calls));
     return rest.object_or_nothing();
   }
 
 private:
-  static std::string call_of(const json_object& block) {
+  static std::string call_of(const json::object& block) {
     const auto input = block.at("input");
-    const auto function = object_writer{}
+    const auto function = json::object_writer{}
                             .raw("name", block.at("name"))
                             .text("arguments", input.empty() ? "{}" : input)
                             .object();
-    return object_writer{}
+    return json::object_writer{}
       .raw("id", block.at("id"))
       .raw("type", R"("function")")
       .raw("function", function)
@@ -67,9 +67,9 @@ private:
 } // namespace
 
 anthropic_stop read_stop(std::string_view stop_reason, std::string_view stop_sequence) {
-  object_writer rest;
+  json::object_writer rest;
   rest.raw("stop_sequence", stop_sequence);
-  const auto reason = string_of(stop_reason).value_or("end_turn");
+  const auto reason = json::string_of(stop_reason).value_or("end_turn");
   if (reason == "end_turn" || reason == "stop_sequence")
     return {"stop", rest.object_or_nothing()};
   if (reason == "max_tokens")
@@ -88,7 +88,7 @@ anthropic_stop read_stop(std::string_view stop_reason, std::string_view stop_seq
 void anthropic_usage::add(std::string_view object) {
   // Anthropic has about ten; what is beyond is no usage.
   constexpr std::size_t members_max = 64;
-  const json_object given{object};
+  const json::object given{object};
   for (const auto& member : given.members()) {
     if (member.value == "null")
       continue;
@@ -102,11 +102,11 @@ void anthropic_usage::add(std::string_view object) {
 }
 
 std::uint64_t anthropic_usage::count(std::string_view name) const {
-  object_writer all;
+  json::object_writer all;
   for (const auto& [each, value] : members_)
     if (each == name)
       all.raw(each, value);
-  return json_object{all.object()}.count(name);
+  return json::object{all.object()}.count(name);
 }
 
 msg::token_usage anthropic_usage::total() const {
@@ -115,7 +115,7 @@ msg::token_usage anthropic_usage::total() const {
   usage.prompt = count("input_tokens") + usage.cached_prompt + count("cache_creation_input_tokens");
   usage.completion = count("output_tokens");
   constexpr std::array counted{"input_tokens", "output_tokens", "cache_read_input_tokens"};
-  object_writer rest;
+  json::object_writer rest;
   for (const auto& [name, value] : members_)
     if (std::find(counted.begin(), counted.end(), name) == counted.end())
       rest.raw(name, value);
@@ -126,10 +126,10 @@ msg::token_usage anthropic_usage::total() const {
 // -- whole answers --------------------------------------------------------------------------------
 
 expected<msg::chat_reply> read_messages_reply(std::string_view text) {
-  if (auto sane = check_json(text); !sane)
+  if (auto sane = json::check(text); !sane)
     return no_answer("the provider's answer is no JSON we can read: " + sane.error().detail);
-  const json_object body{text};
-  const auto blocks = elements_of(body.at("content"));
+  const json::object body{text};
+  const auto blocks = json::elements_of(body.at("content"));
   if (!blocks || body.text("type") != "message")
     return no_answer("the provider's answer is no message with a list of content");
   msg::chat_reply reply;
@@ -150,7 +150,7 @@ expected<msg::chat_reply> read_messages_reply(std::string_view text) {
   anthropic_usage usage;
   usage.add(body.at("usage"));
   reply.usage = usage.total();
-  reply.rest = object_without(
+  reply.rest = json::object_without(
     text, {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"});
   return reply;
 }

@@ -1,6 +1,7 @@
 #include "actors/common/anthropic_door.hpp"
 
 #include "actors/common/anthropic_door_turns.hpp"
+#include "actors/common/request_body.hpp"
 
 #include <charconv>
 #include <utility>
@@ -30,7 +31,7 @@ bool is_positive(std::string_view digits) {
 tl::expected<std::string, api_error> tool_of(std::string_view raw, const std::string& where) {
   if (!is_object(raw))
     return wrong_member(where, "Input should be an object");
-  const json_object tool{raw};
+  const json::object tool{raw};
   const auto type = tool.text("type");
   if (!type.empty() && type != "custom")
     return std::string{raw}; // One of Anthropic's own: only its provider knows what it does.
@@ -40,13 +41,13 @@ tl::expected<std::string, api_error> tool_of(std::string_view raw, const std::st
     return missing_member(where + ".input_schema");
   if (!is_object(tool.at("input_schema")))
     return wrong_member(where + ".input_schema", "Input should be an object");
-  const auto function = object_writer{}
+  const auto function = json::object_writer{}
                           .raw("name", tool.at("name"))
                           .raw("description", tool.at("description"))
                           .raw("parameters", tool.at("input_schema"))
                           .raw("strict", tool.at("strict"))
                           .object();
-  object_writer entry;
+  json::object_writer entry;
   entry.raw("type", R"("function")").raw("function", function);
   for (const auto& member : tool.members())
     if (member.name != "type" && member.name != "name" && member.name != "description"
@@ -58,7 +59,7 @@ tl::expected<std::string, api_error> tool_of(std::string_view raw, const std::st
 /// The parameters of one request on their way into OpenAI's form.
 class parameters {
 public:
-  explicit parameters(const json_object& body) : body_(body) {}
+  explicit parameters(const json::object& body) : body_(body) {}
 
   api_check read(messages_body& into);
 
@@ -69,8 +70,8 @@ private:
   void add_metadata(std::string_view value);
   bool is_translated(std::string_view name) const;
 
-  const json_object& body_;
-  object_writer out_;
+  const json::object& body_;
+  json::object_writer out_;
 };
 
 /// Taken up elsewhere, or said by another member in OpenAI's form: a name stands once.
@@ -79,9 +80,9 @@ bool parameters::is_translated(std::string_view name) const {
       || name == "stream_options")
     return true;
   return (name == "stop" && body_.has("stop_sequences"))
-         || (name == "user" && json_object{body_.at("metadata")}.has("user_id"))
+         || (name == "user" && json::object{body_.at("metadata")}.has("user_id"))
          || (name == "parallel_tool_calls"
-             && json_object{body_.at("tool_choice")}.has("disable_parallel_tool_use"));
+             && json::object{body_.at("tool_choice")}.has("disable_parallel_tool_use"));
 }
 
 api_check parameters::read(messages_body& into) {
@@ -102,18 +103,18 @@ api_check parameters::read(messages_body& into) {
     if (!added)
       return added;
   }
-  const auto thinking = json_object{body_.at("thinking")}.text("type");
+  const auto thinking = json::object{body_.at("thinking")}.text("type");
   into.thinking = !thinking.empty() && thinking != "disabled";
   into.request.parameters = out_.object_or_nothing();
   return {};
 }
 
 api_check parameters::add_stop(std::string_view value, messages_body& into) {
-  const auto given = elements_of(value);
+  const auto given = json::elements_of(value);
   if (!given)
     return wrong_member("stop_sequences", "Input should be a valid list");
   for (std::size_t n = 0; n < given->size(); ++n) {
-    auto text = string_of((*given)[n]);
+    auto text = json::string_of((*given)[n]);
     if (!text)
       return wrong_member(member_at("stop_sequences", n), "Input should be a valid string");
     into.stop_sequences.push_back(std::move(*text));
@@ -124,7 +125,7 @@ api_check parameters::add_stop(std::string_view value, messages_body& into) {
 }
 
 api_check parameters::add_tools(std::string_view value) {
-  const auto given = elements_of(value);
+  const auto given = json::elements_of(value);
   if (!given)
     return wrong_member("tools", "Input should be a valid list");
   std::vector<std::string> tools;
@@ -135,12 +136,12 @@ api_check parameters::add_tools(std::string_view value) {
     tools.push_back(std::move(*tool));
   }
   if (!tools.empty()) // OpenAI's API refuses an empty list.
-    out_.raw("tools", array_of(tools));
+    out_.raw("tools", json::array_of(tools));
   return {};
 }
 
 api_check parameters::add_tool_choice(std::string_view value) {
-  const json_object choice{value};
+  const json::object choice{value};
   const auto type = choice.text("type");
   if (type == "auto" || type == "none") {
     out_.text("tool_choice", type);
@@ -149,9 +150,9 @@ api_check parameters::add_tool_choice(std::string_view value) {
   } else if (type == "tool") {
     if (auto given = need_text(choice, "name", "tool_choice"); !given)
       return given;
-    const auto function = object_writer{}.raw("name", choice.at("name")).object();
+    const auto function = json::object_writer{}.raw("name", choice.at("name")).object();
     out_.raw("tool_choice",
-             object_writer{}.raw("type", R"("function")").raw("function", function).object());
+             json::object_writer{}.raw("type", R"("function")").raw("function", function).object());
   } else {
     return wrong_member("tool_choice.type",
                         "Input should be \"auto\", \"any\", \"tool\" or \"none\"");
@@ -164,12 +165,12 @@ api_check parameters::add_tool_choice(std::string_view value) {
 
 /// OpenAI's `user` is Anthropic's metadata.user_id.
 void parameters::add_metadata(std::string_view value) {
-  out_.raw("user", json_object{value}.at("user_id"));
-  const auto others = object_without(value, {"user_id"});
+  out_.raw("user", json::object{value}.at("user_id"));
+  const auto others = json::object_without(value, {"user_id"});
   out_.raw("metadata", others == "{}" ? std::string{} : others);
 }
 
-api_check read_stream(const json_object& body, messages_body& into) {
+api_check read_stream(const json::object& body, messages_body& into) {
   const auto stream = body.at("stream");
   if (!stream.empty() && stream != "true" && stream != "false")
     return wrong_member("stream", "Input should be a valid boolean");
@@ -180,12 +181,10 @@ api_check read_stream(const json_object& body, messages_body& into) {
 } // namespace
 
 tl::expected<messages_body, api_error> read_messages_body(std::string_view text) {
-  if (auto sane = check_body(text); !sane)
-    return tl::make_unexpected(sane.error());
-  if (!members_of(text))
-    return tl::make_unexpected(
-      api_error{failure{errc::bad_request, "the body must be a JSON object"}, {}});
-  const json_object body{text};
+  const auto object = read_object_body(text);
+  if (!object)
+    return tl::make_unexpected(object.error());
+  const auto& body = *object;
   messages_body read;
   if (auto given = need_text(body, "model", {}); !given)
     return tl::make_unexpected(given.error());

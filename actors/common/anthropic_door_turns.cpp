@@ -18,7 +18,7 @@ std::string member_at(const std::string& where, std::size_t index) {
   return where + "." + std::to_string(index);
 }
 
-api_check need_text(const json_object& in, std::string_view name, const std::string& where) {
+api_check need_text(const json::object& in, std::string_view name, const std::string& where) {
   const auto full = where.empty() ? std::string{name} : where + "." + std::string{name};
   if (!in.has(name))
     return missing_member(full);
@@ -44,7 +44,7 @@ struct content {
   std::optional<std::string> text;
 
   void add(std::string part) {
-    const json_object read{part};
+    const json::object read{part};
     const bool plain = parts.empty() && read.members().size() == 2 && read.text("type") == "text";
     text = plain ? std::optional{read.text("text")} : std::nullopt;
     parts.push_back(std::move(part));
@@ -53,8 +53,8 @@ struct content {
 
 /// Anthropic's image as OpenAI's; one that is an uploaded file stays what it is.
 tl::expected<std::string, api_error> image_part(std::string_view raw, const std::string& where) {
-  const json_object block{raw};
-  const json_object source{block.at("source")};
+  const json::object block{raw};
+  const json::object source{block.at("source")};
   if (!is_object(block.at("source")))
     return missing_member(where + ".source");
   const auto type = source.text("type");
@@ -71,16 +71,16 @@ tl::expected<std::string, api_error> image_part(std::string_view raw, const std:
   } else {
     return std::string{raw};
   }
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", R"("image_url")")
-    .raw("image_url", object_writer{}.text("url", url).object())
+    .raw("image_url", json::object_writer{}.text("url", url).object())
     .raw("cache_control", block.at("cache_control"))
     .object();
 }
 
 /// Text has the same form in both APIs; what only Anthropic has goes as it is.
 tl::expected<std::string, api_error> part_of(std::string_view raw, const std::string& where) {
-  const json_object block{raw};
+  const json::object block{raw};
   if (block.text("type") == "image")
     return image_part(raw, where);
   if (block.text("type") == "text")
@@ -92,13 +92,13 @@ tl::expected<std::string, api_error> part_of(std::string_view raw, const std::st
 /// The elements of a list of blocks, each an object with a type.
 tl::expected<std::vector<std::string_view>, api_error> blocks_of(std::string_view value,
                                                                  const std::string& where) {
-  const auto blocks = elements_of(value);
+  const auto blocks = json::elements_of(value);
   if (!blocks)
     return wrong_member(where, "Input should be a valid string or a list of content blocks");
   for (std::size_t n = 0; n < blocks->size(); ++n) {
     if (!is_object((*blocks)[n]))
       return wrong_member(member_at(where, n), "Input should be an object");
-    if (auto typed = need_text(json_object{(*blocks)[n]}, "type", member_at(where, n)); !typed)
+    if (auto typed = need_text(json::object{(*blocks)[n]}, "type", member_at(where, n)); !typed)
       return tl::make_unexpected(typed.error());
   }
   return *blocks;
@@ -106,7 +106,7 @@ tl::expected<std::vector<std::string_view>, api_error> blocks_of(std::string_vie
 
 tl::expected<content, api_error> content_of(std::string_view value, const std::string& where) {
   content read;
-  if (auto text = string_of(value)) {
+  if (auto text = json::string_of(value)) {
     read.text = std::move(*text);
     return read;
   }
@@ -123,11 +123,11 @@ tl::expected<content, api_error> content_of(std::string_view value, const std::s
 }
 
 /// Puts the content where a message has it: the text, or a member of the rest.
-void put(content from, msg::chat_message& into, object_writer& rest) {
+void put(content from, msg::chat_message& into, json::object_writer& rest) {
   if (from.text)
     into.content = std::move(*from.text);
   else
-    rest.raw("content", from.parts.empty() ? std::string{"null"} : array_of(from.parts));
+    rest.raw("content", from.parts.empty() ? std::string{"null"} : json::array_of(from.parts));
 }
 
 // -- messages -------------------------------------------------------------------------------------
@@ -155,12 +155,12 @@ private:
   static api_check add_call(assistant_parts& into, std::string_view raw, const std::string& where);
   void flush_user(content& said);
   void flush_assistant(assistant_parts& parts);
-  void push(msg::chat_message message, const object_writer& rest);
+  void push(msg::chat_message message, const json::object_writer& rest);
 
   std::vector<msg::chat_message> messages_;
 };
 
-void conversation::push(msg::chat_message message, const object_writer& rest) {
+void conversation::push(msg::chat_message message, const json::object_writer& rest) {
   message.rest = rest.object_or_nothing();
   messages_.push_back(std::move(message));
 }
@@ -172,10 +172,10 @@ api_check conversation::add_system(std::string_view value) {
   if (!read)
     return tl::make_unexpected(read.error());
   for (std::size_t n = 0; n < read->parts.size(); ++n)
-    if (json_object{read->parts[n]}.text("type") != "text")
+    if (json::object{read->parts[n]}.text("type") != "text")
       return wrong_member(member_at("system", n) + ".type", "Input should be \"text\"");
   msg::chat_message message{"system", {}, {}};
-  object_writer rest;
+  json::object_writer rest;
   put(std::move(*read), message, rest);
   push(std::move(message), rest);
   return {};
@@ -184,7 +184,7 @@ api_check conversation::add_system(std::string_view value) {
 api_check conversation::add_turn(std::string_view raw, const std::string& where) {
   if (!is_object(raw))
     return wrong_member(where, "Input should be an object");
-  const json_object turn{raw};
+  const json::object turn{raw};
   if (auto given = need_text(turn, "role", where); !given)
     return given;
   if (!turn.has("content"))
@@ -205,7 +205,7 @@ void conversation::flush_user(content& said) {
   if (said.parts.empty() && !said.text)
     return;
   msg::chat_message message{"user", {}, {}};
-  object_writer rest;
+  json::object_writer rest;
   put(std::exchange(said, {}), message, rest);
   push(std::move(message), rest);
 }
@@ -213,7 +213,7 @@ void conversation::flush_user(content& said) {
 /// Tool results are messages of their own; what stands between them keeps its place.
 api_check conversation::add_user(std::string_view value, const std::string& where) {
   content said;
-  if (auto text = string_of(value)) {
+  if (auto text = json::string_of(value)) {
     said.text = std::move(*text);
     flush_user(said);
     return {};
@@ -223,7 +223,7 @@ api_check conversation::add_user(std::string_view value, const std::string& wher
     return tl::make_unexpected(blocks.error());
   for (std::size_t n = 0; n < blocks->size(); ++n) {
     const auto raw = (*blocks)[n];
-    const auto type = json_object{raw}.text("type");
+    const auto type = json::object{raw}.text("type");
     if (type == "tool_use")
       return wrong_member(member_at(where, n),
                           "`tool_use` blocks can only be in `assistant` messages");
@@ -243,11 +243,11 @@ api_check conversation::add_user(std::string_view value, const std::string& wher
 }
 
 api_check conversation::add_result(std::string_view raw, const std::string& where) {
-  const json_object block{raw};
+  const json::object block{raw};
   if (auto given = need_text(block, "tool_use_id", where); !given)
     return given;
   msg::chat_message message{"tool", {}, {}};
-  object_writer rest;
+  json::object_writer rest;
   if (block.has("content")) {
     auto read = content_of(block.at("content"), where + ".content");
     if (!read)
@@ -264,7 +264,7 @@ api_check conversation::add_result(std::string_view raw, const std::string& wher
 
 api_check conversation::add_call(assistant_parts& into, std::string_view raw,
                                  const std::string& where) {
-  const json_object block{raw};
+  const json::object block{raw};
   for (const auto* name : {"id", "name"})
     if (auto given = need_text(block, name, where); !given)
       return given;
@@ -272,9 +272,11 @@ api_check conversation::add_call(assistant_parts& into, std::string_view raw,
     return missing_member(where + ".input");
   if (!is_object(block.at("input")))
     return wrong_member(where + ".input", "Input should be an object");
-  const auto function
-    = object_writer{}.raw("name", block.at("name")).text("arguments", block.at("input")).object();
-  into.calls.push_back(object_writer{}
+  const auto function = json::object_writer{}
+                          .raw("name", block.at("name"))
+                          .text("arguments", block.at("input"))
+                          .object();
+  into.calls.push_back(json::object_writer{}
                          .raw("id", block.at("id"))
                          .raw("type", R"("function")")
                          .raw("function", function)
@@ -287,19 +289,19 @@ void conversation::flush_assistant(assistant_parts& parts) {
   if (parts.said.parts.empty() && !parts.said.text && parts.thinking.empty() && parts.calls.empty())
     return;
   msg::chat_message message{"assistant", {}, {}};
-  object_writer rest;
+  json::object_writer rest;
   put(std::move(parts.said), message, rest);
   if (!parts.thinking.empty())
-    rest.raw("thinking_blocks", array_of(parts.thinking));
+    rest.raw("thinking_blocks", json::array_of(parts.thinking));
   if (!parts.calls.empty())
-    rest.raw("tool_calls", array_of(parts.calls));
+    rest.raw("tool_calls", json::array_of(parts.calls));
   push(std::move(message), rest);
   parts = {};
 }
 
 api_check conversation::add_assistant(std::string_view value, const std::string& where) {
   assistant_parts parts;
-  if (auto text = string_of(value)) {
+  if (auto text = json::string_of(value)) {
     parts.said.text = std::move(*text);
     flush_assistant(parts);
     return {};
@@ -309,7 +311,7 @@ api_check conversation::add_assistant(std::string_view value, const std::string&
     return tl::make_unexpected(blocks.error());
   for (std::size_t n = 0; n < blocks->size(); ++n) {
     const auto raw = (*blocks)[n];
-    const auto type = json_object{raw}.text("type");
+    const auto type = json::object{raw}.text("type");
     if (type == "tool_result")
       return wrong_member(member_at(where, n),
                           "`tool_result` blocks can only be in `user` messages");
@@ -335,7 +337,7 @@ api_check conversation::add_assistant(std::string_view value, const std::string&
 
 tl::expected<std::vector<msg::chat_message>, api_error> read_door_turns(std::string_view system,
                                                                         std::string_view messages) {
-  const auto turns = elements_of(messages);
+  const auto turns = json::elements_of(messages);
   if (!turns)
     return wrong_member("messages", "Input should be a valid list");
   if (turns->empty())

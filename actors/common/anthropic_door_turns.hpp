@@ -1,8 +1,8 @@
 #pragma once
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
 #include "messages/chat.hpp"
+#include "runtime/json/object.hpp"
 
 #include <tl/expected.hpp>
 
@@ -22,7 +22,7 @@ tl::unexpected<api_error> missing_member(const std::string& where);
 /// The path of a list's element: "messages" and 0 are "messages.0".
 std::string member_at(const std::string& where, std::size_t index);
 /// The member must be there and be a string. `where` is the object's path, empty for the body's.
-api_check need_text(const json_object& in, std::string_view name, const std::string& where);
+api_check need_text(const json::object& in, std::string_view name, const std::string& where);
 
 /// A conversation in OpenAI's form. Both arguments are JSON as they stand in the body; `system` is
 /// empty when there is none.

@@ -1,8 +1,8 @@
 #include "actors/common/anthropic_request.hpp"
 
 #include "actors/common/anthropic_turns.hpp"
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
+#include "runtime/json/object.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -48,7 +48,7 @@ constexpr std::array translated{
   // Written from the request itself.
   "model", "messages", "system", "stream"};
 
-expected<void> check_lacking(const json_object& given) {
+expected<void> check_lacking(const json::object& given) {
   for (const auto& each : lacking_parameters) {
     const auto value = given.at(each.name);
     if (value.empty())
@@ -88,11 +88,11 @@ private:
   void pass_on();
 
   const msg::chat_request& request_;
-  const json_object given_;
+  const json::object given_;
   const anthropic_options& options_;
   anthropic_turns turns_;
-  object_writer body_;
-  object_writer output_;
+  json::object_writer body_;
+  json::object_writer output_;
   bool has_tools_ = false;
   bool forced_tool_ = false;
   // What the caller set, if anything; may grow by a thinking budget otherwise.
@@ -150,16 +150,16 @@ expected<void> request_writer::add_stop() {
 
 /// OpenAI's function as Anthropic's tool.
 expected<std::string> tool_of(std::string_view raw, const std::string& where) {
-  const json_object entry{raw};
+  const json::object entry{raw};
   const auto type = entry.text("type");
   if (type != "function" && !entry.has("custom"))
     return type.empty() && !entry.has("name") ? expected<std::string>{wrong(where, "needs a type")}
                                               : std::string{raw};
-  const json_object function{entry.at("function")};
+  const json::object function{entry.at("function")};
   if (!function.has("name"))
     return wrong(where, "must be a function with a name, or a tool of Anthropic's own");
   const auto schema = function.at("parameters");
-  object_writer tool;
+  json::object_writer tool;
   tool.raw("name", function.at("name"))
     .raw("description", function.at("description"))
     .raw("input_schema",
@@ -173,7 +173,7 @@ expected<std::string> tool_of(std::string_view raw, const std::string& where) {
 }
 
 expected<void> request_writer::add_tools() {
-  const auto entries = elements_of(given_.at("tools"));
+  const auto entries = json::elements_of(given_.at("tools"));
   if (!entries && given_.has("tools"))
     return wrong("tools", "must be a list");
   std::vector<std::string> tools;
@@ -185,7 +185,7 @@ expected<void> request_writer::add_tools() {
   }
   has_tools_ = !tools.empty();
   if (has_tools_)
-    body_.raw("tools", array_of(tools));
+    body_.raw("tools", json::array_of(tools));
   return {};
 }
 
@@ -197,8 +197,8 @@ expected<request_writer::choice> request_writer::tool_choice() const {
     return choice{"none", {}};
   if (asked == R"("required")")
     return choice{"any", {}};
-  const json_object named{asked};
-  const json_object function{named.at("function")};
+  const json::object named{asked};
+  const json::object function{named.at("function")};
   if (named.text("type") != "function" || !function.has("name"))
     return wrong("tool_choice", "must be auto, none, required or a function by its name");
   return choice{"tool", function.at("name")};
@@ -213,7 +213,7 @@ expected<void> request_writer::add_tool_choice() {
   if (!has_tools_ || (!one_by_one && !given_.has("tool_choice")))
     return {};
   forced_tool_ = chosen->type == "any" || chosen->type == "tool";
-  object_writer written;
+  json::object_writer written;
   written.text("type", chosen->type).raw("name", chosen->name);
   if (one_by_one)
     written.raw("disable_parallel_tool_use", "true");
@@ -222,8 +222,8 @@ expected<void> request_writer::add_tool_choice() {
 }
 
 expected<void> request_writer::add_format() {
-  const json_object kept{given_.at("output_config")};
-  const json_object format{given_.at("response_format")};
+  const json::object kept{given_.at("output_config")};
+  const json::object format{given_.at("response_format")};
   const auto type = format.text("type");
   for (const auto& member : kept.members())
     if (member.name != "format" || type != "json_schema")
@@ -233,12 +233,13 @@ expected<void> request_writer::add_format() {
                                     "schema, as type json_schema");
   if (type != "json_schema")
     return {};
-  const json_object named{format.at("json_schema")};
+  const json::object named{format.at("json_schema")};
   if (!named.has("schema"))
     return wrong("response_format.json_schema.schema", "is required");
-  output_.raw(
-    "format",
-    object_writer{}.raw("type", R"("json_schema")").raw("schema", named.at("schema")).object());
+  output_.raw("format", json::object_writer{}
+                          .raw("type", R"("json_schema")")
+                          .raw("schema", named.at("schema"))
+                          .object());
   return {};
 }
 
@@ -247,7 +248,7 @@ void request_writer::think(std::uint64_t budget, std::string_view effort) {
   constexpr std::uint64_t budget_min = 1024; // The API's.
   if (options_.reasoning == anthropic_reasoning::adaptive) {
     body_.raw("thinking", R"({"type":"adaptive"})");
-    if (!json_object{given_.at("output_config")}.has("effort"))
+    if (!json::object{given_.at("output_config")}.has("effort"))
       output_.text("effort", effort);
     return;
   }
@@ -257,12 +258,13 @@ void request_writer::think(std::uint64_t budget, std::string_view effort) {
     budget = std::clamp(budget, budget_min, std::max(budget_min, *max_tokens_ / 2));
   else
     tokens_ += budget;
-  body_.raw("thinking",
-            object_writer{}.raw("type", R"("enabled")").number("budget_tokens", budget).object());
+  body_.raw(
+    "thinking",
+    json::object_writer{}.raw("type", R"("enabled")").number("budget_tokens", budget).object());
 }
 
 expected<void> request_writer::add_reasoning() {
-  const json_object own{given_.at("thinking")};
+  const json::object own{given_.at("thinking")};
   if (given_.has("thinking")) {
     body_.raw("thinking", given_.at("thinking"));
     if (!max_tokens_)
@@ -301,10 +303,10 @@ expected<void> request_writer::add_sampling() {
 }
 
 void request_writer::add_metadata() {
-  const json_object metadata{given_.at("metadata")};
+  const json::object metadata{given_.at("metadata")};
   const auto user = metadata.text("user_id").empty() ? given_.at("user") : metadata.at("user_id");
   if (user.starts_with('"'))
-    body_.raw("metadata", object_writer{}.raw("user_id", user).object());
+    body_.raw("metadata", json::object_writer{}.raw("user_id", user).object());
   const auto tier = given_.text("service_tier");
   if (tier == "auto" || tier == "standard_only")
     body_.text("service_tier", tier);

@@ -1,6 +1,6 @@
 // The streamed half of anthropic_answer.
 #include "actors/common/anthropic_answer.hpp"
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 
@@ -30,50 +30,50 @@ void add_rest(chunk_event& into, std::string delta_rest) {
 
 /// A piece of a call's arguments, in OpenAI's form.
 std::string arguments_piece(std::uint32_t number, std::string_view piece) {
-  const auto call = object_writer{}
+  const auto call = json::object_writer{}
                       .number("index", number)
-                      .raw("function", object_writer{}.text("arguments", piece).object())
+                      .raw("function", json::object_writer{}.text("arguments", piece).object())
                       .object();
-  return object_writer{}.raw("tool_calls", array_of({call})).object();
+  return json::object_writer{}.raw("tool_calls", json::array_of({call})).object();
 }
 
-std::string call_begins(std::uint32_t number, const json_object& content) {
+std::string call_begins(std::uint32_t number, const json::object& content) {
   const auto function
-    = object_writer{}.raw("name", content.at("name")).text("arguments", "").object();
-  const auto call = object_writer{}
+    = json::object_writer{}.raw("name", content.at("name")).text("arguments", "").object();
+  const auto call = json::object_writer{}
                       .number("index", number)
                       .raw("id", content.at("id"))
                       .raw("type", R"("function")")
                       .raw("function", function)
                       .object();
-  return object_writer{}.raw("tool_calls", array_of({call})).object();
+  return json::object_writer{}.raw("tool_calls", json::array_of({call})).object();
 }
 
 /// `member` is thinking or signature; `quoted` its JSON.
 std::string thinking_piece(std::uint32_t number, std::string_view member, std::string_view quoted) {
-  const auto piece = object_writer{}
+  const auto piece = json::object_writer{}
                        .number("index", number)
                        .raw("type", R"("thinking")")
                        .raw(member, quoted)
                        .object();
-  object_writer delta;
+  json::object_writer delta;
   if (member == "thinking")
     delta.raw("reasoning_content", quoted);
-  return delta.raw("thinking_blocks", array_of({piece})).object();
+  return delta.raw("thinking_blocks", json::array_of({piece})).object();
 }
 
 } // namespace
 
 expected<chunk_event> anthropic_stream::read(std::string_view data) {
-  if (auto sane = check_json(data); !sane)
+  if (auto sane = json::check(data); !sane)
     return broken("has an event that is no JSON we can read: " + sane.error().detail);
-  const json_object event{data};
+  const json::object event{data};
   const auto type = event.text("type");
   chunk_event read;
   read.opens = false;
   auto done = expected<void>{};
   if (type == "message_start") {
-    const json_object message{event.at("message")};
+    const json::object message{event.at("message")};
     read.opens = true;
     read.open.id = message.text("id");
     read.open.model = message.text("model");
@@ -106,9 +106,9 @@ anthropic_stream::block* anthropic_stream::block_at(std::uint64_t index) {
 }
 
 expected<void> anthropic_stream::start_block(std::string_view event, chunk_event& into) {
-  const json_object start{event};
+  const json::object start{event};
   const auto raw = start.at("content_block");
-  const json_object content{raw};
+  const json::object content{raw};
   const auto type = content.text("type");
   if (open_blocks_.size() == open_blocks_max)
     return broken("has too many blocks open at a time");
@@ -134,13 +134,15 @@ void anthropic_stream::start_thinking(block& begun, std::string_view type, std::
                                       chunk_event& into) {
   begun.kind = block_kind::thinking;
   begun.number = thoughts_++;
-  const json_object given{content};
+  const json::object given{content};
   if (type == "redacted_thinking") {
-    object_writer whole;
+    json::object_writer whole;
     whole.number("index", begun.number);
     for (const auto& member : given.members())
       whole.raw(member.name, member.value);
-    add_rest(into, object_writer{}.raw("thinking_blocks", array_of({whole.object()})).object());
+    add_rest(
+      into,
+      json::object_writer{}.raw("thinking_blocks", json::array_of({whole.object()})).object());
     return;
   }
   for (const auto* member : {"thinking", "signature"})
@@ -149,8 +151,8 @@ void anthropic_stream::start_thinking(block& begun, std::string_view type, std::
 }
 
 expected<void> anthropic_stream::add_delta(std::string_view event, chunk_event& into) {
-  const json_object outer{event};
-  const json_object delta{outer.at("delta")};
+  const json::object outer{event};
+  const json::object delta{outer.at("delta")};
   const auto type = delta.text("type");
   auto* const at = block_at(outer.count("index"));
   if (at == nullptr)
@@ -178,7 +180,7 @@ expected<void> anthropic_stream::add_delta(std::string_view event, chunk_event& 
 }
 
 void anthropic_stream::stop_block(std::string_view event, chunk_event& into) {
-  const auto index = json_object{event}.count("index");
+  const auto index = json::object{event}.count("index");
   auto* const at = block_at(index);
   if (at == nullptr)
     return;
@@ -186,22 +188,22 @@ void anthropic_stream::stop_block(std::string_view event, chunk_event& into) {
     add_rest(into, arguments_piece(at->number, at->start));
   } else if (at->kind == block_kind::other && at->start.size() > 2) {
     auto whole = at->start;
-    if (is_sane_json(at->input)) {
-      object_writer filled;
-      const json_object start{at->start};
+    if (json::is_valid(at->input)) {
+      json::object_writer filled;
+      const json::object start{at->start};
       for (const auto& member : start.members())
         filled.raw(member.name,
                    member.name == "input" ? std::string_view{at->input} : member.value);
       whole = filled.object();
     }
-    add_rest(into, object_writer{}.raw("content_blocks", array_of({whole})).object());
+    add_rest(into, json::object_writer{}.raw("content_blocks", json::array_of({whole})).object());
   }
   std::erase_if(open_blocks_, [index](const block& each) { return each.index == index; });
 }
 
 void anthropic_stream::finish(std::string_view event, chunk_event& into) {
-  const json_object outer{event};
-  const json_object delta{outer.at("delta")};
+  const json::object outer{event};
+  const json::object delta{outer.at("delta")};
   if (delta.has("stop_reason")) {
     auto stop = read_stop(delta.at("stop_reason"), delta.at("stop_sequence"));
     auto& chunk = into.chunks.emplace_back();

@@ -1,7 +1,7 @@
 #include "actors/common/anthropic_turns.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
+#include "runtime/json/object.hpp"
 
 #include <utility>
 
@@ -16,7 +16,7 @@ tl::unexpected<failure> wrong(const std::string& where, const std::string& what)
 }
 
 std::string text_block(std::string_view quoted) {
-  return object_writer{}.raw("type", R"("text")").raw("text", quoted).object();
+  return json::object_writer{}.raw("type", R"("text")").raw("text", quoted).object();
 }
 
 // -- content parts --------------------------------------------------------------------------------
@@ -24,45 +24,46 @@ std::string text_block(std::string_view quoted) {
 /// The source of an image or document: the bytes of a data URL, or the address.
 expected<std::string> source_of(const std::string& url, const std::string& where) {
   if (url.starts_with("http://") || url.starts_with("https://"))
-    return object_writer{}.raw("type", R"("url")").text("url", url).object();
+    return json::object_writer{}.raw("type", R"("url")").text("url", url).object();
   constexpr std::string_view scheme = "data:";
   constexpr std::string_view encoding = ";base64,";
   const auto comma = url.find(encoding);
   if (!url.starts_with(scheme) || comma == std::string::npos)
     return wrong(where, "must be an http(s) URL or a data: URL in base64");
   const auto type = std::string_view{url}.substr(scheme.size(), comma - scheme.size());
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", R"("base64")")
     .text("media_type", type)
     .text("data", std::string_view{url}.substr(comma + encoding.size()))
     .object();
 }
 
-expected<std::string> image_block(const json_object& part, const std::string& where) {
+expected<std::string> image_block(const json::object& part, const std::string& where) {
   const auto named = part.at("image_url");
-  const auto url = string_of(named).value_or(json_object{named}.text("url"));
+  const auto url = json::string_of(named).value_or(json::object{named}.text("url"));
   const auto source = source_of(url, where + ".image_url.url");
   if (!source)
     return fail(source.error());
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", R"("image")")
     .raw("source", *source)
     .raw("cache_control", part.at("cache_control"))
     .object();
 }
 
-expected<std::string> document_block(const json_object& part, const std::string& where) {
-  const json_object file{part.at("file")};
+expected<std::string> document_block(const json::object& part, const std::string& where) {
+  const json::object file{part.at("file")};
   auto source = std::string{};
   if (file.has("file_id")) {
-    source = object_writer{}.raw("type", R"("file")").raw("file_id", file.at("file_id")).object();
+    source
+      = json::object_writer{}.raw("type", R"("file")").raw("file_id", file.at("file_id")).object();
   } else {
     auto read = source_of(file.text("file_data"), where + ".file.file_data");
     if (!read)
       return fail(read.error());
     source = std::move(*read);
   }
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", R"("document")")
     .raw("source", source)
     .raw("title", file.at("filename"))
@@ -72,12 +73,12 @@ expected<std::string> document_block(const json_object& part, const std::string&
 
 /// Empty for an empty text: the API refuses those.
 expected<std::string> block_of(std::string_view raw, const std::string& where) {
-  const json_object part{raw};
+  const json::object part{raw};
   const auto type = part.text("type");
   if (type == "text") {
     if (part.text("text").empty())
       return std::string{};
-    return object_writer{}
+    return json::object_writer{}
       .raw("type", R"("text")")
       .raw("text", part.at("text"))
       .raw("citations", part.at("citations"))
@@ -98,12 +99,12 @@ expected<std::string> block_of(std::string_view raw, const std::string& where) {
 }
 
 /// The content's blocks, without empty texts.
-expected<blocks> content_of(const msg::chat_message& message, const json_object& rest,
+expected<blocks> content_of(const msg::chat_message& message, const json::object& rest,
                             const std::string& where) {
   blocks read;
   if (!message.content.empty())
-    read.push_back(text_block(json_text(message.content)));
-  const auto parts = elements_of(rest.at("content"));
+    read.push_back(text_block(json::quoted(message.content)));
+  const auto parts = json::elements_of(rest.at("content"));
   for (std::size_t n = 0; parts && n < parts->size(); ++n) {
     auto block = block_of((*parts)[n], where + ".content[" + std::to_string(n) + "]");
     if (!block)
@@ -116,7 +117,7 @@ expected<blocks> content_of(const msg::chat_message& message, const json_object&
 
 /// A message's cache_control is that of its last block.
 void mark_last(blocks& of, std::string_view cache_control) {
-  if (of.empty() || cache_control.empty() || json_object{of.back()}.has("cache_control"))
+  if (of.empty() || cache_control.empty() || json::object{of.back()}.has("cache_control"))
     return;
   of.back().pop_back();
   of.back().append(",\"cache_control\":").append(cache_control).append("}");
@@ -125,15 +126,15 @@ void mark_last(blocks& of, std::string_view cache_control) {
 // -- messages -------------------------------------------------------------------------------------
 
 expected<std::string> tool_use_block(std::string_view raw, const std::string& where) {
-  const json_object call{raw};
-  const json_object function{call.at("function")};
+  const json::object call{raw};
+  const json::object function{call.at("function")};
   if (!function.has("name"))
     return wrong(where, "must be a call of a function: Anthropic's API knows no others");
   const auto input = function.text("arguments");
   const bool nothing = input.find_first_not_of(" \t\r\n") == std::string::npos;
-  if (!nothing && (!members_of(input) || !is_sane_json(input)))
+  if (!nothing && (!json::members_of(input) || !json::is_valid(input)))
     return wrong(where + ".function.arguments", "must be a JSON object");
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", R"("tool_use")")
     .raw("id", call.at("id"))
     .raw("name", function.at("name"))
@@ -143,23 +144,23 @@ expected<std::string> tool_use_block(std::string_view raw, const std::string& wh
 }
 
 /// Thinking the API did not sign is left out: it would refuse it.
-blocks thinking_of(const json_object& rest) {
+blocks thinking_of(const json::object& rest) {
   blocks read;
   for (const auto raw :
-       elements_of(rest.at("thinking_blocks")).value_or(std::vector<std::string_view>{})) {
-    const json_object block{raw};
+       json::elements_of(rest.at("thinking_blocks")).value_or(std::vector<std::string_view>{})) {
+    const json::object block{raw};
     if (block.text("type") != "thinking" || !block.text("signature").empty())
-      if (auto kept = object_without(raw, {"index"}); !kept.empty())
+      if (auto kept = json::object_without(raw, {"index"}); !kept.empty())
         read.push_back(std::move(kept));
   }
   return read;
 }
 
-expected<blocks> assistant_blocks(const msg::chat_message& message, const json_object& rest,
+expected<blocks> assistant_blocks(const msg::chat_message& message, const json::object& rest,
                                   const std::string& where) {
   auto read = thinking_of(rest);
   for (const auto raw :
-       elements_of(rest.at("content_blocks")).value_or(std::vector<std::string_view>{}))
+       json::elements_of(rest.at("content_blocks")).value_or(std::vector<std::string_view>{}))
     read.emplace_back(raw);
   auto content = content_of(message, rest, where);
   if (!content)
@@ -168,7 +169,7 @@ expected<blocks> assistant_blocks(const msg::chat_message& message, const json_o
     read.push_back(std::move(block));
   if (content->empty() && !rest.text("refusal").empty())
     read.push_back(text_block(rest.at("refusal")));
-  const auto calls = elements_of(rest.at("tool_calls"));
+  const auto calls = json::elements_of(rest.at("tool_calls"));
   for (std::size_t n = 0; calls && n < calls->size(); ++n) {
     auto block = tool_use_block((*calls)[n], where + ".tool_calls[" + std::to_string(n) + "]");
     if (!block)
@@ -181,23 +182,23 @@ expected<blocks> assistant_blocks(const msg::chat_message& message, const json_o
   return read;
 }
 
-expected<blocks> tool_blocks(const msg::chat_message& message, const json_object& rest,
+expected<blocks> tool_blocks(const msg::chat_message& message, const json::object& rest,
                              const std::string& where) {
   if (!rest.has("tool_call_id"))
     return wrong(where + ".tool_call_id", "is required: which call this is the result of");
   const auto content = content_of(message, rest, where);
   if (!content)
     return fail(content.error());
-  return blocks{object_writer{}
+  return blocks{json::object_writer{}
                   .raw("type", R"("tool_result")")
                   .raw("tool_use_id", rest.at("tool_call_id"))
-                  .raw("content", content->empty() ? std::string{} : array_of(*content))
+                  .raw("content", content->empty() ? std::string{} : json::array_of(*content))
                   .raw("is_error", rest.at("is_error"))
                   .raw("cache_control", rest.at("cache_control"))
                   .object()};
 }
 
-expected<blocks> plain_blocks(const msg::chat_message& message, const json_object& rest,
+expected<blocks> plain_blocks(const msg::chat_message& message, const json::object& rest,
                               const std::string& where) {
   auto read = content_of(message, rest, where);
   if (read)
@@ -224,7 +225,7 @@ void add_to(std::vector<turn>& turns, bool assistant, blocks content) {
 
 bool has_block(const turn& in, std::string_view type) {
   for (const auto& block : in.content)
-    if (json_object{block}.text("type") == type)
+    if (json::object{block}.text("type") == type)
       return true;
   return false;
 }
@@ -240,21 +241,21 @@ bool answers_unsigned_calls(const std::vector<turn>& turns) {
 std::string messages_of(const std::vector<turn>& turns) {
   std::vector<std::string> written;
   for (const auto& each : turns)
-    written.push_back(object_writer{}
+    written.push_back(json::object_writer{}
                         .raw("role", each.assistant ? R"("assistant")" : R"("user")")
-                        .raw("content", array_of(each.content))
+                        .raw("content", json::array_of(each.content))
                         .object());
-  return array_of(written);
+  return json::array_of(written);
 }
 
 /// One plain text stays one.
 std::string system_of(const blocks& from) {
   if (from.empty())
     return {};
-  const json_object only{from.front()};
+  const json::object only{from.front()};
   if (from.size() == 1 && only.members().size() == 2)
     return std::string{only.at("text")};
-  return array_of(from);
+  return json::array_of(from);
 }
 
 } // namespace
@@ -264,7 +265,7 @@ expected<anthropic_turns> anthropic_turns_of(const std::vector<msg::chat_message
   blocks system;
   for (std::size_t n = 0; n < messages.size(); ++n) {
     const auto& message = messages[n];
-    const json_object rest{message.rest};
+    const json::object rest{message.rest};
     const auto where = "messages[" + std::to_string(n) + "]";
     const auto& role = message.role;
     const bool instructs = role == "system" || role == "developer";

@@ -1,7 +1,8 @@
 #include "actors/common/chunk_writer.hpp"
 
-#include "actors/common/json_splice.hpp"
+#include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
+#include "runtime/json/splice.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -13,12 +14,12 @@ chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   : include_usage_(include_usage) {
   constexpr std::string_view list = ",\"choices\":[";
   head_ = "data: {";
-  member(head_, "id", open.id);
+  json::append_member(head_, "id", open.id);
   head_
     += ",\"object\":\"chat.completion.chunk\",\"created\":" + std::to_string(open.created) + ",";
-  member(head_, "model", open.model);
+  json::append_member(head_, "model", open.model);
   auto whole = head_;
-  splice(whole, open.rest);
+  json::splice(whole, open.rest);
   whole += list;
   head_ += list;
   (open.rest.size() > repeated_bytes_max ? first_head_ : head_) = std::move(whole);
@@ -44,15 +45,15 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
   }
   begin();
   if (!chunk.content.empty())
-    member(out, "content", chunk.content);
+    json::append_member(out, "content", chunk.content);
   if (chunk.delta_rest.size() > 2) {
     if (!chunk.content.empty())
       out += ',';
     out.append(chunk.delta_rest, 1, chunk.delta_rest.size() - 2);
   }
   out += "},\"finish_reason\":";
-  out += chunk.finish_reason.empty() ? "null" : json_text(chunk.finish_reason);
-  splice_but(out, chunk.rest, {"index", "delta", "finish_reason"});
+  out += chunk.finish_reason.empty() ? "null" : json::quoted(chunk.finish_reason);
+  json::splice_but(out, chunk.rest, {"index", "delta", "finish_reason"});
   out += '}';
   out += tail_;
   end_frame(out, from);

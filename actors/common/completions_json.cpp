@@ -1,6 +1,6 @@
 #include "actors/common/completions_json.hpp"
 
-#include "actors/common/json_object.hpp"
+#include "actors/common/request_body.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,22 +17,9 @@ constexpr std::uint64_t echo_bytes_max = std::uint64_t{16} << 20;
 
 using check = tl::expected<void, api_error>;
 
-tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
-  return tl::make_unexpected(
-    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
-}
-
 // Taken up here; everything else is a parameter of the chat.
 constexpr std::array own_members{"model", "prompt", "stream",   "stream_options",
                                  "echo",  "suffix", "logprobs", "best_of"};
-
-check read_flag(const json_object& body, const char* name, bool& into) {
-  const auto value = body.at(name);
-  if (!value.empty() && value != "true" && value != "false")
-    return wrong(std::string{name} + " must be true or false", name);
-  into = value == "true";
-  return {};
-}
 
 std::optional<std::uint32_t> whole_number(std::string_view digits) {
   std::uint32_t value = 0;
@@ -41,95 +28,93 @@ std::optional<std::uint32_t> whole_number(std::string_view digits) {
   return all ? std::optional{value} : std::nullopt;
 }
 
-check read_prompts(const json_object& body, completions_body& into) {
+check read_prompts(const json::object& body, completions_body& into) {
   const auto prompt = body.at("prompt");
-  if (auto text = string_of(prompt)) {
+  if (auto text = json::string_of(prompt)) {
     into.prompts.push_back(std::move(*text));
     return {};
   }
-  const auto list = elements_of(prompt);
+  const auto list = json::elements_of(prompt);
   if (!list || list->empty())
-    return wrong("prompt is required: a string, or a list of strings", "prompt");
+    return bad_request("prompt is required: a string, or a list of strings", "prompt");
   if (list->size() > completion_prompts_max)
-    return wrong("prompt has more than " + std::to_string(completion_prompts_max) + " items",
-                 "prompt");
+    return bad_request("prompt has more than " + std::to_string(completion_prompts_max) + " items",
+                       "prompt");
   for (const auto each : *list) {
-    auto text = string_of(each);
+    auto text = json::string_of(each);
     if (!text)
-      return wrong("prompt must be text: prompts of tokens are not supported", "prompt");
+      return bad_request("prompt must be text: prompts of tokens are not supported", "prompt");
     into.prompts.push_back(std::move(*text));
   }
   return {};
 }
 
-check read_stream(const json_object& body, completions_body& into) {
-  if (auto flag = read_flag(body, "stream", into.request.stream); !flag)
-    return flag;
+check take_stream(const json::object& body, completions_body& into) {
+  const auto wish = read_stream(body);
+  if (!wish)
+    return tl::make_unexpected(wish.error());
+  into.request.stream = wish->stream;
+  into.include_usage = wish->include_usage;
   if (into.request.stream && into.prompts.size() > 1)
-    return wrong("a stream completes one prompt: send several requests, or leave stream out",
-                 "prompt");
-  const auto options = body.at("stream_options");
-  if (options.empty())
-    return {};
-  if (!options.starts_with('{'))
-    return wrong("stream_options must be an object", "stream_options");
-  if (!into.request.stream)
-    return wrong("stream_options is only allowed with stream: true", "stream_options");
-  into.include_usage = json_object{options}.at("include_usage") == "true";
+    return bad_request("a stream completes one prompt: send several requests, or leave stream out",
+                       "prompt");
   return {};
 }
 
 /// The prompt stands before each of its answers.
-check read_echo(const json_object& body, completions_body& into) {
-  if (auto flag = read_flag(body, "echo", into.echo); !flag || !into.echo)
-    return flag;
+check read_echo(const json::object& body, completions_body& into) {
+  const auto echo = read_flag(body, "echo");
+  if (!echo)
+    return tl::make_unexpected(echo.error());
+  into.echo = *echo;
+  if (!into.echo)
+    return {};
   std::uint64_t bytes = 0;
   for (const auto& prompt : into.prompts)
     bytes += prompt.size() * into.choices;
   if (bytes > echo_bytes_max)
-    return wrong("echo would repeat " + std::to_string(bytes) + " bytes of prompts, at most "
-                   + std::to_string(echo_bytes_max) + " are: ask for less, or without echo",
-                 "echo");
+    return bad_request("echo would repeat " + std::to_string(bytes) + " bytes of prompts, at most "
+                         + std::to_string(echo_bytes_max) + " are: ask for less, or without echo",
+                       "echo");
   return {};
 }
 
 /// What a chat cannot do is refused, unless nothing of it is asked for.
-check refuse_unsupported(const json_object& body, completions_body& into) {
+check refuse_unsupported(const json::object& body, completions_body& into) {
   if (body.has("n")) {
     const auto asked = whole_number(body.at("n"));
     if (!asked || *asked == 0 || *asked > choices_max)
-      return wrong("n must be a whole number from 1 to " + std::to_string(choices_max), "n");
+      return bad_request("n must be a whole number from 1 to " + std::to_string(choices_max), "n");
     into.choices = *asked;
   }
   if (body.has("best_of") && whole_number(body.at("best_of")) != into.choices)
-    return wrong("best_of is not supported, but for the value of n", "best_of");
+    return bad_request("best_of is not supported, but for the value of n", "best_of");
   if (body.has("suffix") && body.at("suffix") != R"("")")
-    return wrong("suffix is not supported: a chat cannot insert text", "suffix");
+    return bad_request("suffix is not supported: a chat cannot insert text", "suffix");
   if (body.has("logprobs") && body.at("logprobs") != "false")
-    return wrong("logprobs is not supported here; use /v1/chat/completions", "logprobs");
+    return bad_request("logprobs is not supported here; use /v1/chat/completions", "logprobs");
   if (body.has("messages"))
-    return wrong("messages belongs to /v1/chat/completions; here it is prompt", "messages");
+    return bad_request("messages belongs to /v1/chat/completions; here it is prompt", "messages");
   return {};
 }
 
 } // namespace
 
 tl::expected<completions_body, api_error> read_completions_body(std::string_view text) {
-  if (auto sane = check_body(text); !sane)
-    return tl::make_unexpected(sane.error());
-  if (!members_of(text))
-    return wrong("the body must be a JSON object");
-  const json_object body{text};
+  const auto object = read_object_body(text);
+  if (!object)
+    return tl::make_unexpected(object.error());
+  const auto& body = *object;
   completions_body read;
   read.request.model = body.text("model");
   if (read.request.model.empty())
-    return wrong("model is required: the name of an agent, or provider/model", "model");
-  for (const auto step : {read_prompts, refuse_unsupported, read_stream})
+    return bad_request("model is required: the name of an agent, or provider/model", "model");
+  for (const auto step : {read_prompts, refuse_unsupported, take_stream})
     if (auto done = step(body, read); !done)
       return tl::make_unexpected(done.error());
   if (auto done = read_echo(body, read); !done)
     return tl::make_unexpected(done.error());
-  object_writer parameters;
+  json::object_writer parameters;
   for (const auto& member : body.members())
     if (std::find(own_members.begin(), own_members.end(), member.name) == own_members.end()
         && member.value != "null")

@@ -1,7 +1,7 @@
 #include "actors/common/context_cache.hpp"
 
-#include "actors/common/json_canonical.hpp"
-#include "actors/common/json_members.hpp"
+#include "runtime/json/canonical.hpp"
+#include "runtime/json/members.hpp"
 
 #include <algorithm>
 #include <array>
@@ -134,7 +134,7 @@ void context_cache::impl::drop(entries::iterator which) {
 
 /// Of its canonical form; of text that is no JSON, of its bytes.
 msg::cache_key context_cache::impl::canonical_hash(std::string_view value) const {
-  const auto form = canonical_form(value);
+  const auto form = json::canonical_form(value);
   identity_hasher hash{config.secret};
   hash.add(form ? "json" : "text");
   hash.add(form ? std::string_view{*form} : value);
@@ -160,25 +160,25 @@ std::string_view meaning_of(std::string_view name) {
 }
 
 assembled_context context_cache::impl::assemble(const context_inputs& inputs, time_point now) {
-  auto members = members_of(inputs.own).value_or(std::vector<json_member>{});
+  auto members = json::members_of(inputs.own).value_or(std::vector<json::member>{});
   std::vector<std::string> own;
   own.reserve(members.size());
   for (const auto& each : members)
     own.emplace_back(meaning_of(each.name));
   std::sort(own.begin(), own.end());
-  for (auto& each : members_of(inputs.defaults).value_or(std::vector<json_member>{}))
+  for (auto& each : json::members_of(inputs.defaults).value_or(std::vector<json::member>{}))
     if (!std::binary_search(own.begin(), own.end(), meaning_of(each.name)))
       members.push_back(std::move(each));
   assembled_context made;
-  made.parameters = object_of(members);
-  made.deterministic = std::any_of(members.begin(), members.end(), [](const json_member& each) {
+  made.parameters = json::object_of(members);
+  made.deterministic = std::any_of(members.begin(), members.end(), [](const json::member& each) {
     return each.name == "temperature" && is_zero(each.value);
   });
-  std::erase_if(members, [](const json_member& each) { return !is_relevant(each.name); });
+  std::erase_if(members, [](const json::member& each) { return !is_relevant(each.name); });
   if (members.empty())
     return made;
   std::sort(members.begin(), members.end(),
-            [](const json_member& a, const json_member& b) { return a.name < b.name; });
+            [](const json::member& a, const json::member& b) { return a.name < b.name; });
   identity_hasher identity{config.secret};
   for (const auto& each : members) {
     identity.add(each.name);

@@ -1,9 +1,11 @@
 #include "actors/common/embeddings_json.hpp"
 
-#include "actors/common/json_check.hpp"
+#include "actors/common/request_body.hpp"
+#include "runtime/base/base64.hpp"
+#include "runtime/json/check.hpp"
+#include "runtime/json/string.hpp"
 
 #include <nlohmann/json.hpp>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -17,62 +19,34 @@ namespace skep::actors {
 
 namespace {
 
-using nlohmann::json;
+using tree = nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little,
               "vectors travel as little-endian floats, which are copied as they are");
-
-tl::unexpected<api_error> wrong(std::string detail, std::string param = {}) {
-  return tl::make_unexpected(
-    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
-}
 
 tl::unexpected<failure> no_answer(std::string detail) {
   return tl::make_unexpected(failure{errc::provider_failed, std::move(detail)});
 }
 
-std::string text_of(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+std::string text_of(const tree& value) {
+  return value.dump(-1, ' ', false, tree::error_handler_t::replace);
 }
 
-std::string to_base64(const std::string& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0'); // EVP ends it with a zero.
-  const auto length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                      reinterpret_cast<const unsigned char*>(bytes.data()),
-                                      static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
-}
-
-std::optional<std::string> from_base64(const std::string& text) {
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const auto length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                      reinterpret_cast<const unsigned char*>(text.data()),
-                                      static_cast<int>(text.size()));
-  if (length < 0)
-    return std::nullopt;
-  // EVP counts the padding as bytes.
-  const auto padding
-    = std::min<std::size_t>(2, text.size() - std::min(text.find_last_not_of('=') + 1, text.size()));
-  bytes.resize(static_cast<std::size_t>(length) - std::min<std::size_t>(padding, bytes.size()));
-  return bytes;
-}
-
-bool is_token_list(const json& value) {
+bool is_token_list(const tree& value) {
   return value.is_array() && !value.empty()
          && std::all_of(value.begin(), value.end(),
-                        [](const json& each) { return each.is_number_unsigned(); });
+                        [](const tree& each) { return each.is_number_unsigned(); });
 }
 
 /// Fills texts or tokens; false when the input is neither.
-bool read_input(const json& input, msg::embed_request& into) {
+bool read_input(const tree& input, msg::embed_request& into) {
   if (input.is_string()) {
     into.texts.push_back(input.get<std::string>());
     return true;
   }
   if (!input.is_array() || input.empty())
     return false;
-  if (std::all_of(input.begin(), input.end(), [](const json& each) { return each.is_string(); })) {
+  if (std::all_of(input.begin(), input.end(), [](const tree& each) { return each.is_string(); })) {
     into.texts = input.get<std::vector<std::string>>();
     return true;
   }
@@ -83,27 +57,29 @@ bool read_input(const json& input, msg::embed_request& into) {
 }
 
 /// How many vectors an input asks for.
-std::size_t inputs_of(const json& input) {
+std::size_t inputs_of(const tree& input) {
   return input.is_array() && !is_token_list(input) ? input.size() : 1;
 }
 
-tl::expected<embeddings_body, api_error> read_object(json& body) {
+tl::expected<embeddings_body, api_error> read_object(tree& body) {
   if (!body.is_object())
-    return wrong("the body must be a JSON object");
+    return bad_request("the body must be a JSON object");
   if (!body.contains("model") || !body["model"].is_string() || body["model"] == "")
-    return wrong("model must be a string", "model");
+    return bad_request("model must be a string", "model");
   embeddings_body read;
   read.request.model = body["model"].get<std::string>();
   const auto input = body.find("input");
   if (input == body.end() || !read_input(*input, read.request))
-    return wrong("input must be a string, or a list of strings, of tokens or of lists of tokens, "
-                 "and not empty",
-                 "input");
+    return bad_request(
+      "input must be a string, or a list of strings, of tokens or of lists of tokens, "
+      "and not empty",
+      "input");
   if (inputs_of(*input) > embedding_inputs_max)
-    return wrong("input has more than " + std::to_string(embedding_inputs_max) + " items", "input");
+    return bad_request("input has more than " + std::to_string(embedding_inputs_max) + " items",
+                       "input");
   const auto format = body.find("encoding_format");
   if (format != body.end() && *format != "float" && *format != "base64" && !format->is_null())
-    return wrong("encoding_format must be float or base64", "encoding_format");
+    return bad_request("encoding_format must be float or base64", "encoding_format");
   read.base64 = format != body.end() && *format == "base64";
   for (const auto* known : {"model", "input", "encoding_format"})
     body.erase(known);
@@ -113,7 +89,7 @@ tl::expected<embeddings_body, api_error> read_object(json& body) {
 }
 
 /// One entry of `data`: its vector's bytes.
-std::optional<std::string> read_vector(const json& entry) {
+std::optional<std::string> read_vector(const tree& entry) {
   const auto vector = entry.find("embedding");
   if (vector == entry.end())
     return std::nullopt;
@@ -121,7 +97,7 @@ std::optional<std::string> read_vector(const json& entry) {
     auto bytes = from_base64(vector->get_ref<const std::string&>());
     return bytes && bytes->size() % sizeof(float) == 0 ? std::move(bytes) : std::nullopt;
   }
-  if (!vector->is_array() || !std::all_of(vector->begin(), vector->end(), [](const json& each) {
+  if (!vector->is_array() || !std::all_of(vector->begin(), vector->end(), [](const tree& each) {
         return each.is_number();
       }))
     return std::nullopt;
@@ -161,12 +137,12 @@ std::vector<float> floats_of_bytes(std::string_view bytes) {
 tl::expected<embeddings_body, api_error> read_embeddings_body(std::string_view text) {
   if (auto sane = check_body(text); !sane)
     return tl::make_unexpected(sane.error());
-  auto body = json::parse(text.begin(), text.end(), nullptr, false);
+  auto body = tree::parse(text.begin(), text.end(), nullptr, false);
   return read_object(body);
 }
 
 std::string write_embeddings_request(const msg::embed_request& request) {
-  std::string out = "{\"model\":" + json_text(request.model) + ",\"input\":";
+  std::string out = "{\"model\":" + json::quoted(request.model) + ",\"input\":";
   if (!request.tokens.empty()) {
     out += request.tokens;
   } else {
@@ -174,7 +150,7 @@ std::string write_embeddings_request(const msg::embed_request& request) {
     for (const auto& text : request.texts) {
       if (out.back() != '[')
         out += ',';
-      out += json_text(text);
+      out += json::quoted(text);
     }
     out += ']';
   }
@@ -184,10 +160,10 @@ std::string write_embeddings_request(const msg::embed_request& request) {
 }
 
 tl::expected<msg::embed_reply, failure> read_embeddings_reply(std::string_view text) {
-  if (auto sane = check_json(text); !sane)
+  if (auto sane = json::check(text); !sane)
     return no_answer("the provider's answer is no JSON we can read: " + sane.error().detail);
   try {
-    const auto body = json::parse(text.begin(), text.end());
+    const auto body = tree::parse(text.begin(), text.end());
     if (!body.is_object() || !body.contains("data") || !body["data"].is_array())
       return no_answer("the provider's answer has no data");
     msg::embed_reply reply;
@@ -225,7 +201,7 @@ std::string write_embeddings_reply(const msg::embed_reply& reply, bool base64) {
     out += '}';
   }
   const auto tokens = std::to_string(reply.prompt_tokens);
-  return out + "],\"model\":" + json_text(reply.model) + R"(,"usage":{"prompt_tokens":)" + tokens
+  return out + "],\"model\":" + json::quoted(reply.model) + R"(,"usage":{"prompt_tokens":)" + tokens
          + ",\"total_tokens\":" + tokens + "}}";
 }
 

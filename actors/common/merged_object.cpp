@@ -1,7 +1,7 @@
 #include "actors/common/merged_object.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <array>
@@ -143,7 +143,7 @@ bool merged_object::node::value::add(std::string_view name, std::string_view pie
 
 /// Which entry a piece is of: its index; without one an id that is new begins the next.
 std::uint64_t merged_object::node::value::key_of(std::string_view piece) const {
-  const json_object given{piece};
+  const json::object given{piece};
   if (given.has("index"))
     return given.count("index");
   if (entries.empty())
@@ -158,7 +158,7 @@ std::uint64_t merged_object::node::value::key_of(std::string_view piece) const {
 
 bool merged_object::node::value::add_entries(std::string_view list, std::size_t depth,
                                              std::size_t& bytes) {
-  for (const auto each : elements_of(list).value_or(std::vector<std::string_view>{})) {
+  for (const auto each : json::elements_of(list).value_or(std::vector<std::string_view>{})) {
     if (!is_between(each, '{', '}'))
       continue;
     entry = key_of(each);
@@ -214,7 +214,7 @@ merged_object::node::value* merged_object::node::at(std::string_view name, std::
 
 bool merged_object::node::add_all(std::string_view object, std::size_t depth, std::size_t& bytes,
                                   std::string_view but) {
-  for (const auto& member : members_of(object).value_or(std::vector<json_member>{})) {
+  for (const auto& member : json::members_of(object).value_or(std::vector<json::member>{})) {
     if (member.name == but)
       continue;
     auto* const into = at(member.name, bytes);
@@ -228,7 +228,7 @@ void merged_object::node::write(std::string& out) const {
   char mark = '{';
   for (const auto& [name, each] : members) {
     out += std::exchange(mark, ',');
-    out.append(json_text(name)) += ':';
+    out.append(json::quoted(name)) += ':';
     each.write(out);
   }
   out += members.empty() ? "{}" : "}";
@@ -254,7 +254,7 @@ bool merged_object::add_last(std::string_view object) {
     return true;
   if (!root_)
     root_ = std::make_unique<node>();
-  for (const auto& member : members_of(object).value_or(std::vector<json_member>{})) {
+  for (const auto& member : json::members_of(object).value_or(std::vector<json::member>{})) {
     auto* const into = root_->at(member.name, bytes_);
     if (into == nullptr)
       return false;

@@ -1,6 +1,6 @@
 #include "actors/common/openai_extensions.hpp"
 
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,22 +14,22 @@ using edit = std::function<std::string(std::string_view)>;
 
 /// The list with every element edited; a text that is no list stays as it is.
 std::string each_of(std::string_view list, const edit& change) {
-  const auto elements = elements_of(list);
+  const auto elements = json::elements_of(list);
   if (!elements)
     return std::string{list};
   std::vector<std::string> changed;
   changed.reserve(elements->size());
   for (const auto element : *elements)
     changed.push_back(change(element));
-  return array_of(changed);
+  return json::array_of(changed);
 }
 
-/// An object without the named members. Unlike object_without it leaves an empty object, and what
-/// is no object, in its place.
+/// An object without the named members. Unlike json::object_without it leaves an empty object, and
+/// what is no object, in its place.
 std::string stripped(std::string_view element, std::string_view name) {
-  if (!members_of(element))
+  if (!json::members_of(element))
     return std::string{element};
-  auto left = object_without(element, {name});
+  auto left = json::object_without(element, {name});
   return left.empty() ? "{}" : left;
 }
 
@@ -39,24 +39,24 @@ std::string without_cache_control(std::string_view element) {
 
 /// Edits one member of an object that has it.
 std::string with_edited(std::string object, std::string_view name, const edit& change) {
-  auto members = members_of(object);
+  auto members = json::members_of(object);
   if (!members)
     return object;
   const auto found = std::find_if(members->begin(), members->end(),
-                                  [&](const json_member& each) { return each.name == name; });
+                                  [&](const json::member& each) { return each.name == name; });
   if (found == members->end())
     return object;
   const auto changed = each_of(found->value, change);
   found->value = changed;
-  return object_of(*members);
+  return json::object_of(*members);
 }
 
 /// What stands beside `function` in a tool is none of OpenAI's.
 std::string plain_tool(std::string_view tool) {
-  const json_object given{tool};
+  const json::object given{tool};
   if (!given.has("function"))
     return std::string{tool};
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", given.at("type"))
     .raw("function", given.at("function"))
     .object();
@@ -76,15 +76,15 @@ msg::chat_request without_extensions(msg::chat_request request) {
   for (auto& message : request.messages) {
     if (!has_any(message.rest))
       continue;
-    auto rest = object_without(message.rest, {"thinking_blocks", "reasoning_content",
-                                              "content_blocks", "is_error", "cache_control"});
+    auto rest = json::object_without(message.rest, {"thinking_blocks", "reasoning_content",
+                                                    "content_blocks", "is_error", "cache_control"});
     rest = with_edited(std::move(rest), "content", without_cache_control);
     message.rest = with_edited(std::move(rest), "tool_calls", without_cache_control);
   }
   if (has_any(request.parameters) || request.parameters.find("\"tools\"") != std::string::npos)
-    request.parameters
-      = with_edited(object_without(request.parameters, {"thinking", "top_k", "cache_control"}),
-                    "tools", plain_tool);
+    request.parameters = with_edited(
+      json::object_without(request.parameters, {"thinking", "top_k", "cache_control"}), "tools",
+      plain_tool);
   return request;
 }
 

@@ -1,7 +1,7 @@
 #include "actors/common/openai_json.hpp"
 
-#include "actors/common/json_object.hpp"
-#include "actors/common/json_splice.hpp"
+#include "runtime/json/object.hpp"
+#include "runtime/json/splice.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -12,28 +12,28 @@ namespace skep::actors {
 
 namespace {
 
-using nlohmann::json;
+using tree = nlohmann::json;
 
-std::string text_of(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+std::string text_of(const tree& value) {
+  return value.dump(-1, ' ', false, tree::error_handler_t::replace);
 }
 
-/// A provider's text as a tree, within the bounds of check_json().
-expected<json> parse_bounded(std::string_view text) {
-  if (auto sane = check_json(text); !sane)
+/// A provider's text as a tree, within the bounds of json::check().
+expected<tree> parse_bounded(std::string_view text) {
+  if (auto sane = json::check(text); !sane)
     return fail(sane.error());
-  auto parsed = json::parse(text.begin(), text.end(), nullptr, false);
+  auto parsed = tree::parse(text.begin(), text.end(), nullptr, false);
   if (parsed.is_discarded())
     return fail(errc::bad_request, "the parser refuses it");
   return parsed;
 }
 
-std::string string_at(const json& object, const char* key) {
+std::string string_at(const tree& object, const char* key) {
   const auto entry = object.find(key);
   return entry != object.end() && entry->is_string() ? entry->get<std::string>() : std::string{};
 }
 
-std::int64_t number_at(const json& object, const char* key) {
+std::int64_t number_at(const tree& object, const char* key) {
   const auto entry = object.find(key);
   if (entry == object.end() || !entry->is_number())
     return 0;
@@ -44,12 +44,12 @@ std::int64_t number_at(const json& object, const char* key) {
   return entry->get<std::int64_t>();
 }
 
-std::uint64_t count_at(const json& object, const char* key) {
+std::uint64_t count_at(const tree& object, const char* key) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, number_at(object, key)));
 }
 
 /// What is left of an object once known members are taken out; empty when nothing is.
-std::string rest_of(json object, std::initializer_list<const char*> known) {
+std::string rest_of(tree object, std::initializer_list<const char*> known) {
   for (const auto* key : known)
     object.erase(key);
   return object.empty() ? std::string{} : text_of(object);
@@ -57,7 +57,7 @@ std::string rest_of(json object, std::initializer_list<const char*> known) {
 
 // -- answers --------------------------------------------------------------------------------------
 
-msg::token_usage read_usage(json more) {
+msg::token_usage read_usage(tree more) {
   msg::token_usage usage;
   usage.prompt = count_at(more, "prompt_tokens");
   usage.completion = count_at(more, "completion_tokens");
@@ -74,7 +74,7 @@ msg::token_usage read_usage(json more) {
   return usage;
 }
 
-msg::chat_choice read_choice(json from) {
+msg::chat_choice read_choice(tree from) {
   msg::chat_choice choice;
   choice.index = static_cast<std::uint32_t>(count_at(from, "index"));
   choice.finish_reason = string_at(from, "finish_reason");
@@ -96,36 +96,37 @@ msg::chat_choice read_choice(json from) {
 bool has_content(const std::string& rest) {
   if (rest.find("\"content\"") == std::string::npos)
     return false;
-  const auto members = members_of(rest).value_or(std::vector<json_member>{});
+  const auto members = json::members_of(rest).value_or(std::vector<json::member>{});
   return std::any_of(members.begin(), members.end(),
-                     [](const json_member& each) { return each.name == "content"; });
+                     [](const json::member& each) { return each.name == "content"; });
 }
 
 /// A content of parts stands among the further members; text that came beside it is its last part.
 std::string content_of(const msg::chat_choice& choice) {
   const auto parts = has_content(choice.message_rest)
-                       ? elements_of(json_object{choice.message_rest}.at("content"))
+                       ? json::elements_of(json::object{choice.message_rest}.at("content"))
                        : std::nullopt;
   if (!parts)
-    return choice.content_null ? "null" : json_text(choice.content);
+    return choice.content_null ? "null" : json::quoted(choice.content);
   std::vector<std::string> all{parts->begin(), parts->end()};
   if (!choice.content.empty())
-    all.push_back(object_writer{}.raw("type", R"("text")").text("text", choice.content).object());
-  return array_of(all);
+    all.push_back(
+      json::object_writer{}.raw("type", R"("text")").text("text", choice.content).object());
+  return json::array_of(all);
 }
 
 std::string write_choice(const msg::chat_choice& choice) {
   std::string out = "{\"index\":" + std::to_string(choice.index) + ",\"message\":{";
-  member(out, "role", choice.role);
+  json::append_member(out, "role", choice.role);
   out += ",\"content\":" + content_of(choice);
-  splice_but(out, choice.message_rest, {"role", "content"});
+  json::splice_but(out, choice.message_rest, {"role", "content"});
   out += "},\"finish_reason\":";
-  out += choice.finish_reason.empty() ? "null" : json_text(choice.finish_reason);
-  splice_but(out, choice.rest, {"index", "message", "finish_reason"});
+  out += choice.finish_reason.empty() ? "null" : json::quoted(choice.finish_reason);
+  json::splice_but(out, choice.rest, {"index", "message", "finish_reason"});
   return out + "}";
 }
 
-msg::chat_chunk read_delta(json from) {
+msg::chat_chunk read_delta(tree from) {
   msg::chat_chunk chunk;
   chunk.index = static_cast<std::uint32_t>(count_at(from, "index"));
   chunk.finish_reason = string_at(from, "finish_reason");
@@ -146,14 +147,14 @@ msg::chat_chunk read_delta(json from) {
 }
 
 /// A string, or a number as text.
-std::string word_at(const json& object, const char* key) {
+std::string word_at(const tree& object, const char* key) {
   const auto entry = object.find(key);
   if (entry != object.end() && entry->is_number_integer())
     return entry->dump();
   return string_at(object, key);
 }
 
-provider_error error_of(const json& body) {
+provider_error error_of(const tree& body) {
   provider_error read;
   if (!body.is_object())
     return read;
@@ -185,10 +186,6 @@ expected<void> check_index(std::uint32_t index) {
 
 } // namespace
 
-std::string json_text(std::string_view text) {
-  return text_of(json(text));
-}
-
 expected<void> check_head(std::string_view id, std::string_view model) {
   if (id.size() <= answer_name_bytes_max && model.size() <= answer_name_bytes_max)
     return {};
@@ -200,22 +197,22 @@ expected<void> check_head(std::string_view id, std::string_view model) {
 
 std::string write_chat_request(const msg::chat_request& request) {
   std::string out = "{";
-  member(out, "model", request.model);
+  json::append_member(out, "model", request.model);
   out += ",\"messages\":[";
   for (const auto& message : request.messages) {
     if (out.back() != '[')
       out += ',';
     out += '{';
-    member(out, "role", message.role);
+    json::append_member(out, "role", message.role);
     if (!has_content(message.rest)) {
       out += ',';
-      member(out, "content", message.content);
+      json::append_member(out, "content", message.content);
     }
-    splice(out, message.rest);
+    json::splice(out, message.rest);
     out += '}';
   }
   out += ']';
-  splice(out, request.parameters);
+  json::splice(out, request.parameters);
   if (request.stream)
     out += R"(,"stream":true,"stream_options":{"include_usage":true})";
   return out + "}";
@@ -252,9 +249,9 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
 }
 
 std::string write_usage(const msg::token_usage& usage) {
-  auto object = usage.rest.empty() ? json::object() : json::parse(usage.rest, nullptr, false);
+  auto object = usage.rest.empty() ? tree::object() : tree::parse(usage.rest, nullptr, false);
   if (!object.is_object())
-    object = json::object();
+    object = tree::object();
   object["prompt_tokens"] = usage.prompt;
   object["completion_tokens"] = usage.completion;
   object["total_tokens"] = usage.prompt + usage.completion;
@@ -264,9 +261,9 @@ std::string write_usage(const msg::token_usage& usage) {
 
 std::string write_chat_reply(const msg::chat_reply& reply) {
   std::string out = "{";
-  member(out, "id", reply.id);
+  json::append_member(out, "id", reply.id);
   out += ",\"object\":\"chat.completion\",\"created\":" + std::to_string(reply.created) + ",";
-  member(out, "model", reply.model);
+  json::append_member(out, "model", reply.model);
   out += ",\"choices\":[";
   for (const auto& choice : reply.choices) {
     if (out.back() != '[')
@@ -274,7 +271,7 @@ std::string write_chat_reply(const msg::chat_reply& reply) {
     out += write_choice(choice);
   }
   out += "],\"usage\":" + write_usage(reply.usage);
-  splice(out, reply.rest);
+  json::splice(out, reply.rest);
   return out + "}";
 }
 
@@ -317,22 +314,22 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
 std::string write_error(std::string_view message, std::string_view type, std::string_view param,
                         std::string_view code) {
   std::string out = "{\"error\":{";
-  member(out, "message", message);
+  json::append_member(out, "message", message);
   out += ',';
-  member(out, "type", type);
+  json::append_member(out, "type", type);
   out += ",\"param\":";
-  out += param.empty() ? "null" : json_text(param);
+  out += param.empty() ? "null" : json::quoted(param);
   out += ",\"code\":";
-  out += code.empty() ? "null" : json_text(code);
+  out += code.empty() ? "null" : json::quoted(code);
   return out + "}}";
 }
 
 provider_error read_error(std::string_view text) {
-  return error_of(json::parse(text.begin(), text.end(), nullptr, false));
+  return error_of(tree::parse(text.begin(), text.end(), nullptr, false));
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {
-  const auto body = json::parse(text.begin(), text.end(), nullptr, false);
+  const auto body = tree::parse(text.begin(), text.end(), nullptr, false);
   if (!body.is_object() || !body.contains("data") || !body["data"].is_array())
     return no_answer("the provider's list of models has no data");
   std::vector<msg::model_entry> models;
@@ -345,9 +342,9 @@ tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_vie
 
 std::string write_model(const msg::model_entry& model) {
   std::string out = "{";
-  member(out, "id", model.id);
+  json::append_member(out, "id", model.id);
   out += ",\"object\":\"model\",\"created\":" + std::to_string(model.created) + ",";
-  member(out, "owned_by", model.owned_by);
+  json::append_member(out, "owned_by", model.owned_by);
   return out + "}";
 }
 

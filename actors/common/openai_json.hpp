@@ -22,9 +22,6 @@ struct api_error {
   std::string param;
 };
 
-/// check_json() for a client's body, ready for the error envelope.
-tl::expected<void, api_error> check_body(std::string_view json);
-
 /// A client's request body.
 struct chat_body {
   msg::chat_request request;
@@ -95,8 +92,5 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view json);
 /// One entry as the API shows it.
 std::string write_model(const msg::model_entry& model);
-
-/// Text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD.
-std::string json_text(std::string_view text);
 
 } // namespace skep::actors

@@ -1,6 +1,7 @@
 // Items of the Responses API as messages of a conversation.
-#include "actors/common/json_object.hpp"
+#include "actors/common/request_body.hpp"
 #include "actors/common/responses_json.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,12 +10,7 @@ namespace skep::actors {
 
 namespace {
 
-tl::unexpected<api_error> wrong(std::string detail, std::string param) {
-  return tl::make_unexpected(
-    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
-}
-
-void add_others(object_writer& into, const json_object& from,
+void add_others(json::object_writer& into, const json::object& from,
                 std::initializer_list<std::string_view> known) {
   for (const auto& member : from.members())
     if (std::find(known.begin(), known.end(), member.name) == known.end())
@@ -27,30 +23,31 @@ bool is_text(std::string_view type) {
   return type == "input_text" || type == "output_text" || type == "text";
 }
 
-std::string text_part(const json_object& part) {
-  object_writer made;
+std::string text_part(const json::object& part) {
+  json::object_writer made;
   made.text("type", "text").raw("text", part.has("text") ? part.at("text") : "\"\"");
   add_others(made, part, {"type", "text", "annotations", "logprobs"});
   return made.object();
 }
 
-tl::expected<std::string, api_error> image_part(const json_object& part, const std::string& where) {
+tl::expected<std::string, api_error> image_part(const json::object& part,
+                                                const std::string& where) {
   if (!part.has("image_url"))
-    return wrong(where + ".image_url is required: there are no uploaded files here",
-                 where + ".image_url");
-  object_writer image;
+    return bad_request(where + ".image_url is required: there are no uploaded files here",
+                       where + ".image_url");
+  json::object_writer image;
   image.raw("url", part.at("image_url")).raw("detail", part.at("detail"));
-  object_writer made;
+  json::object_writer made;
   made.text("type", "image_url").raw("image_url", image.object());
   add_others(made, part, {"type", "image_url", "detail", "file_id"});
   return made.object();
 }
 
-std::string file_part(const json_object& part) {
-  object_writer file;
+std::string file_part(const json::object& part) {
+  json::object_writer file;
   for (const auto* name : {"file_data", "file_id", "file_url", "filename"})
     file.raw(name, part.at(name));
-  object_writer made;
+  json::object_writer made;
   made.text("type", "file").raw("file", file.object());
   add_others(made, part, {"type", "file_data", "file_id", "file_url", "filename", "detail"});
   return made.object();
@@ -58,10 +55,10 @@ std::string file_part(const json_object& part) {
 
 /// A part of a message's content in the form of chat completions; types of others are passed on.
 tl::expected<std::string, api_error> part_of(std::string_view raw, const std::string& where) {
-  const json_object part{raw};
+  const json::object part{raw};
   const auto type = part.text("type");
   if (type.empty())
-    return wrong(where + ".type is required", where);
+    return bad_request(where + ".type is required", where);
   if (is_text(type))
     return text_part(part);
   if (type == "input_image")
@@ -79,16 +76,16 @@ struct content {
 };
 
 tl::expected<content, api_error> content_of(std::string_view raw, const std::string& where) {
-  if (auto text = string_of(raw))
+  if (auto text = json::string_of(raw))
     return content{std::move(*text), {}};
-  const auto elements = elements_of(raw);
+  const auto elements = json::elements_of(raw);
   if (!elements || elements->empty())
-    return wrong(where + " must be a text or a list of parts", where);
+    return bad_request(where + " must be a text or a list of parts", where);
   if (elements->size() == 1) {
-    const json_object only{elements->front()};
+    const json::object only{elements->front()};
     const bool plain
       = is_text(only.text("type"))
-        && std::all_of(only.members().begin(), only.members().end(), [](const json_member& each) {
+        && std::all_of(only.members().begin(), only.members().end(), [](const json::member& each) {
              return each.name == "type" || each.name == "text" || each.name == "annotations"
                     || each.name == "logprobs";
            });
@@ -102,7 +99,7 @@ tl::expected<content, api_error> content_of(std::string_view raw, const std::str
       return tl::make_unexpected(part.error());
     parts.push_back(std::move(*part));
   }
-  return content{{}, array_of(parts)};
+  return content{{}, json::array_of(parts)};
 }
 
 // -- items ----------------------------------------------------------------------------------------
@@ -116,7 +113,7 @@ public:
   }
 
   tl::expected<void, api_error> add(std::string_view raw, const std::string& where) {
-    const json_object item{raw};
+    const json::object item{raw};
     const auto type = item.text("type");
     if (type == "message" || (type.empty() && item.has("role")))
       return item.text("role") == "assistant" ? said(item, where) : told(item, where);
@@ -127,8 +124,8 @@ public:
     if (type == "function_call_output")
       return returned(item, where);
     if (type.empty())
-      return wrong(where + " must be an item with a type, or a message with a role", where);
-    return wrong("items of type \"" + type + "\" are not served here", where + ".type");
+      return bad_request(where + " must be an item with a type, or a message with a role", where);
+    return bad_request("items of type \"" + type + "\" are not served here", where + ".type");
   }
 
   std::vector<msg::chat_message> finish() {
@@ -148,87 +145,88 @@ private:
     bool empty = true;
   };
 
-  tl::expected<void, api_error> told(const json_object& item, const std::string& where) {
+  tl::expected<void, api_error> told(const json::object& item, const std::string& where) {
     const auto role = item.text("role");
     if (role != "user" && role != "system" && role != "developer")
-      return wrong(where + ".role must be one of user, assistant, system, developer",
-                   where + ".role");
+      return bad_request(where + ".role must be one of user, assistant, system, developer",
+                         where + ".role");
     auto read = content_of(item.at("content"), where + ".content");
     if (!read)
       return tl::make_unexpected(read.error());
     end_turn();
-    object_writer rest;
+    json::object_writer rest;
     rest.raw("content", read->parts);
     messages_.push_back({role, std::move(read->text), rest.object_or_nothing()});
     return {};
   }
 
-  tl::expected<void, api_error> said(const json_object& item, const std::string& where) {
+  tl::expected<void, api_error> said(const json::object& item, const std::string& where) {
     if (turn_.spoke || !turn_.calls.empty())
       end_turn();
     turn_.spoke = true;
     turn_.empty = false;
     const auto raw = item.at("content");
-    if (auto text = string_of(raw)) {
+    if (auto text = json::string_of(raw)) {
       turn_.text = std::move(*text);
       return {};
     }
-    const auto parts = elements_of(raw);
+    const auto parts = json::elements_of(raw);
     if (!parts)
-      return wrong(where + ".content must be a text or a list of parts", where + ".content");
+      return bad_request(where + ".content must be a text or a list of parts", where + ".content");
     for (std::size_t n = 0; n < parts->size(); ++n) {
-      const json_object part{(*parts)[n]};
+      const json::object part{(*parts)[n]};
       const auto type = part.text("type");
       if (is_text(type))
         turn_.text += part.text("text");
       else if (type == "refusal")
         turn_.refusal += part.text("refusal");
       else
-        return wrong("an assistant's content has no parts of type \"" + type + "\"",
-                     where + ".content[" + std::to_string(n) + "].type");
+        return bad_request("an assistant's content has no parts of type \"" + type + "\"",
+                           where + ".content[" + std::to_string(n) + "].type");
     }
     return {};
   }
 
-  tl::expected<void, api_error> thought(const json_object& item) {
+  tl::expected<void, api_error> thought(const json::object& item) {
     if (!turn_.empty)
       end_turn();
     turn_.empty = false;
     for (const auto* from : {"content", "summary"}) {
-      for (const auto part : elements_of(item.at(from)).value_or(std::vector<std::string_view>{}))
-        turn_.reasoning += json_object{part}.text("text");
+      for (const auto part :
+           json::elements_of(item.at(from)).value_or(std::vector<std::string_view>{}))
+        turn_.reasoning += json::object{part}.text("text");
       if (!turn_.reasoning.empty())
         break;
     }
     // Ours is a list of thinking blocks; another provider's is of no use here.
     auto blocks = item.text("encrypted_content");
-    if (blocks.starts_with('[') && is_sane_json(blocks))
+    if (blocks.starts_with('[') && json::is_valid(blocks))
       turn_.thinking = std::move(blocks);
     return {};
   }
 
-  tl::expected<void, api_error> called(const json_object& item, const std::string& where) {
+  tl::expected<void, api_error> called(const json::object& item, const std::string& where) {
     for (const auto* name : {"call_id", "name"})
       if (item.text(name).empty())
-        return wrong(where + "." + name + " is required", where + "." + name);
+        return bad_request(where + "." + name + " is required", where + "." + name);
     turn_.empty = false;
-    object_writer function;
+    json::object_writer function;
     function.raw("name", item.at("name"));
     function.raw("arguments", item.has("arguments") ? item.at("arguments") : "\"{}\"");
-    object_writer call;
+    json::object_writer call;
     call.raw("id", item.at("call_id")).text("type", "function");
     turn_.calls.push_back(call.raw("function", function.object()).object());
     return {};
   }
 
-  tl::expected<void, api_error> returned(const json_object& item, const std::string& where) {
+  tl::expected<void, api_error> returned(const json::object& item, const std::string& where) {
     if (item.text("call_id").empty())
-      return wrong(where + ".call_id is required", where + ".call_id");
+      return bad_request(where + ".call_id is required", where + ".call_id");
     auto read = content_of(item.at("output"), where + ".output");
     if (!read)
       return tl::make_unexpected(read.error());
     end_turn();
-    object_writer rest;
+    json::object_writer rest;
     rest.raw("tool_call_id", item.at("call_id")).raw("content", read->parts);
     messages_.push_back({"tool", std::move(read->text), rest.object()});
     return {};
@@ -239,7 +237,7 @@ private:
     // Thoughts that nothing was said after belong to an answer that was cut.
     if (!ended.spoke && ended.calls.empty())
       return;
-    object_writer rest;
+    json::object_writer rest;
     if (!ended.spoke)
       rest.raw("content", "null");
     if (!ended.refusal.empty())
@@ -248,7 +246,7 @@ private:
       rest.text("reasoning_content", ended.reasoning);
     rest.raw("thinking_blocks", ended.thinking);
     if (!ended.calls.empty())
-      rest.raw("tool_calls", array_of(ended.calls));
+      rest.raw("tool_calls", json::array_of(ended.calls));
     messages_.push_back({"assistant", std::move(ended.text), rest.object_or_nothing()});
   }
 
@@ -269,13 +267,13 @@ conversation_of(const std::vector<std::string>& items, std::string_view instruct
   }
   auto messages = made.finish();
   if (messages.size() == (instructions.empty() ? 0 : 1))
-    return wrong("input has nothing to answer", "input");
+    return bad_request("input has nothing to answer", "input");
   return messages;
 }
 
 std::string shown_item(std::string_view raw, std::string_view id) {
-  const json_object item{raw};
-  object_writer made;
+  const json::object item{raw};
+  json::object_writer made;
   if (!item.has("id"))
     made.text("id", id);
   if (!item.has("type"))
@@ -286,10 +284,10 @@ std::string shown_item(std::string_view raw, std::string_view id) {
       made.raw(member.name, member.value);
       continue;
     }
-    object_writer part;
+    json::object_writer part;
     part.text("type", item.text("role") == "assistant" ? "output_text" : "input_text");
     part.raw("text", member.value);
-    made.raw(member.name, array_of({part.object()}));
+    made.raw(member.name, json::array_of({part.object()}));
   }
   return made.object();
 }

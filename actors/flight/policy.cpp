@@ -1,6 +1,6 @@
 #include "actors/flight/policy.hpp"
 
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,9 +21,9 @@ bool is_natural(std::string_view finish_reason) {
 }
 
 bool is_one_of(std::string_view text, std::string_view json) {
-  const auto many = elements_of(json).value_or(std::vector<std::string_view>{json});
+  const auto many = json::elements_of(json).value_or(std::vector<std::string_view>{json});
   return std::any_of(many.begin(), many.end(),
-                     [&](std::string_view each) { return string_of(each) == text; });
+                     [&](std::string_view each) { return json::string_of(each) == text; });
 }
 
 /// A stop_reason beside finish_reason says what that cannot, such as pause_turn; vLLM's is the stop
@@ -33,14 +33,14 @@ bool ended_by_itself(const msg::chat_choice& choice, std::string_view parameters
     return false;
   if (choice.rest.empty())
     return true;
-  const auto said = json_object{choice.rest}.text("stop_reason");
-  return said.empty() || is_natural(said) || is_one_of(said, json_object{parameters}.at("stop"));
+  const auto said = json::object{choice.rest}.text("stop_reason");
+  return said.empty() || is_natural(said) || is_one_of(said, json::object{parameters}.at("stop"));
 }
 
 /// Some servers write all members there are, with nothing in them.
-bool calls_tools(const json_object& message) {
-  const auto calls = elements_of(message.at("tool_calls"));
-  const json_object older{message.at("function_call")};
+bool calls_tools(const json::object& message) {
+  const auto calls = json::elements_of(message.at("tool_calls"));
+  const json::object older{message.at("function_call")};
   return (calls && !calls->empty()) || !older.text("name").empty();
 }
 
@@ -48,10 +48,11 @@ bool calls_tools(const json_object& message) {
 bool is_text(const msg::chat_choice& choice) {
   if (choice.message_rest.empty())
     return !choice.content.empty();
-  const json_object message{choice.message_rest};
-  const auto parts = elements_of(message.at("content")).value_or(std::vector<std::string_view>{});
+  const json::object message{choice.message_rest};
+  const auto parts
+    = json::elements_of(message.at("content")).value_or(std::vector<std::string_view>{});
   const bool text_part = std::any_of(parts.begin(), parts.end(), [](std::string_view each) {
-    return !json_object{each}.text("text").empty();
+    return !json::object{each}.text("text").empty();
   });
   return (!choice.content.empty() || text_part) && message.text("refusal").empty()
          && !calls_tools(message);

@@ -1,6 +1,7 @@
 #include "actors/gateway/admission.hpp"
 
 #include "actors/gateway/http_fields.hpp"
+#include "runtime/base/text.hpp"
 
 #include <algorithm>
 #include <utility>

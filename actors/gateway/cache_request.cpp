@@ -1,7 +1,7 @@
 #include "actors/gateway/cache_request.hpp"
 
 #include "actors/common/cache_group.hpp"
-#include "actors/common/json_check.hpp"
+#include "runtime/json/check.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -34,7 +34,7 @@ expected<cache_clear_wish> read_cache_clear(std::string_view body) {
   cache_clear_wish wish;
   if (body.empty())
     return wish;
-  if (auto sane = check_json(body); !sane)
+  if (auto sane = json::check(body); !sane)
     return fail(errc::bad_request, "the body is no JSON we can read: " + sane.error().detail);
   const auto read = nlohmann::json::parse(body.begin(), body.end(), nullptr, false);
   if (!read.is_object())

@@ -1,9 +1,9 @@
 #include "actors/gateway/completions_format.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -21,14 +21,14 @@ std::string completion_id(std::string_view id) {
 }
 
 std::string usage_object(const msg::token_usage& usage) {
-  const json_object rest{usage.rest};
-  const json_object details{rest.at("prompt_tokens_details")};
-  object_writer cached;
+  const json::object rest{usage.rest};
+  const json::object details{rest.at("prompt_tokens_details")};
+  json::object_writer cached;
   cached.number("cached_tokens", usage.cached_prompt);
   for (const auto& member : details.members())
     if (member.name != "cached_tokens")
       cached.raw(member.name, member.value);
-  object_writer out;
+  json::object_writer out;
   out.number("prompt_tokens", usage.prompt)
     .number("completion_tokens", usage.completion)
     .number("total_tokens", usage.prompt + usage.completion)
@@ -41,15 +41,15 @@ std::string usage_object(const msg::token_usage& usage) {
 
 /// What a chat said in words: a refusal is text, too.
 std::string refusal_of(const std::string& members) {
-  return members.empty() ? std::string{} : json_object{members}.text("refusal");
+  return members.empty() ? std::string{} : json::object{members}.text("refusal");
 }
 
 std::string choice_object(std::string_view text, std::uint32_t index, std::string_view finish) {
-  return object_writer{}
+  return json::object_writer{}
     .text("text", text)
     .number("index", index)
     .raw("logprobs", "null")
-    .raw("finish_reason", finish.empty() ? std::string{"null"} : json_text(finish))
+    .raw("finish_reason", finish.empty() ? std::string{"null"} : json::quoted(finish))
     .object();
 }
 
@@ -74,8 +74,8 @@ private:
   std::vector<std::uint32_t> echoed_;
 };
 
-object_writer head_of(const std::string& id, std::int64_t created, const std::string& model) {
-  object_writer out;
+json::object_writer head_of(const std::string& id, std::int64_t created, const std::string& model) {
+  json::object_writer out;
   out.text("id", completion_id(id))
     .raw("object", R"("text_completion")")
     .raw("created", std::to_string(created))
@@ -83,8 +83,8 @@ object_writer head_of(const std::string& id, std::int64_t created, const std::st
   return out;
 }
 
-void add_rest(object_writer& out, const std::string& rest) {
-  const json_object given{rest};
+void add_rest(json::object_writer& out, const std::string& rest) {
+  const json::object given{rest};
   for (const auto& member : given.members())
     out.raw(member.name, member.value);
 }
@@ -106,7 +106,7 @@ std::string completions_answer::whole(const msg::chat_reply& reply) {
       choice_object(prompt_of(each.index) + each.content + refusal_of(each.message_rest),
                     each.index, each.finish_reason));
   auto out = head_of(reply.id, reply.created, reply.model);
-  out.raw("choices", array_of(choices)).raw("usage", usage_object(reply.usage));
+  out.raw("choices", json::array_of(choices)).raw("usage", usage_object(reply.usage));
   add_rest(out, reply.rest);
   return out.object();
 }

@@ -2,6 +2,7 @@
 
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "runtime/json/check.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -311,6 +312,13 @@ void door::export_stats() {
           &stats::compressed_bytes_before);
   counter("skep_http_compressed_packed_bytes_total", "Their bodies' bytes after.",
           &stats::compressed_bytes_after);
+  const auto refused = [&](const char* bound, auto field) {
+    exported_.push_back(metrics.counter_callback(
+      "skep_json_refused_total", "Texts that were refused for a bound of their JSON.",
+      {{"bound", bound}}, [field] { return static_cast<double>(json::refusals().*field); }));
+  };
+  refused("depth", &json::refusal_counts::depth);
+  refused("elements", &json::refusal_counts::elements);
 }
 
 } // namespace skep::actors

@@ -5,6 +5,7 @@
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/unknown_model.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/json/string.hpp"
 #include "runtime/telemetry/exposition.hpp"
 
 #include <caf/exit_reason.hpp>
@@ -99,7 +100,7 @@ net::http_response gateway::drain_node(const net::http_request& request) {
     node = cluster_.self();
   if (const auto asked = cluster_.drain(node); !asked)
     return refusal(404, asked.error().detail, "not_found", "node");
-  return json_response(200, R"({"draining":)" + json_text(node) + "}");
+  return json_response(200, R"({"draining":)" + json::quoted(node) + "}");
 }
 
 net::http_response gateway::debug_kill(const net::http_request& request) {
@@ -112,7 +113,7 @@ net::http_response gateway::debug_kill(const net::http_request& request) {
   log::warn("debug: killing {}", name);
   // The guard hands it on to the child; the name stays valid.
   caf::anon_send_exit(who, caf::exit_reason::kill);
-  return json_response(200, R"({"killed":)" + json_text(name) + "}");
+  return json_response(200, R"({"killed":)" + json::quoted(name) + "}");
 }
 
 // -- chat -----------------------------------------------------------------------------------------

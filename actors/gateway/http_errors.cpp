@@ -1,10 +1,10 @@
 #include "actors/gateway/http_errors.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/admission.hpp"
 #include "messages/ids.hpp"
 #include "runtime/base/fnv.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -54,9 +54,11 @@ std::string_view messages_type_of(int status) {
 }
 
 std::string messages_envelope(int status, std::string_view message, std::string_view request_id) {
-  const auto error
-    = object_writer{}.text("type", messages_type_of(status)).text("message", message).object();
-  object_writer out;
+  const auto error = json::object_writer{}
+                       .text("type", messages_type_of(status))
+                       .text("message", message)
+                       .object();
+  json::object_writer out;
   out.raw("type", R"("error")").raw("error", error);
   if (!request_id.empty())
     out.text("request_id", request_id);

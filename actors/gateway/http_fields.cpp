@@ -1,21 +1,26 @@
 #include "actors/gateway/http_fields.hpp"
 
+#include "runtime/base/text.hpp"
 #include "runtime/net/http_message.hpp"
 
 #include <openssl/crypto.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
+#include <optional>
 
 namespace skep::actors {
 
 namespace {
 
-int hex_value(char digit) {
-  if (digit >= '0' && digit <= '9')
-    return digit - '0';
-  const auto lower = static_cast<char>(digit | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+/// The byte that two hexadecimal digits spell; nothing when they are none.
+std::optional<char> byte_of(std::string_view digits) {
+  std::uint8_t value = 0;
+  const auto* end = digits.data() + digits.size();
+  const auto read = std::from_chars(digits.data(), end, value, 16);
+  return digits.size() == 2 && read.ptr == end ? std::optional{static_cast<char>(value)}
+                                               : std::nullopt;
 }
 
 /// A number of seconds; what is too large for us is as good as the largest.
@@ -27,32 +32,15 @@ std::uint32_t seconds_of(std::string_view number) {
 
 } // namespace
 
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-  return text.substr(0, text.find_last_not_of(" \t") + 1);
-}
-
-std::string_view next_of(std::string_view& list, char separator) {
-  const auto piece = list.substr(0, list.find(separator));
-  list.remove_prefix(std::min(list.size(), piece.size() + 1));
-  return piece;
-}
-
 // -- queries --------------------------------------------------------------------------------------
 
 std::string percent_decoded(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());
   for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool room = text[at] == '%' && at + 2 < text.size();
-    const int high = room ? hex_value(text[at + 1]) : -1;
-    const int low = room ? hex_value(text[at + 2]) : -1;
-    if (high < 0 || low < 0) {
-      decoded += text[at];
-      continue;
-    }
-    decoded += static_cast<char>(high * 16 + low);
-    at += 2;
+    const auto escaped = text[at] == '%' ? byte_of(text.substr(at + 1, 2)) : std::nullopt;
+    decoded += escaped.value_or(text[at]);
+    at += escaped ? 2 : 0;
   }
   return decoded;
 }

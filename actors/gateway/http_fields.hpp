@@ -9,11 +9,6 @@
 // What a request says outside of its body. Pure; nothing here fails, the worst field says nothing.
 namespace skep::actors {
 
-/// Without blanks and tabs at either end.
-std::string_view trimmed(std::string_view text);
-/// Takes the next piece off the front of a list.
-std::string_view next_of(std::string_view& list, char separator);
-
 /// Text with every %XX as the byte it stands for; what is no escape stays as it is.
 std::string percent_decoded(std::string_view text);
 /// The value of NAME in "a=b&NAME=value", decoded ('+' is a space); empty when there is none.

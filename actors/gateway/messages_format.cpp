@@ -1,9 +1,9 @@
 #include "actors/gateway/messages_format.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/messages_stream.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,14 +22,14 @@ std::string message_id(const std::string& id) {
 }
 
 /// The objects of a list; what else stands in it is nothing we can show.
-std::vector<std::string_view> entries(const json_object& in, std::string_view name) {
-  auto found = elements_of(in.at(name)).value_or(std::vector<std::string_view>{});
+std::vector<std::string_view> entries(const json::object& in, std::string_view name) {
+  auto found = json::elements_of(in.at(name)).value_or(std::vector<std::string_view>{});
   std::erase_if(found, [](std::string_view each) { return !each.starts_with('{'); });
   return found;
 }
 
 /// Both names are in use for what a model thinks aloud.
-std::string reasoning_of(const json_object& message) {
+std::string reasoning_of(const json::object& message) {
   auto text = message.text("reasoning_content");
   return text.empty() ? message.text("reasoning") : text;
 }
@@ -38,10 +38,10 @@ std::string reasoning_of(const json_object& message) {
 
 /// Anthropic counts what its cache read and wrote apart from the rest of the prompt.
 std::string usage_object(const msg::token_usage& usage) {
-  const json_object details{usage.rest};
+  const json::object details{usage.rest};
   const auto written = details.count("cache_creation_input_tokens");
   const auto apart = usage.cached_prompt + written;
-  object_writer out;
+  json::object_writer out;
   out.number("input_tokens", usage.prompt - std::min(usage.prompt, apart))
     .number("cache_creation_input_tokens", written)
     .number("cache_read_input_tokens", usage.cached_prompt)
@@ -69,20 +69,20 @@ std::string_view reason_of(std::string_view finish_reason, bool calls_tools) {
   return "end_turn";
 }
 
-stop stop_of(std::string_view finish_reason, const json_object& rest, bool calls_tools,
+stop stop_of(std::string_view finish_reason, const json::object& rest, bool calls_tools,
              const std::vector<std::string>& sequences) {
   if (finish_reason.empty())
     return {"null"}; // Nobody said how it ended.
-  stop read{json_text(reason_of(finish_reason, calls_tools))};
+  stop read{json::quoted(reason_of(finish_reason, calls_tools))};
   // Anthropic's own word for what finish_reason cannot say; with vLLM the sequence that was hit.
   const auto said = rest.text("stop_reason");
   const bool is_sequence = std::find(sequences.begin(), sequences.end(), said) != sequences.end();
   if (!said.empty() && !is_sequence)
-    read.reason = json_text(said);
+    read.reason = json::quoted(said);
   if (rest.at("stop_sequence").starts_with('"'))
     read.sequence = rest.at("stop_sequence");
   else if (is_sequence)
-    read.sequence = json_text(said);
+    read.sequence = json::quoted(said);
   if (read.sequence != "null" && finish_reason == "stop")
     read.reason = R"("stop_sequence")";
   return read;
@@ -91,23 +91,23 @@ stop stop_of(std::string_view finish_reason, const json_object& rest, bool calls
 // -- whole answers --------------------------------------------------------------------------------
 
 std::string text_block(std::string_view text) {
-  return object_writer{}.raw("type", R"("text")").text("text", text).object();
+  return json::object_writer{}.raw("type", R"("text")").text("text", text).object();
 }
 
 /// The arguments as they came where they are an object; what they are otherwise, said openly.
 std::string input_of(const std::string& arguments) {
   if (arguments.find_first_not_of(" \t\r\n") == std::string::npos)
     return "{}";
-  if (members_of(arguments) && is_sane_json(arguments))
+  if (json::members_of(arguments) && json::is_valid(arguments))
     return arguments;
-  return object_writer{}.text("INVALID_JSON", arguments).object();
+  return json::object_writer{}.text("INVALID_JSON", arguments).object();
 }
 
 std::string tool_use_block(std::string_view raw, std::string_view answer_id, std::size_t number) {
-  const json_object call{raw};
-  const json_object function{call.at("function")};
+  const json::object call{raw};
+  const json::object function{call.at("function")};
   const auto id = call.text("id");
-  return object_writer{}
+  return json::object_writer{}
     .raw("type", R"("tool_use")")
     .text("id", id.empty() ? made_up_call_id(answer_id, number) : id)
     .text("name", function.text("name"))
@@ -115,15 +115,15 @@ std::string tool_use_block(std::string_view raw, std::string_view answer_id, std
     .object();
 }
 
-std::vector<std::string> blocks_of(const msg::chat_choice& choice, const json_object& rest,
+std::vector<std::string> blocks_of(const msg::chat_choice& choice, const json::object& rest,
                                    std::string_view answer_id, bool show_reasoning) {
   std::vector<std::string> blocks;
   for (const auto raw : entries(rest, "thinking_blocks"))
-    if (auto block = object_without(raw, {"index"}); !block.empty())
+    if (auto block = json::object_without(raw, {"index"}); !block.empty())
       blocks.push_back(std::move(block));
   const auto reasoning = reasoning_of(rest);
   if (blocks.empty() && show_reasoning && !reasoning.empty())
-    blocks.push_back(object_writer{}
+    blocks.push_back(json::object_writer{}
                        .raw("type", R"("thinking")")
                        .text("thinking", reasoning)
                        .raw("signature", R"("")")
@@ -139,8 +139,8 @@ std::vector<std::string> blocks_of(const msg::chat_choice& choice, const json_ob
   return blocks;
 }
 
-object_writer message_head(const std::string& id, const std::string& model) {
-  object_writer out;
+json::object_writer message_head(const std::string& id, const std::string& model) {
+  json::object_writer out;
   out.text("id", message_id(id))
     .raw("type", R"("message")")
     .raw("role", R"("assistant")")
@@ -149,8 +149,8 @@ object_writer message_head(const std::string& id, const std::string& model) {
 }
 
 /// What of the answer's further members the API has.
-void add_own_members(object_writer& out, const std::string& rest) {
-  const json_object given{rest};
+void add_own_members(json::object_writer& out, const std::string& rest) {
+  const json::object given{rest};
   for (const auto* name : {"container", "context_management"})
     out.raw(name, given.at(name));
 }
@@ -168,7 +168,7 @@ public:
   std::string failed(const failure& why, std::string_view param) override;
 
 private:
-  void add_members(const json_object& delta);
+  void add_members(const json::object& delta);
 
   const messages_wish wish_;
   std::string id_;
@@ -183,13 +183,13 @@ private:
 std::string messages_answer::whole(const msg::chat_reply& reply) {
   static const msg::chat_choice nothing;
   const auto& choice = reply.choices.empty() ? nothing : reply.choices.front();
-  const json_object rest{choice.message_rest};
+  const json::object rest{choice.message_rest};
   const auto blocks = blocks_of(choice, rest, reply.id, wish_.thinking);
   const bool calls_tools = !entries(rest, "tool_calls").empty();
   const auto ended
-    = stop_of(choice.finish_reason, json_object{choice.rest}, calls_tools, wish_.stop_sequences);
+    = stop_of(choice.finish_reason, json::object{choice.rest}, calls_tools, wish_.stop_sequences);
   auto out = message_head(reply.id, reply.model);
-  out.raw("content", array_of(blocks))
+  out.raw("content", json::array_of(blocks))
     .raw("stop_reason", ended.reason)
     .raw("stop_sequence", ended.sequence)
     .raw("usage", usage_object(reply.usage));
@@ -205,9 +205,10 @@ std::string messages_answer::open(const msg::chat_open& begin) {
     .raw("stop_reason", "null")
     .raw("stop_sequence", "null")
     .raw("usage", usage_object({}));
-  return messages_event(
-    "message_start",
-    object_writer{}.raw("type", R"("message_start")").raw("message", message.object()).object());
+  return messages_event("message_start", json::object_writer{}
+                                           .raw("type", R"("message_start")")
+                                           .raw("message", message.object())
+                                           .object());
 }
 
 std::string messages_answer::chunk(const msg::chat_chunk& piece) {
@@ -215,7 +216,7 @@ std::string messages_answer::chunk(const msg::chat_chunk& piece) {
     choice_ = piece.index;
   if (*choice_ != piece.index)
     return {};
-  const json_object delta{piece.delta_rest};
+  const json::object delta{piece.delta_rest};
   add_members(delta);
   blocks_.add_text(piece.content);
   if (!piece.delta_rest.empty()) {
@@ -231,7 +232,7 @@ std::string messages_answer::chunk(const msg::chat_chunk& piece) {
 }
 
 /// What stands before text: thinking, and blocks only Anthropic has.
-void messages_answer::add_members(const json_object& delta) {
+void messages_answer::add_members(const json::object& delta) {
   if (delta.members().empty())
     return;
   for (const auto raw : entries(delta, "thinking_blocks")) {
@@ -240,7 +241,7 @@ void messages_answer::add_members(const json_object& delta) {
   }
   if (!thinks_in_blocks_ && wish_.thinking)
     if (const auto text = reasoning_of(delta); !text.empty())
-      blocks_.add_thinking(object_writer{}.text("thinking", text).object());
+      blocks_.add_thinking(json::object_writer{}.text("thinking", text).object());
   for (const auto raw : entries(delta, "content_blocks"))
     blocks_.add_block(raw);
 }
@@ -248,11 +249,11 @@ void messages_answer::add_members(const json_object& delta) {
 std::string messages_answer::end(const msg::token_usage& usage) {
   blocks_.end();
   const auto ended
-    = stop_of(finish_reason_, json_object{stop_rest_}, blocks_.has_calls(), wish_.stop_sequences);
-  object_writer delta;
+    = stop_of(finish_reason_, json::object{stop_rest_}, blocks_.has_calls(), wish_.stop_sequences);
+  json::object_writer delta;
   delta.raw("stop_reason", ended.reason).raw("stop_sequence", ended.sequence);
   add_own_members(delta, rest_);
-  const auto last = object_writer{}
+  const auto last = json::object_writer{}
                       .raw("type", R"("message_delta")")
                       .raw("delta", delta.object())
                       .raw("usage", usage_object(usage))

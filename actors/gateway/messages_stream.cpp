@@ -11,7 +11,7 @@ namespace skep::actors {
 namespace {
 
 std::string typed_delta(std::string_view type, std::string_view member, std::string_view text) {
-  return object_writer{}.text("type", type).text(member, text).object();
+  return json::object_writer{}.text("type", type).text(member, text).object();
 }
 
 } // namespace
@@ -45,7 +45,7 @@ std::string block_stream::take() {
 void block_stream::begin(open_block kind, std::string_view content) {
   close();
   open_ = kind;
-  out_ += messages_event("content_block_start", object_writer{}
+  out_ += messages_event("content_block_start", json::object_writer{}
                                                   .raw("type", R"("content_block_start")")
                                                   .number("index", next_++)
                                                   .raw("content_block", content)
@@ -53,7 +53,7 @@ void block_stream::begin(open_block kind, std::string_view content) {
 }
 
 void block_stream::delta(std::uint64_t block, std::string_view data) {
-  out_ += messages_event("content_block_delta", object_writer{}
+  out_ += messages_event("content_block_delta", json::object_writer{}
                                                   .raw("type", R"("content_block_delta")")
                                                   .number("index", block)
                                                   .raw("delta", data)
@@ -63,7 +63,7 @@ void block_stream::delta(std::uint64_t block, std::string_view data) {
 void block_stream::stop(std::uint64_t block) {
   out_ += messages_event(
     "content_block_stop",
-    object_writer{}.raw("type", R"("content_block_stop")").number("index", block).object());
+    json::object_writer{}.raw("type", R"("content_block_stop")").number("index", block).object());
 }
 
 void block_stream::close() {
@@ -102,10 +102,10 @@ void block_stream::add_block(std::string_view raw) {
 }
 
 void block_stream::add_thinking(std::string_view raw) {
-  const json_object piece{raw};
+  const json::object piece{raw};
   const auto type = piece.text("type");
   if (type != "thinking" && !type.empty())
-    return add_block(object_without(raw, {"index"}));
+    return add_block(json::object_without(raw, {"index"}));
   const bool numbered = piece.has("index");
   const auto number = piece.count("index");
   const bool goes_on
@@ -122,7 +122,7 @@ void block_stream::add_thinking(std::string_view raw) {
 // -- tool calls -----------------------------------------------------------------------------------
 
 /// Which call a piece is of: its index; without one an id begins the next call.
-std::uint64_t block_stream::key_of(const json_object& piece) {
+std::uint64_t block_stream::key_of(const json::object& piece) {
   if (piece.has("index"))
     return piece.count("index");
   if (calls_.empty())
@@ -133,7 +133,7 @@ std::uint64_t block_stream::key_of(const json_object& piece) {
 }
 
 void block_stream::begin_call(call& which, std::string_view name) {
-  begin(open_block::call, object_writer{}
+  begin(open_block::call, json::object_writer{}
                             .raw("type", R"("tool_use")")
                             .text("id", which.id)
                             .text("name", name)
@@ -144,8 +144,8 @@ void block_stream::begin_call(call& which, std::string_view name) {
 }
 
 void block_stream::add_call(std::string_view raw, std::string_view answer_id) {
-  const json_object piece{raw};
-  const json_object function{piece.at("function")};
+  const json::object piece{raw};
+  const json::object function{piece.at("function")};
   call_ = key_of(piece);
   const auto [at, fresh] = calls_.try_emplace(call_);
   auto& which = at->second;

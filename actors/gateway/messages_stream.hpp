@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 
 #include <cstdint>
 #include <map>
@@ -53,7 +53,7 @@ private:
   void begin(open_block kind, std::string_view content);
   void delta(std::uint64_t block, std::string_view data);
   void stop(std::uint64_t block);
-  std::uint64_t key_of(const json_object& piece);
+  std::uint64_t key_of(const json::object& piece);
   void begin_call(call& which, std::string_view name);
 
   std::string out_;

@@ -1,9 +1,9 @@
 #include "actors/gateway/prompt_format.hpp"
 
-#include "actors/common/json_object.hpp"
-#include "actors/common/openai_json.hpp"
+#include "actors/common/request_body.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "runtime/json/object.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -15,43 +15,38 @@ namespace skep::actors {
 
 namespace {
 
-using nlohmann::json;
-
-tl::unexpected<api_error> wrong(std::string what, std::string param = {}) {
-  return tl::make_unexpected(
-    api_error{failure{errc::bad_request, std::move(what)}, std::move(param)});
-}
+using tree = nlohmann::json;
 
 /// Members that are ours, not the chat's.
 constexpr std::array own_members{"message", "agent", "model", "session_id", "stream"};
 
 /// The same request as the body of a chat completion, so that both doors read alike.
-std::string chat_body_of(const json_object& read) {
+std::string chat_body_of(const json::object& read) {
   std::string chat = R"({"model":"-","messages":[{"role":"user","content":)";
   chat.append(read.at("message")).append("}]");
   if (read.at("stream") == "true")
     chat += R"(,"stream":true)";
   for (const auto& member : read.members())
     if (std::find(own_members.begin(), own_members.end(), member.name) == own_members.end())
-      chat.append(",").append(json_text(member.name)).append(":").append(member.value);
+      chat.append(",").append(json::quoted(member.name)).append(":").append(member.value);
   return chat + "}";
 }
 
 /// Also one that is null.
-bool has_member(const json_object& read, std::string_view name) {
+bool has_member(const json::object& read, std::string_view name) {
   return std::any_of(read.members().begin(), read.members().end(),
-                     [name](const json_member& each) { return each.name == name; });
+                     [name](const json::member& each) { return each.name == name; });
 }
 
 /// A member that is a text; empty when it is missing or null.
-tl::expected<std::string, api_error> text_at(const json_object& read, const char* name) {
+tl::expected<std::string, api_error> text_at(const json::object& read, const char* name) {
   auto text = read.text(name);
   if (read.has(name) && text.empty())
-    return wrong(std::string{name} + " must be a text that is not empty", name);
+    return bad_request(std::string{name} + " must be a text that is not empty", name);
   return text;
 }
 
-json usage_json(const msg::token_usage& usage) {
+tree usage_json(const msg::token_usage& usage) {
   return {{"prompt_tokens", usage.prompt},
           {"completion_tokens", usage.completion},
           {"total_tokens", usage.prompt + usage.completion},
@@ -82,7 +77,7 @@ public:
     }
     auto made = facts(reply.usage);
     made["response"] = std::move(text);
-    return made.dump(-1, ' ', false, json::error_handler_t::replace);
+    return made.dump(-1, ' ', false, tree::error_handler_t::replace);
   }
 
   std::string open(const msg::chat_open& begin) override {
@@ -98,13 +93,13 @@ public:
       finish_reason_ = piece.finish_reason;
     if (piece.content.empty())
       return {};
-    return data_frame("{\"delta\":" + json_text(piece.content) + "}");
+    return data_frame("{\"delta\":" + json::quoted(piece.content) + "}");
   }
 
   std::string end(const msg::token_usage& usage) override {
     auto made = facts(usage);
     made["done"] = true;
-    return data_frame(made.dump(-1, ' ', false, json::error_handler_t::replace))
+    return data_frame(made.dump(-1, ' ', false, tree::error_handler_t::replace))
            + "data: [DONE]\n\n";
   }
 
@@ -113,10 +108,10 @@ public:
   }
 
 private:
-  json facts(const msg::token_usage& usage) const {
-    return {{"agent", about_.agent.empty() ? json(nullptr) : json(about_.agent)},
+  tree facts(const msg::token_usage& usage) const {
+    return {{"agent", about_.agent.empty() ? tree(nullptr) : tree(about_.agent)},
             {"model", model_},
-            {"finish_reason", finish_reason_.empty() ? json(nullptr) : json(finish_reason_)},
+            {"finish_reason", finish_reason_.empty() ? tree(nullptr) : tree(finish_reason_)},
             {"usage", usage_json(usage)},
             {"request_id", about_.request_id},
             {"cached", cached_},
@@ -134,15 +129,16 @@ private:
 tl::expected<prompt_body, api_error> read_prompt_body(std::string_view body) {
   if (auto sane = check_body(body); !sane)
     return tl::make_unexpected(sane.error());
-  const json_object read{body};
-  if (!members_of(body))
-    return wrong(R"(the body must be a JSON object: {"message": "..."})");
+  const json::object read{body};
+  if (!json::members_of(body))
+    return bad_request(R"(the body must be a JSON object: {"message": "..."})");
   if (read.text("message").empty())
-    return wrong("message must be a text that is not empty", "message");
+    return bad_request("message must be a text that is not empty", "message");
   if (has_member(read, "messages"))
-    return wrong("a prompt is one message; conversations go to /v1/chat/completions", "messages");
+    return bad_request("a prompt is one message; conversations go to /v1/chat/completions",
+                       "messages");
   if (has_member(read, "stream") && read.at("stream") != "true" && read.at("stream") != "false")
-    return wrong("stream must be true or false", "stream");
+    return bad_request("stream must be true or false", "stream");
   const auto agent = text_at(read, "agent");
   const auto model = text_at(read, "model");
   const auto session = text_at(read, "session_id");
@@ -150,7 +146,7 @@ tl::expected<prompt_body, api_error> read_prompt_body(std::string_view body) {
     if (!*each)
       return tl::make_unexpected(each->error());
   if (!agent->empty() && !model->empty() && *agent != *model)
-    return wrong("agent and model do not go together: name one of them", "model");
+    return bad_request("agent and model do not go together: name one of them", "model");
   auto chat = read_chat_body(chat_body_of(read));
   if (!chat)
     return tl::make_unexpected(chat.error());

@@ -1,10 +1,11 @@
 // The gateway's /v1/responses: translated into a chat, relayed, and kept (responses_desk.hpp).
-#include "actors/common/json_object.hpp"
 #include "actors/common/responses_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/responses_format.hpp"
+#include "runtime/base/wall_clock.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -16,11 +17,6 @@ namespace {
 
 constexpr std::size_t items_default = 20;
 constexpr std::size_t items_max = 100;
-
-std::int64_t unix_seconds() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
-}
 
 net::http_response unknown(const std::string& id) {
   return refusal(404, "there is no response \"" + id + "\"", "response_not_found", "response_id");
@@ -38,7 +34,7 @@ std::vector<std::string> shown(std::vector<std::string> items, const std::string
 std::string item_page(std::vector<std::string> items, std::string_view query) {
   if (query_value(query, "order") != "asc")
     std::reverse(items.begin(), items.end());
-  const auto id_of = [](const std::string& item) { return json_object{item}.text("id"); };
+  const auto id_of = [](const std::string& item) { return json::object{item}.text("id"); };
   if (const auto after = query_value(query, "after"); !after.empty()) {
     const auto at = std::find_if(items.begin(), items.end(),
                                  [&](const auto& item) { return id_of(item) == after; });
@@ -51,9 +47,9 @@ std::string item_page(std::vector<std::string> items, std::string_view query) {
   const bool more = items.size() > limit;
   items.resize(std::min(items.size(), limit));
   const auto id_text
-    = [&](bool first) { return json_text(id_of(first ? items.front() : items.back())); };
-  object_writer page;
-  page.text("object", "list").raw("data", array_of(items));
+    = [&](bool first) { return json::quoted(id_of(first ? items.front() : items.back())); };
+  json::object_writer page;
+  page.text("object", "list").raw("data", json::array_of(items));
   page.raw("first_id", items.empty() ? "null" : id_text(true));
   page.raw("last_id", items.empty() ? "null" : id_text(false));
   return page.raw("has_more", more ? "true" : "false").object();
@@ -62,9 +58,9 @@ std::string item_page(std::vector<std::string> items, std::string_view query) {
 /// The conversation so far: what was asked, and what the response said.
 std::vector<std::string> continued(kept_response before) {
   auto items = std::move(before.input);
-  const json_object response{before.object};
+  const json::object response{before.object};
   for (const auto item :
-       elements_of(response.at("output")).value_or(std::vector<std::string_view>{}))
+       json::elements_of(response.at("output")).value_or(std::vector<std::string_view>{}))
     items.emplace_back(item);
   return items;
 }
@@ -139,7 +135,7 @@ void gateway::stored_response(const rt::call& c, const http_arrival& arrival) {
       c.context, c.context.tenant, id, [c, waiting, id](expected<bool> gone) {
         if (!gone)
           return waiting->fail(gone.error());
-        object_writer body;
+        json::object_writer body;
         body.text("id", id).text("object", "response").raw("deleted", "true");
         answer(c, *gone ? json_response(200, body.object()) : unknown(id));
       });

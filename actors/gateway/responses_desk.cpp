@@ -1,8 +1,8 @@
 #include "actors/gateway/responses_desk.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "messages/size.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/json/object.hpp"
 #include "runtime/telemetry/registry.hpp"
 
 #include <fmt/format.h>
@@ -33,12 +33,13 @@ std::optional<std::uint64_t> node_in(std::string_view id) {
 }
 
 std::optional<kept_response> read_kept(const std::string& value) {
-  const json_object whole{value};
+  const json::object whole{value};
   if (!whole.has("response"))
     return std::nullopt;
   kept_response made;
   made.object = whole.at("response");
-  for (const auto item : elements_of(whole.at("input")).value_or(std::vector<std::string_view>{}))
+  for (const auto item :
+       json::elements_of(whole.at("input")).value_or(std::vector<std::string_view>{}))
     made.input.emplace_back(item);
   return made;
 }
@@ -218,9 +219,9 @@ void responses_desk::finish(const std::shared_ptr<relayed>& r, Last last,
 void responses_desk::keep(relayed& r, std::function<void()> then) {
   if (!r.what.keep)
     return then();
-  object_writer value;
+  json::object_writer value;
   if (r.fits)
-    value.raw("response", r.writer.object()).raw("input", array_of(r.what.input));
+    value.raw("response", r.writer.object()).raw("input", json::array_of(r.what.input));
   msg::store_put_request put{{r.what.tenant, std::string{kind}, r.what.head.id},
                              value.object(),
                              static_cast<std::uint64_t>(rules_.responses_ttl.count())};

@@ -1,9 +1,9 @@
 #include "actors/gateway/responses_format.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -23,13 +23,13 @@ std::string members_in(const std::string& object) {
 
 /// Usage as the Responses API counts it.
 std::string usage_of(const msg::token_usage& usage) {
-  const json_object rest{usage.rest};
-  const json_object details{rest.at("completion_tokens_details")};
-  object_writer in;
+  const json::object rest{usage.rest};
+  const json::object details{rest.at("completion_tokens_details")};
+  json::object_writer in;
   in.number("cached_tokens", usage.cached_prompt);
-  object_writer out;
+  json::object_writer out;
   out.number("reasoning_tokens", details.count("reasoning_tokens"));
-  object_writer made;
+  json::object_writer made;
   made.number("input_tokens", usage.prompt).raw("input_tokens_details", in.object());
   made.number("output_tokens", usage.completion).raw("output_tokens_details", out.object());
   return made.number("total_tokens", usage.prompt + usage.completion).object();
@@ -48,7 +48,7 @@ std::string_view error_code(errc code) {
 }
 
 std::vector<std::string> list_of(std::string_view array) {
-  const auto elements = elements_of(array).value_or(std::vector<std::string_view>{});
+  const auto elements = json::elements_of(array).value_or(std::vector<std::string_view>{});
   return {elements.begin(), elements.end()};
 }
 
@@ -72,14 +72,14 @@ std::string response_writer::add(const msg::chat_chunk& piece) {
   events_.clear();
   if (piece.index != 0 || done_)
     return {};
-  const json_object delta{piece.delta_rest};
+  const json::object delta{piece.delta_rest};
   if (delta.has("reasoning_content"))
     think(delta.text("reasoning_content"));
   else if (delta.has("reasoning"))
     think(delta.text("reasoning"));
   if (delta.has("thinking_blocks"))
     think_blocks(delta.at("thinking_blocks"));
-  const json_object logprobs{json_object{piece.rest}.at("logprobs")};
+  const json::object logprobs{json::object{piece.rest}.at("logprobs")};
   if (!piece.content.empty())
     say(part_kind::text, piece.content, logprobs.at("content"));
   if (const auto refusal = delta.text("refusal"); !refusal.empty())
@@ -113,13 +113,13 @@ std::string response_writer::fail(const failure& why, std::string_view param) {
   const auto code = error_code(why.code);
   // The reference shows its members flat, the wire has them in an object, by which the official
   // clients know the event: both, then nobody depends on the one.
-  object_writer shown;
+  json::object_writer shown;
   shown.text("code", code).text("message", text);
-  shown.raw("param", param.empty() ? "null" : json_text(param));
+  shown.raw("param", param.empty() ? "null" : json::quoted(param));
   auto nested = shown;
   const auto members = shown.raw("error", nested.text("type", code).object()).object();
   event("error", members.substr(1, members.size() - 2));
-  object_writer error;
+  json::object_writer error;
   error_ = error.text("code", code).text("message", text).object();
   done_ = true;
   event("response.failed", "\"response\":" + object());
@@ -145,14 +145,14 @@ void response_writer::think(std::string_view text) {
   auto& p = part_for(it, part_kind::reasoning);
   p.text += text;
   event("response.reasoning_text.delta",
-        place_of(it, it.parts.size() - 1) + ",\"delta\":" + json_text(text));
+        place_of(it, it.parts.size() - 1) + ",\"delta\":" + json::quoted(text));
 }
 
 /// Pieces of one number belong together, as anthropic_request.hpp has it; whole blocks have none.
 void response_writer::think_blocks(std::string_view blocks) {
   std::uint64_t position = 0;
   for (const auto& raw : list_of(blocks)) {
-    const json_object block{raw};
+    const json::object block{raw};
     const auto number = block.has("index") ? block.count("index") : position;
     ++position;
     const auto known = thoughts_at_.find(number);
@@ -164,7 +164,7 @@ void response_writer::think_blocks(std::string_view blocks) {
     t.thinking += block.text("thinking");
     t.signature += block.text("signature");
     if (t.type != "thinking") {
-      object_writer whole;
+      json::object_writer whole;
       for (const auto& member : block.members())
         if (member.name != "index")
           whole.raw(member.name, member.value);
@@ -179,10 +179,10 @@ void response_writer::say(part_kind kind, std::string_view text, std::string_vie
   p.text += text;
   const auto place = place_of(it, it.parts.size() - 1);
   if (kind == part_kind::refusal)
-    return event("response.refusal.delta", place + ",\"delta\":" + json_text(text));
+    return event("response.refusal.delta", place + ",\"delta\":" + json::quoted(text));
   auto fresh = list_of(logprobs);
   event("response.output_text.delta",
-        place + ",\"delta\":" + json_text(text) + ",\"logprobs\":" + array_of(fresh));
+        place + ",\"delta\":" + json::quoted(text) + ",\"logprobs\":" + json::array_of(fresh));
   std::move(fresh.begin(), fresh.end(), std::back_inserter(p.logprobs));
 }
 
@@ -190,8 +190,8 @@ void response_writer::say(part_kind kind, std::string_view text, std::string_vie
 void response_writer::call_tools(std::string_view calls) {
   std::uint64_t position = 0;
   for (const auto& raw : list_of(calls)) {
-    const json_object call{raw};
-    const json_object function{call.at("function")};
+    const json::object call{raw};
+    const json::object function{call.at("function")};
     const auto number = call.has("index") ? call.count("index") : position;
     ++position;
     if (!calls_at_.contains(number))
@@ -204,7 +204,8 @@ void response_writer::add_arguments(item& it, const std::string& piece) {
   if (piece.empty())
     return;
   it.arguments += piece;
-  event("response.function_call_arguments.delta", place_of(it) + ",\"delta\":" + json_text(piece));
+  event("response.function_call_arguments.delta",
+        place_of(it) + ",\"delta\":" + json::quoted(piece));
 }
 
 /// Calls stay open until the end: nobody says that the pieces of one come before the next one's.
@@ -266,8 +267,9 @@ void response_writer::close(item& it) {
     add_arguments(it, "{}");
   it.open = false;
   if (it.kind == item_kind::call)
-    event("response.function_call_arguments.done", place_of(it) + ",\"name\":" + json_text(it.name)
-                                                     + ",\"arguments\":" + json_text(it.arguments));
+    event("response.function_call_arguments.done",
+          place_of(it) + ",\"name\":" + json::quoted(it.name)
+            + ",\"arguments\":" + json::quoted(it.arguments));
   else if (!it.parts.empty())
     close_part(it, it.parts.size() - 1);
   const auto index = static_cast<std::size_t>(&it - items_.data());
@@ -278,14 +280,14 @@ void response_writer::close(item& it) {
 void response_writer::close_part(const item& it, std::size_t index) {
   const auto& p = it.parts[index];
   const auto place = place_of(it, index);
-  const auto text = json_text(p.text);
+  const auto text = json::quoted(p.text);
   switch (p.kind) {
     case part_kind::reasoning:
       event("response.reasoning_text.done", place + ",\"text\":" + text);
       break;
     case part_kind::text:
       event("response.output_text.done",
-            place + ",\"text\":" + text + ",\"logprobs\":" + array_of(p.logprobs));
+            place + ",\"text\":" + text + ",\"logprobs\":" + json::array_of(p.logprobs));
       break;
     case part_kind::refusal: event("response.refusal.done", place + ",\"refusal\":" + text); break;
   }
@@ -318,13 +320,13 @@ std::string response_writer::place_of(const item& it, std::size_t content_index)
 }
 
 std::string response_writer::part_json(const part& p) const {
-  object_writer made;
+  json::object_writer made;
   switch (p.kind) {
     case part_kind::reasoning: made.text("type", "reasoning_text").text("text", p.text); break;
     case part_kind::refusal: made.text("type", "refusal").text("refusal", p.text); break;
     case part_kind::text:
       made.text("type", "output_text").text("text", p.text).raw("annotations", "[]");
-      made.raw("logprobs", array_of(p.logprobs));
+      made.raw("logprobs", json::array_of(p.logprobs));
       break;
   }
   return made.object();
@@ -339,16 +341,16 @@ std::string response_writer::item_json(const item& it) const {
   const auto* state = it.open ? done_ ? "incomplete" : "in_progress"
                       : last && done_ && status() == "incomplete" ? "incomplete"
                                                                   : "completed";
-  object_writer made;
+  json::object_writer made;
   made.text("id", it.id);
   switch (it.kind) {
     case item_kind::reasoning:
-      made.text("type", "reasoning").raw("summary", "[]").raw("content", array_of(parts));
+      made.text("type", "reasoning").raw("summary", "[]").raw("content", json::array_of(parts));
       if (!it.open && !it.thoughts.empty())
         made.text("encrypted_content", thoughts_json(it));
       break;
     case item_kind::message:
-      made.text("type", "message").text("role", "assistant").raw("content", array_of(parts));
+      made.text("type", "message").text("role", "assistant").raw("content", json::array_of(parts));
       break;
     case item_kind::call:
       made.text("type", "function_call").text("call_id", it.call_id).text("name", it.name);
@@ -361,11 +363,11 @@ std::string response_writer::item_json(const item& it) const {
 std::string response_writer::thoughts_json(const item& it) const {
   std::vector<std::string> blocks;
   for (const auto& [number, t] : it.thoughts) {
-    object_writer block;
+    json::object_writer block;
     block.text("type", t.type).text("thinking", t.thinking).text("signature", t.signature);
     blocks.push_back(t.whole.empty() ? block.object() : t.whole);
   }
-  return array_of(blocks);
+  return json::array_of(blocks);
 }
 
 std::string response_writer::status() const {
@@ -388,13 +390,13 @@ std::string response_writer::object() const {
   const auto state = status();
   const auto* why = finish_reason_ == "length" ? R"({"reason":"max_output_tokens"})"
                                                : R"({"reason":"content_filter"})";
-  object_writer made;
+  json::object_writer made;
   made.text("id", head_.id).text("object", "response");
   made.raw("created_at", std::to_string(head_.created)).text("status", state);
   made.raw("background", "false").raw("error", error_.empty() ? "null" : error_);
   made.raw("incomplete_details", state == "incomplete" ? why : "null");
   made.text("model", head_.model);
-  made.raw("output", array_of(done_ ? items() : std::vector<std::string>{}));
+  made.raw("output", json::array_of(done_ ? items() : std::vector<std::string>{}));
   made.raw("usage", usage_.empty() ? "null" : usage_);
   auto text = made.object();
   text.insert(text.size() - 1, members_in(head_.echo));

@@ -1,8 +1,8 @@
 #include "actors/common/anthropic_answer.hpp"
 #include "actors/common/anthropic_request.hpp"
-#include "actors/common/json_object.hpp"
 #include "actors/provider/dialect.hpp"
 #include "actors/provider/times.hpp"
+#include "runtime/json/object.hpp"
 
 namespace skep::actors {
 
@@ -73,13 +73,13 @@ private:
 };
 
 expected<std::vector<msg::model_entry>> anthropic::read_models(std::string_view body) const {
-  const json_object page{body};
-  const auto entries = elements_of(page.at("data"));
-  if (!entries || !is_sane_json(body))
+  const json::object page{body};
+  const auto entries = json::elements_of(page.at("data"));
+  if (!entries || !json::is_valid(body))
     return fail(errc::provider_failed, "the provider's list of models has no data");
   std::vector<msg::model_entry> models;
   for (const auto raw : *entries) {
-    const json_object entry{raw};
+    const json::object entry{raw};
     const auto created = instant_of(entry.text("created_at"));
     if (!entry.text("id").empty())
       models.push_back({entry.text("id"),

@@ -2,6 +2,7 @@
 #include "actors/common/embeddings_json.hpp"
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
+#include "runtime/base/wall_clock.hpp"
 
 #include <algorithm>
 
@@ -37,10 +38,6 @@ void hide(std::string& text, const std::string& key) {
     return;
   for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at))
     text.replace(at, key.size(), "***");
-}
-
-std::int64_t unix_seconds() {
-  return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
 }
 
 } // namespace

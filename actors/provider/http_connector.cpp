@@ -1,7 +1,7 @@
 #include "actors/provider/http_connector.hpp"
 
 #include "actors/common/embeddings_json.hpp"
-#include "actors/common/json_members.hpp"
+#include "runtime/json/members.hpp"
 #include "runtime/net/fetch_pools.hpp"
 
 #include <algorithm>
@@ -31,7 +31,7 @@ flow::retry_policy_config retries_of(const provider_config& from) {
 std::size_t vectors_of(const msg::embed_request& request) {
   if (request.tokens.empty())
     return request.texts.size();
-  const auto input = elements_of(request.tokens);
+  const auto input = json::elements_of(request.tokens);
   if (!input || input->empty())
     return 0;
   return input->front().starts_with('[') ? input->size() : 1;

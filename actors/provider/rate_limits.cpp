@@ -1,7 +1,7 @@
 #include "actors/provider/rate_limits.hpp"
 
-#include "actors/common/json_object.hpp"
 #include "actors/provider/answer_stream.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 
@@ -57,7 +57,7 @@ void rate_limits::settle(double estimated, double actual, time_point now) {
 }
 
 double tokens_asked(const msg::chat_request& request, std::size_t prompt_bytes) {
-  const json_object parameters{request.parameters};
+  const json::object parameters{request.parameters};
   auto answer = parameters.count("max_completion_tokens");
   if (answer == 0)
     answer = parameters.count("max_tokens");

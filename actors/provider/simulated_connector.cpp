@@ -2,6 +2,7 @@
 
 #include "actors/common/embeddings_json.hpp"
 #include "actors/provider/answer_stream.hpp"
+#include "runtime/base/wall_clock.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 
 #include <nlohmann/json.hpp>
@@ -47,12 +48,6 @@ std::optional<std::uint64_t> tokens_asked(const std::string& parameters) {
     if (object.is_object() && object.contains(name) && object[name].is_number_unsigned())
       return object[name].get<std::uint64_t>();
   return std::nullopt;
-}
-
-std::int64_t unix_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-           std::chrono::system_clock::now().time_since_epoch())
-    .count();
 }
 
 std::string completion_id(std::uint64_t job) {

@@ -1,5 +1,7 @@
 #include "cli/bench/expectation.hpp"
 
+#include "runtime/base/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -14,13 +16,6 @@ constexpr double ns_per_ms = 1e6;
 
 double in_ms(const telemetry::local_histogram& times, double quantile) {
   return static_cast<double>(times.quantile(quantile)) / ns_per_ms;
-}
-
-std::string trimmed(std::string_view text) {
-  const auto from = text.find_first_not_of(' ');
-  if (from == std::string_view::npos)
-    return {};
-  return std::string{text.substr(from, text.find_last_not_of(' ') - from + 1)};
 }
 
 double share(std::uint64_t part, std::uint64_t whole) {
@@ -157,7 +152,7 @@ expected<expectation> read_expectation(const std::string& text) {
   }
   if (!figure_of(phase_result{}, read.figure))
     return wrong("there is no figure called \"" + read.figure + "\"");
-  const auto number = trimmed(std::string_view{text}.substr(sign + (or_equal ? 2 : 1)));
+  const std::string number{trimmed(std::string_view{text}.substr(sign + (or_equal ? 2 : 1)))};
   const auto* end = number.data() + number.size();
   const auto parsed = std::from_chars(number.data(), end, read.value);
   if (parsed.ec != std::errc{} || parsed.ptr != end)

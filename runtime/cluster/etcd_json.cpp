@@ -1,11 +1,11 @@
 #include "runtime/cluster/etcd_json.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/base64.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <limits>
 
@@ -17,18 +17,6 @@ namespace {
 using json = nlohmann::json;
 // What is written, for people too.
 using ordered = nlohmann::ordered_json;
-
-constexpr std::string_view alphabet
-  = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// The value of each base64 letter, or -1.
-constexpr std::array<std::int8_t, 256> letter_values() {
-  std::array<std::int8_t, 256> out{};
-  out.fill(-1);
-  for (std::size_t i = 0; i < alphabet.size(); ++i)
-    out[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
-  return out;
-}
 
 std::string number_text(std::uint64_t n) {
   return std::to_string(n);
@@ -157,43 +145,6 @@ std::optional<msg::member> member_of(const json& from) {
 
 } // namespace
 
-std::string base64(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t three = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      three = three << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += i + k > bytes.size() ? '=' : alphabet[three >> (18 - 6 * k) & 63];
-  }
-  return out;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  static constexpr auto values = letter_values();
-  if (text.size() % 4 != 0)
-    return std::nullopt;
-  std::size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=')
-    ++padding;
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char each : text.substr(0, text.size() - padding)) {
-    const auto value = values[static_cast<unsigned char>(each)];
-    if (value < 0)
-      return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out += static_cast<char>(bits >> count & 0xff);
-    }
-  }
-  return out;
-}
-
 // -- requests -------------------------------------------------------------------------------------
 
 std::string grant_body(std::chrono::seconds ttl) {
@@ -205,22 +156,22 @@ std::string lease_body(std::uint64_t id) {
 }
 
 std::string range_body(std::string_view prefix) {
-  return write({{"key", base64(prefix)}, {"range_end", base64(range_end(prefix))}});
+  return write({{"key", to_base64(prefix)}, {"range_end", to_base64(range_end(prefix))}});
 }
 
 std::string watch_body(std::string_view prefix) {
-  return write(
-    {{"create_request", {{"key", base64(prefix)}, {"range_end", base64(range_end(prefix))}}}});
+  return write({{"create_request",
+                 {{"key", to_base64(prefix)}, {"range_end", to_base64(range_end(prefix))}}}});
 }
 
 std::string put_if_body(std::string_view key, std::string_view value, std::uint64_t lease,
                         std::uint64_t mod_revision) {
-  const auto name = base64(key);
+  const auto name = to_base64(key);
   const ordered compare{{"key", name},
                         {"target", "MOD"},
                         {"result", "EQUAL"},
                         {"mod_revision", number_text(mod_revision)}};
-  ordered put{{"key", name}, {"value", base64(value)}};
+  ordered put{{"key", name}, {"value", to_base64(value)}};
   if (lease != 0)
     put["lease"] = number_text(lease);
   const ordered then{{"request_put", put}};

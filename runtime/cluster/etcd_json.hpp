@@ -15,10 +15,6 @@
 // is no answer is errc::malformed.
 namespace skep::rt::etcd {
 
-std::string base64(std::string_view bytes);
-/// Nothing when the text is not base64 with its padding.
-std::optional<std::string> from_base64(std::string_view text);
-
 // -- requests -------------------------------------------------------------------------------------
 
 /// For /v3/lease/grant.

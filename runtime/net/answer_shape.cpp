@@ -1,5 +1,7 @@
 #include "runtime/net/answer_shape.hpp"
 
+#include "runtime/base/text.hpp"
+
 #include <algorithm>
 #include <initializer_list>
 #include <utility>
@@ -7,11 +9,6 @@
 namespace skep::net {
 
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-  return text.substr(0, text.find_last_not_of(" \t") + 1);
-}
 
 /// A list may be spread over several fields of one name.
 std::string joined(const http_headers& headers, std::string_view name) {

@@ -1,5 +1,6 @@
 #include "runtime/net/compression.hpp"
 
+#include "runtime/base/text.hpp"
 #include "runtime/net/http_message.hpp"
 
 #include <zlib.h>
@@ -15,17 +16,6 @@ namespace {
 // Weights in thousandths, as fine as RFC 9110 has them.
 constexpr int weight_max = 1000;
 constexpr int not_named = -1;
-
-std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-  return text.substr(0, text.find_last_not_of(" \t") + 1);
-}
-
-std::string_view next_of(std::string_view& list, char separator) {
-  const auto piece = list.substr(0, list.find(separator));
-  list.remove_prefix(std::min(list.size(), piece.size() + 1));
-  return trimmed(piece);
-}
 
 /// qvalue of RFC 9110: "0", "1", "0.5", "1.000", at most three decimals; nothing otherwise.
 std::optional<int> read_weight(std::string_view text) {
@@ -47,7 +37,7 @@ std::optional<int> read_weight(std::string_view text) {
 /// The weight of one member's parameters; 1 without any, nothing when q cannot be read.
 std::optional<int> weight_of(std::string_view parameters) {
   while (!parameters.empty()) {
-    const auto parameter = next_of(parameters, ';');
+    const auto parameter = trimmed(next_of(parameters, ';'));
     const auto equals = parameter.find('=');
     if (equals != std::string_view::npos
         && equal_ignoring_case(trimmed(parameter.substr(0, equals)), "q"))
@@ -77,8 +67,8 @@ struct weights {
 weights read_weights(std::string_view field) {
   weights read;
   while (!field.empty()) {
-    auto member = next_of(field, ',');
-    const auto name = next_of(member, ';');
+    auto member = trimmed(next_of(field, ','));
+    const auto name = trimmed(next_of(member, ';'));
     const auto weight = weight_of(member);
     if (auto* slot = read.slot_of(name); slot != nullptr && weight)
       *slot = std::max(*slot, *weight);

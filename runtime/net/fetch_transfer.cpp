@@ -1,6 +1,7 @@
 #include "runtime/net/fetch_transfer.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/text.hpp"
 
 #include <curl/curl.h>
 
@@ -25,14 +26,6 @@ bool is_token(std::string_view text) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
            || marks.find(c) != std::string_view::npos;
   });
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r\n";
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
 /// What providers are asked for, as far as this libcurl reads it.
@@ -212,13 +205,15 @@ bool fetch_transfer::on_header_line(std::string_view line) {
   // What comes after the body are trailers; nobody asked for them.
   if (headers_done_)
     return true;
-  const std::string_view text = trimmed(line);
+  constexpr std::string_view blanks = " \t\r\n";
+  const auto text = trimmed(line, blanks);
   if (text.empty()) {
     on_headers_end();
   } else if (text.starts_with("HTTP/")) {
     headers_.clear();
   } else if (const auto colon = text.find(':'); colon != std::string_view::npos) {
-    headers_.emplace_back(trimmed(text.substr(0, colon)), trimmed(text.substr(colon + 1)));
+    headers_.emplace_back(trimmed(text.substr(0, colon), blanks),
+                          trimmed(text.substr(colon + 1), blanks));
   }
   return true;
 }

@@ -2,7 +2,7 @@
 // refused; what is handed on is JSON again; and a stream says the same wherever it is split.
 #include "actors/common/anthropic_answer.hpp"
 #include "actors/common/anthropic_request.hpp"
-#include "actors/common/json_object.hpp"
+#include "runtime/json/object.hpp"
 #include "runtime/net/sse_parser.hpp"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ void require(bool holds) {
 }
 
 void require_object(const std::string& rest) {
-  require(rest.empty() || (is_sane_json(rest) && members_of(rest)));
+  require(rest.empty() || (json::is_valid(rest) && json::members_of(rest)));
 }
 
 void read_whole(std::string_view bytes) {
@@ -38,7 +38,8 @@ void read_whole(std::string_view bytes) {
   require_object(reply->choices[0].rest);
   require(!reply->choices[0].finish_reason.empty());
   // Deeper by what is put around it, so only its shape is asked for.
-  require(reply->choices[0].message_rest.empty() || members_of(reply->choices[0].message_rest));
+  require(reply->choices[0].message_rest.empty()
+          || json::members_of(reply->choices[0].message_rest));
   write_chat_reply(*reply);
 }
 
@@ -58,7 +59,7 @@ std::string read_stream(std::string_view bytes, std::size_t piece) {
       return;
     }
     for (const auto& chunk : read->chunks) {
-      require(chunk.delta_rest.empty() || members_of(chunk.delta_rest));
+      require(chunk.delta_rest.empty() || json::members_of(chunk.delta_rest));
       require_object(chunk.rest);
       story += chunk.content + '|' + chunk.delta_rest + '|' + chunk.finish_reason + ';';
     }
@@ -81,8 +82,8 @@ void write_back(const std::string& bytes) {
   request.messages.push_back({"user", "hi", {}});
   for (const auto* role : {"assistant", "tool", "user"})
     request.messages.push_back({role, {}, bytes});
-  if (const auto body = write_messages_request(request, {}); body && is_sane_json(bytes))
-    require(members_of(*body).has_value());
+  if (const auto body = write_messages_request(request, {}); body && json::is_valid(bytes))
+    require(json::members_of(*body).has_value());
 }
 
 } // namespace

@@ -1,10 +1,11 @@
 // Bodies of clients and providers: whatever comes, it is read or refused; and taking an object
 // apart by our own scanner finds what a whole parser finds.
 #include "actors/common/embeddings_json.hpp"
-#include "actors/common/json_canonical.hpp"
-#include "actors/common/json_check.hpp"
-#include "actors/common/json_members.hpp"
 #include "actors/common/openai_json.hpp"
+#include "runtime/json/canonical.hpp"
+#include "runtime/json/check.hpp"
+#include "runtime/json/members.hpp"
+#include "runtime/json/string.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <string_view>
 
+using namespace skep;
 using namespace skep::actors;
 
 namespace {
@@ -22,20 +24,37 @@ void require(bool holds) {
     std::abort();
 }
 
+/// The check takes what a whole parser takes, within its bounds; a text is read as the parser does.
+void compare(std::string_view text) {
+  const auto checked = json::check(text);
+  // The parser takes a NUL for the end of the text, the check takes it for rubbish.
+  const bool known
+    = text.find('\0') == std::string_view::npos && nlohmann::json::accept(text.begin(), text.end());
+  const bool over_bound = !checked && !checked.error().detail.starts_with("parse error");
+  require(checked.has_value() == known || over_bound);
+  const auto written = json::quoted(text);
+  require(json::check(written).has_value());
+  require(json::string_of(written).has_value());
+  if (text.starts_with('"') && text.ends_with('"'))
+    require(json::string_of(text).has_value() == known);
+  if (known && text.starts_with('"') && text.ends_with('"'))
+    require(json::string_of(text) == nlohmann::json::parse(text).get<std::string>());
+}
+
 void take_apart(std::string_view text) {
-  const auto members = members_of(text);
-  elements_of(text);
-  object_without(text, {"a", "model"});
+  const auto members = json::members_of(text);
+  json::elements_of(text);
+  json::object_without(text, {"a", "model"});
   const auto parsed = nlohmann::json::parse(text, nullptr, false);
   // The parser takes a NUL for the end of the text, our scanner takes it for rubbish.
   if (parsed.is_discarded() || text.find('\0') != std::string_view::npos)
     return;
   // Numbers that differ in how they are written only are the parser's equals, and ours not always.
-  const auto form = canonical_form(text);
+  const auto form = json::canonical_form(text);
   require(form.has_value());
   // A byte order mark is one only where a text begins.
   if (!text.starts_with("\xEF\xBB\xBF"))
-    require(canonical_form(" " + std::string{text} + "\n") == form);
+    require(json::canonical_form(" " + std::string{text} + "\n") == form);
   require(members.has_value() == parsed.is_object());
   if (!parsed.is_object())
     return;
@@ -51,6 +70,7 @@ void take_apart(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string bytes(data, data + size);
+  compare(bytes);
   take_apart(bytes);
   read_chat_body(bytes);
   read_chat_reply(bytes);

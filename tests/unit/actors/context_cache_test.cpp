@@ -1,5 +1,4 @@
 #include "actors/common/context_cache.hpp"
-#include "actors/common/json_members.hpp"
 #include "runtime/flow/rng.hpp"
 #include "tests/support/catch.hpp"
 
@@ -13,15 +12,6 @@ using namespace skep::actors;
 
 namespace {
 
-std::vector<std::string> names_in(std::string_view object) {
-  const auto members = members_of(object);
-  REQUIRE(members);
-  std::vector<std::string> names;
-  for (const auto& each : *members)
-    names.push_back(each.name);
-  return names;
-}
-
 const time_point start{1h};
 
 /// An object whose text has about this many bytes.
@@ -30,68 +20,6 @@ std::string large(std::size_t bytes, char filling = 'x') {
 }
 
 } // namespace
-
-TEST_CASE("members come in their order with their own bytes", "[actors][json]") {
-  const auto members = members_of(
-    " { \"b\" : [1, {\"x\":\"},]\"}] ,\"a\":-1.50e3,\"s\":\"q\\\"\\\\\" , \"o\":{ } } ");
-  REQUIRE(members);
-  REQUIRE(members->size() == 4);
-  CHECK((*members)[0].name == "b");
-  CHECK((*members)[0].value == "[1, {\"x\":\"},]\"}]");
-  CHECK((*members)[1].value == "-1.50e3");
-  CHECK((*members)[2].value == "\"q\\\"\\\\\"");
-  CHECK((*members)[3].value == "{ }");
-  CHECK(members_of("{}")->empty());
-  CHECK(names_in(R"({"a":1})") == std::vector<std::string>{"a"});
-}
-
-TEST_CASE("a name counts once, whatever its escapes, and its last value stands", "[actors][json]") {
-  const auto members = members_of("{\"m\":1,\"b\":2,\"\\u006d\":3,\"m\":4}");
-  REQUIRE(members);
-  REQUIRE(members->size() == 2);
-  CHECK((*members)[0].name == "m");
-  CHECK((*members)[0].value == "4");
-  CHECK((*members)[1].value == "2");
-}
-
-TEST_CASE("what is no object has no members, however it ends", "[actors][json]") {
-  for (const auto* text :
-       {"", " ", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":}", "{\"a\":1", "{\"a\":1,}", "{\"a\":1}x",
-        "{a:1}", "{\"a\" 1}", "{\"a\":\"", "{\"a\":\"\\", "null"})
-    CHECK_FALSE(members_of(text));
-  CHECK_FALSE(elements_of("[1,]"));
-  CHECK_FALSE(elements_of("[1"));
-  CHECK(elements_of("[ ]")->empty());
-  CHECK(*elements_of("[1, [2,3] ,\"]\"]") == std::vector<std::string_view>{"1", "[2,3]", "\"]\""});
-}
-
-TEST_CASE("taking an object apart and putting it together changes no value", "[actors][json]") {
-  flow::rng random{42};
-  for (int round = 0; round < 300; ++round) {
-    auto object = nlohmann::ordered_json::object();
-    for (std::uint32_t n = random.below(6); n > 0; --n) {
-      auto& value = object["k" + std::to_string(random.below(9))];
-      switch (random.below(4)) {
-        case 0: value = random.below(1000); break;
-        case 1: value = std::string{"a\"b\\{[,"} + std::to_string(random.below(9)); break;
-        case 2: value = {{"x", {1, 2, {{"y", "}"}}}}, {"z", nullptr}}; break;
-        default: value = {"[", true, 0.5}; break;
-      }
-    }
-    const auto text = object.dump(random.below(3) == 0 ? 2 : -1);
-    const auto members = members_of(text);
-    REQUIRE(members);
-    const auto again = object_of(*members);
-    CHECK((again.empty() ? "{}" : nlohmann::ordered_json::parse(again).dump()) == object.dump());
-  }
-}
-
-TEST_CASE("members are left out and the rest stays as it was", "[actors][json]") {
-  CHECK(object_without(R"({"z":1, "model":"x", "a":{ "b" : 2 }})", {"model"})
-        == R"({"z":1,"a":{ "b" : 2 }})");
-  CHECK(object_without(R"({"model":"x"})", {"model"}).empty());
-  CHECK(object_without("nonsense", {"model"}).empty());
-}
 
 TEST_CASE("own members come first as they are, defaults fill what they leave out",
           "[actors][context]") {

@@ -257,6 +257,26 @@ TEST_CASE("health, readiness and metrics tell how the node is", "[actors][gatewa
   CHECK(eventually([&] { return gateway.metric("skep_http_active") == 0; }));
 }
 
+TEST_CASE("bodies over a bound of JSON are counted by the bound", "[actors][gateway]") {
+  open_gateway gateway;
+  const auto* depth = R"(skep_json_refused_total{bound="depth"})";
+  const auto* elements = R"(skep_json_refused_total{bound="elements"})";
+  // Other tests of this process may have been refused before.
+  const auto deep_before = gateway.metric(depth);
+  const auto many_before = gateway.metric(elements);
+  CHECK(fetch(gateway, post_chat(R"({"p":)" + std::string(100, '[') + std::string(100, ']') + "}"))
+          .status
+        == 400);
+  CHECK(gateway.metric(depth) == deep_before + 1);
+  CHECK(gateway.metric(elements) == many_before);
+  std::string many = R"({"p":[[])";
+  for (int n = 0; n < 500'000; ++n)
+    many += ",[]";
+  CHECK(fetch(gateway, post_chat(many + "]}")).status == 413);
+  CHECK(gateway.metric(depth) == deep_before + 1);
+  CHECK(gateway.metric(elements) == many_before + 1);
+}
+
 TEST_CASE("the deadline of a request ends it with 504 and stops the work", "[actors][gateway]") {
   open_gateway gateway{{}, GENERATE(false, true)};
   const auto got = fetch(gateway, post_chat(order("hold"), "x-request-timeout-ms: 30\r\n"));

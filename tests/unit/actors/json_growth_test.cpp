@@ -1,8 +1,6 @@
 // No input makes one actor work longer than its size accounts for: many small things cost about
 // what one large thing of as many bytes costs, and twice as many cost twice as much.
 #include "actors/common/chunk_writer.hpp"
-#include "actors/common/json_canonical.hpp"
-#include "actors/common/json_check.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/growing_text.hpp"
 #include "tests/support/json_ways.hpp"
@@ -243,30 +241,6 @@ TEST_CASE("many small things in an answer cost what their bytes cost", "[actors]
   check_growth(shapes_of_answers());
 }
 
-TEST_CASE("nesting and elements of a text from outside have bounds", "[actors][json]") {
-  const auto levels = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
-  CHECK(check_json(levels(json_depth_max)));
-  const auto deep = check_json(levels(json_depth_max + 1));
-  REQUIRE_FALSE(deep);
-  CHECK(deep.error() == failure{errc::bad_request, "it is nested deeper than 64 levels"});
-  const auto elements = [](std::size_t n) {
-    std::string text = "[\"\"";
-    while (--n > 1)
-      text += ",\"\"";
-    return text + "]";
-  };
-  CHECK(check_json(elements(json_elements_max)));
-  const auto many = check_json(elements(json_elements_max + 1));
-  REQUIRE_FALSE(many);
-  CHECK(many.error().code == errc::too_large);
-  CHECK(many.error().detail.find("more than 500000 elements") != std::string::npos);
-  std::string numbers = "[1";
-  for (std::size_t n = 0; n < 2 * json_elements_max; ++n)
-    numbers += ",1";
-  CHECK(check_json(numbers + "]"));
-  CHECK_FALSE(check_json(std::string_view{"1\0", 2}));
-}
-
 TEST_CASE("every door says which bound of its JSON was passed", "[actors][json]") {
   const auto body = R"({"p":)" + std::string(100, '[') + std::string(100, ']') + "}";
   const std::string said = "the body is no JSON we can read: it is nested deeper than 64 levels";
@@ -306,37 +280,4 @@ TEST_CASE("a long beginning of a stream is not repeated with every piece", "[act
   CHECK(second.size() < 1000);
   const auto [short_first, short_second] = frames_of(10);
   CHECK(short_second.find("xxx") != std::string::npos);
-}
-
-TEST_CASE("the canonical form is that of the value", "[actors][json]") {
-  const auto form = [](std::string_view text) { return canonical_form(text).value_or("none"); };
-  CHECK(form(R"({"b":[1,{"y":null,"x":"é"}],"a":true})")
-        == form(" { \"a\" : true, \"b\" : [ 1 , { \"x\":\"\\u00e9\" , \"y\":null } ] } "));
-  CHECK(form(R"({"a":1,"b":2,"a":3})") == form(R"({"b":2,"a":3})"));
-  CHECK(form(R"({"a":1,"a":1})") == form(R"({"a":1})"));
-  const std::vector<const char*> different{"{}",
-                                           "[]",
-                                           "null",
-                                           "\"null\"",
-                                           "1",
-                                           "-1",
-                                           "1.0",
-                                           "\"1\"",
-                                           "true",
-                                           "false",
-                                           R"({"a":1})",
-                                           R"({"a":"1"})",
-                                           R"(["a"])",
-                                           "[[\"a\"]]",
-                                           R"(["a","b"])",
-                                           R"(["ab"])",
-                                           "[1,2]",
-                                           "[[1],2]",
-                                           "12345678901234567890123",
-                                           "12345678901234567890124"};
-  for (const auto* one : different)
-    for (const auto* other : different)
-      CHECK((form(one) == form(other)) == (one == other));
-  for (const auto* none : {"", "{", "nonsense", "1 2"})
-    CHECK_FALSE(canonical_form(none));
 }

@@ -152,10 +152,6 @@ TEST_CASE("the errors of providers are read whatever their shape", "[actors][jso
   CHECK(read_error(R"({"error":{"message":5,"code":null}})").message.empty());
 }
 
-TEST_CASE("bytes that are no UTF-8 never reach a client", "[actors][json]") {
-  CHECK(json_text("a\xff") == "\"a\xef\xbf\xbd\"");
-}
-
 TEST_CASE("an answer in parts is read and written as it came", "[actors][openai]") {
   const std::string parts = R"([{"type":"thinking","thinking":[]},{"type":"text","text":"16"}])";
   const auto read = read_chat_reply(R"({"id":"x","model":"m","choices":[{"index":0,)"

@@ -1,5 +1,5 @@
+#include "runtime/base/base64.hpp"
 #include "runtime/cluster/etcd_json.hpp"
-#include "runtime/flow/rng.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>
@@ -12,44 +12,20 @@ using namespace skep;
 using namespace skep::rt;
 using nlohmann::json;
 
-TEST_CASE("base64 reads what it writes", "[cluster][etcd]") {
-  // The examples of RFC 4648.
-  const std::pair<std::string, std::string> examples[] = {{"", ""},
-                                                          {"f", "Zg=="},
-                                                          {"fo", "Zm8="},
-                                                          {"foo", "Zm9v"},
-                                                          {"foob", "Zm9vYg=="},
-                                                          {"fooba", "Zm9vYmE="},
-                                                          {"foobar", "Zm9vYmFy"}};
-  for (const auto& [plain, coded] : examples) {
-    CHECK(etcd::base64(plain) == coded);
-    CHECK(etcd::from_base64(coded) == plain);
-  }
-  flow::rng random{5};
-  for (int i = 0; i < 500; ++i) {
-    std::string bytes(random.below(40), '\0');
-    for (auto& each : bytes)
-      each = static_cast<char>(random.below(256));
-    CHECK(etcd::from_base64(etcd::base64(bytes)) == bytes);
-  }
-  for (const auto* wrong : {"Zg", "Zg=", "Z===", "====", "Zm9v!", "Zm9v Zm9", "=Zg=", "Zg==Zg=="})
-    CHECK_FALSE(etcd::from_base64(wrong));
-}
-
 TEST_CASE("requests are what etcd's gateway reads", "[cluster][etcd]") {
   CHECK(json::parse(etcd::grant_body(std::chrono::seconds{5})) == json{{"TTL", "5"}});
   CHECK(json::parse(etcd::lease_body(7587862094992166417u)) == json{{"ID", "7587862094992166417"}});
-  const json range{{"key", etcd::base64("/skep/x/")}, {"range_end", etcd::base64("/skep/x0")}};
+  const json range{{"key", to_base64("/skep/x/")}, {"range_end", to_base64("/skep/x0")}};
   CHECK(json::parse(etcd::range_body("/skep/x/")) == range);
   CHECK(json::parse(etcd::watch_body("/skep/x/")) == json{{"create_request", range}});
   const auto put = json::parse(etcd::put_if_body("k", "v", 9, 4));
   CHECK(
     put["compare"]
     == json::array({json{
-      {"key", etcd::base64("k")}, {"target", "MOD"}, {"result", "EQUAL"}, {"mod_revision", "4"}}}));
+      {"key", to_base64("k")}, {"target", "MOD"}, {"result", "EQUAL"}, {"mod_revision", "4"}}}));
   CHECK(put["success"][0]["request_put"]
-        == json{{"key", etcd::base64("k")}, {"value", etcd::base64("v")}, {"lease", "9"}});
-  CHECK(put["failure"][0]["request_range"] == json{{"key", etcd::base64("k")}});
+        == json{{"key", to_base64("k")}, {"value", to_base64("v")}, {"lease", "9"}});
+  CHECK(put["failure"][0]["request_range"] == json{{"key", to_base64("k")}});
   CHECK_FALSE(
     json::parse(etcd::put_if_body("k", "v", 0, 4))["success"][0]["request_put"].contains("lease"));
 }

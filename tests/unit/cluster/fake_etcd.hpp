@@ -2,6 +2,7 @@
 
 // tidy: allow size, the fake and the way to it are one fixture
 
+#include "runtime/base/base64.hpp"
 #include "runtime/cluster/etcd_json.hpp"
 #include "runtime/cluster/etcd_membership.hpp"
 
@@ -87,7 +88,7 @@ private:
     return std::stoull(text.get<std::string>());
   }
   static std::string plain(const json& coded) {
-    return etcd::from_base64(coded.get<std::string>()).value();
+    return from_base64(coded.get<std::string>()).value();
   }
 
   json keep_alive(const json& id) {
@@ -102,8 +103,8 @@ private:
     json out = json::array();
     for (const auto& [key, at] : keys)
       if (key >= from && key < to)
-        out.push_back({{"key", etcd::base64(key)},
-                       {"value", etcd::base64(at.value)},
+        out.push_back({{"key", to_base64(key)},
+                       {"value", to_base64(at.value)},
                        {"mod_revision", std::to_string(at.revision)},
                        {"lease", std::to_string(at.lease)}});
     return out;

@@ -1,36 +1,25 @@
-#include "actors/common/json_object.hpp"
-
-#include "actors/common/openai_json.hpp"
-
-#include <nlohmann/json.hpp>
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
-namespace skep::actors {
+namespace skep::json {
 
-std::optional<std::string> string_of(std::string_view value) {
-  if (!value.starts_with('"'))
-    return std::nullopt;
-  const auto read = nlohmann::json::parse(value.begin(), value.end(), nullptr, false);
-  return read.is_string() ? std::optional{read.get<std::string>()} : std::nullopt;
-}
+object::object(std::string_view text)
+  : members_(members_of(text).value_or(std::vector<member>{})) {}
 
-json_object::json_object(std::string_view text)
-  : members_(members_of(text).value_or(std::vector<json_member>{})) {}
-
-std::string_view json_object::at(std::string_view name) const {
+std::string_view object::at(std::string_view name) const {
   const auto found = std::find_if(members_.begin(), members_.end(),
-                                  [name](const json_member& each) { return each.name == name; });
+                                  [name](const member& each) { return each.name == name; });
   return found == members_.end() || found->value == "null" ? std::string_view{} : found->value;
 }
 
-std::string json_object::text(std::string_view name) const {
+std::string object::text(std::string_view name) const {
   return string_of(at(name)).value_or(std::string{});
 }
 
-std::uint64_t json_object::count(std::string_view name) const {
+std::uint64_t object::count(std::string_view name) const {
   const auto digits = at(name);
   double value = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -42,14 +31,14 @@ object_writer& object_writer::raw(std::string_view name, std::string_view value)
   if (value.empty())
     return *this;
   out_ += out_.empty() ? '{' : ',';
-  out_ += json_text(name);
+  out_ += quoted(name);
   out_ += ':';
   out_ += value;
   return *this;
 }
 
 object_writer& object_writer::text(std::string_view name, std::string_view value) {
-  return raw(name, json_text(value));
+  return raw(name, quoted(value));
 }
 
 object_writer& object_writer::number(std::string_view name, std::uint64_t value) {
@@ -66,4 +55,4 @@ std::string array_of(const std::vector<std::string>& values) {
   return out + ']';
 }
 
-} // namespace skep::actors
+} // namespace skep::json

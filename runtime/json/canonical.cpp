@@ -1,4 +1,4 @@
-#include "actors/common/json_canonical.hpp"
+#include "runtime/json/canonical.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-namespace skep::actors {
+namespace skep::json {
 
 namespace {
 
@@ -140,4 +140,4 @@ std::optional<std::string> canonical_form(std::string_view text) {
   return writer.take();
 }
 
-} // namespace skep::actors
+} // namespace skep::json

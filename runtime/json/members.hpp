@@ -9,10 +9,10 @@
 // Taking JSON apart without changing it. What skep passes on keeps its bytes and its order: the
 // order of a schema's properties is the order in which a model writes them, and a provider's prompt
 // cache compares text.
-namespace skep::actors {
+namespace skep::json {
 
 /// One member of an object. The value is a piece of the object's own text.
-struct json_member {
+struct member {
   /// Without quotes and escapes.
   std::string name;
   std::string_view value;
@@ -22,16 +22,16 @@ struct json_member {
 /// place of the first, as parsers have it. Nothing when the text is no object. Values are not
 /// looked into beyond strings and brackets: whether they are JSON is for whoever parsed the whole.
 /// One pass and a sort of the names, no recursion.
-std::optional<std::vector<json_member>> members_of(std::string_view object);
+std::optional<std::vector<member>> members_of(std::string_view object);
 
 /// The elements of an array in their order; nothing when the text is no array.
 std::optional<std::vector<std::string_view>> elements_of(std::string_view array);
 
 /// An object of these members; empty when there is none.
-std::string object_of(const std::vector<json_member>& members);
+std::string object_of(const std::vector<member>& members);
 
 /// The object without these members, everything else as it is; empty when nothing is left or the
 /// text is no object.
 std::string object_without(std::string_view object, std::initializer_list<std::string_view> names);
 
-} // namespace skep::actors
+} // namespace skep::json

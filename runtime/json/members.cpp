@@ -1,14 +1,13 @@
-#include "actors/common/json_members.hpp"
+#include "runtime/json/members.hpp"
 
-#include "actors/common/openai_json.hpp"
-
-#include <nlohmann/json.hpp>
+#include "runtime/json/scan.hpp"
+#include "runtime/json/string.hpp"
 
 #include <algorithm>
 #include <array>
 #include <numeric>
 
-namespace skep::actors {
+namespace skep::json {
 
 namespace {
 
@@ -30,15 +29,12 @@ private:
   std::array<bool, 256> stops_{};
 };
 
-constexpr stop_set in_string{"\"\\"};
 constexpr stop_set in_value{"\"{}[],"};
 
 /// Goes through a text once.
 class scanner {
 public:
-  /// Behind a byte order mark, which parsers skip, too.
-  explicit scanner(std::string_view text)
-    : text_(text), at_(text.starts_with("\xEF\xBB\xBF") ? 3 : 0) {}
+  explicit scanner(std::string_view text) : text_(text), at_(mark_length(text)) {}
 
   bool take(char wanted) {
     skip_space();
@@ -62,12 +58,12 @@ public:
 
 private:
   void skip_space() {
-    at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size());
+    at_ = space_end(text_, at_);
   }
   /// Moves behind the string that begins here; false when it does not end.
   bool skip_string() {
     for (++at_; at_ < text_.size(); ++at_) {
-      at_ = in_string.next(text_, at_);
+      at_ = quote_or_escape(text_, at_);
       if (at_ < text_.size() && text_[at_] == '"') {
         ++at_;
         return true;
@@ -107,16 +103,26 @@ std::string_view scanner::value() {
   return piece.substr(0, piece.find_last_not_of(" \t\r\n") + 1);
 }
 
-/// Without quotes; escapes are rare in names.
-std::string name_of(std::string_view quoted) {
-  if (quoted.find('\\') == std::string_view::npos)
-    return std::string{quoted.substr(1, quoted.size() - 2)};
-  const auto read = nlohmann::json::parse(quoted.begin(), quoted.end(), nullptr, false);
-  return read.is_string() ? read.get<std::string>() : std::string{quoted};
+/// Without quotes and escapes; a name that is no string of JSON stays as it is.
+std::string name_of(std::string_view written) {
+  if (written.find('\\') == std::string_view::npos)
+    return std::string{written.substr(1, written.size() - 2)};
+  return string_of(written).value_or(std::string{written});
+}
+
+/// Most objects have few members: comparing each with each costs less than a sort.
+bool differ_in_name(const std::vector<member>& few) {
+  for (auto each = few.begin(); each != few.end(); ++each)
+    if (std::any_of(few.begin(), each, [&](const member& m) { return m.name == each->name; }))
+      return false;
+  return true;
 }
 
 /// Sorting keeps this in bounds when a body has a million members.
-std::vector<json_member> without_duplicates(std::vector<json_member> all) {
+std::vector<member> without_duplicates(std::vector<member> all) {
+  constexpr std::size_t few_max = 8;
+  if (all.size() <= few_max && differ_in_name(all))
+    return all;
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -135,7 +141,7 @@ std::vector<json_member> without_duplicates(std::vector<json_member> all) {
   }
   if (!any_gone)
     return all;
-  std::vector<json_member> kept;
+  std::vector<member> kept;
   for (std::size_t n = 0; n < all.size(); ++n)
     if (!gone[n])
       kept.push_back(std::move(all[n]));
@@ -144,9 +150,10 @@ std::vector<json_member> without_duplicates(std::vector<json_member> all) {
 
 } // namespace
 
-std::optional<std::vector<json_member>> members_of(std::string_view object) {
+std::optional<std::vector<member>> members_of(std::string_view object) {
   scanner text{object};
-  std::vector<json_member> members;
+  std::vector<member> members;
+  members.reserve(4);
   if (!text.take('{'))
     return std::nullopt;
   if (text.take('}'))
@@ -181,11 +188,11 @@ std::optional<std::vector<std::string_view>> elements_of(std::string_view array)
   return text.take(']') && text.at_end() ? std::optional{std::move(elements)} : std::nullopt;
 }
 
-std::string object_of(const std::vector<json_member>& members) {
+std::string object_of(const std::vector<member>& members) {
   std::string out;
   for (const auto& each : members) {
     out += out.empty() ? '{' : ',';
-    out += json_text(each.name);
+    out += quoted(each.name);
     out += ':';
     out += each.value;
   }
@@ -193,11 +200,11 @@ std::string object_of(const std::vector<json_member>& members) {
 }
 
 std::string object_without(std::string_view object, std::initializer_list<std::string_view> names) {
-  auto members = members_of(object).value_or(std::vector<json_member>{});
-  std::erase_if(members, [&](const json_member& each) {
+  auto members = members_of(object).value_or(std::vector<member>{});
+  std::erase_if(members, [&](const member& each) {
     return std::find(names.begin(), names.end(), each.name) != names.end();
   });
   return object_of(members);
 }
 
-} // namespace skep::actors
+} // namespace skep::json

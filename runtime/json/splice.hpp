@@ -1,14 +1,14 @@
 #pragma once
 
-#include "actors/common/json_members.hpp"
-#include "actors/common/openai_json.hpp"
+#include "runtime/json/members.hpp"
+#include "runtime/json/string.hpp"
 
 #include <initializer_list>
 #include <string>
 #include <string_view>
 
 // Writing JSON by appending to a text, where every byte of an answer passes.
-namespace skep::actors {
+namespace skep::json {
 
 /// Appends the members of a JSON object's text to an object being written.
 inline void splice(std::string& out, const std::string& object) {
@@ -18,11 +18,11 @@ inline void splice(std::string& out, const std::string& object) {
   }
 }
 
-inline void member(std::string& out, std::string_view key, std::string_view text) {
+inline void append_member(std::string& out, std::string_view key, std::string_view text) {
   out += '"';
   out += key;
   out += "\":";
-  out += json_text(text);
+  append_quoted(out, text);
 }
 
 /// Appends an object's members but those that were written already: of two readers take the last.
@@ -34,4 +34,4 @@ inline void splice_but(std::string& out, const std::string& object,
   splice(out, object);
 }
 
-} // namespace skep::actors
+} // namespace skep::json

@@ -1,24 +1,25 @@
 #pragma once
 
-#include "actors/common/json_check.hpp"
-#include "actors/common/json_members.hpp"
+#include "runtime/json/check.hpp"
+#include "runtime/json/members.hpp"
+#include "runtime/json/string.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-namespace skep::actors {
-
-/// The text of a JSON string with its quotes; nothing when it is no string.
-std::optional<std::string> string_of(std::string_view value);
+namespace skep::json {
 
 /// One object's members, looked up by name; what is not looked into keeps its bytes. Refers to the
 /// text it was made from. A text that is no object has no members.
-class json_object {
+class object {
 public:
-  explicit json_object(std::string_view text);
+  explicit object(std::string_view text);
+  /// Of members that members_of() found.
+  explicit object(std::vector<member> members) : members_(std::move(members)) {}
 
   /// The member's value as it stands; empty when there is none, or it is null.
   std::string_view at(std::string_view name) const;
@@ -30,12 +31,12 @@ public:
   bool has(std::string_view name) const {
     return !at(name).empty();
   }
-  const std::vector<json_member>& members() const {
+  const std::vector<member>& members() const {
     return members_;
   }
 
 private:
-  std::vector<json_member> members_;
+  std::vector<member> members_;
 };
 
 /// Writes one object, member by member.
@@ -66,4 +67,4 @@ private:
 /// A JSON array of values that are JSON already.
 std::string array_of(const std::vector<std::string>& values);
 
-} // namespace skep::actors
+} // namespace skep::json
