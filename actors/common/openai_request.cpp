@@ -77,13 +77,15 @@ tl::expected<chat_body, api_error> read_chat_object(const json_object& body) {
   const auto messages = elements_of(body.at("messages"));
   if (!messages || messages->empty())
     return wrong("messages is required: a list with at least one message", "messages");
-  read.request.messages.reserve(messages->size());
+  std::vector<msg::chat_message> conversation;
+  conversation.reserve(messages->size());
   for (std::size_t index = 0; index < messages->size(); ++index) {
     auto message = read_message((*messages)[index], index);
     if (!message)
       return tl::make_unexpected(message.error());
-    read.request.messages.push_back(std::move(*message));
+    conversation.push_back(std::move(*message));
   }
+  read.request.messages = std::move(conversation);
   if (auto done = read_stream(body, read); !done)
     return tl::make_unexpected(done.error());
   auto members = body.members();
