@@ -3,6 +3,7 @@
 // tidy: allow size, one protocol of which agents and providers must see the whole
 
 #include "messages/message.hpp"
+#include "messages/shared_list.hpp"
 
 #include <cstdint>
 #include <string>
@@ -53,7 +54,8 @@ enum class cache_mode : std::uint8_t {
 struct chat_request {
   /// For an agent its name; for a provider the model's name there.
   std::string model;
-  std::vector<chat_message> messages;
+  /// Shared by the actors that pass the request on.
+  shared_list<chat_message> messages;
   /// JSON object of every other member of the request body (temperature, tools, …); or empty.
   std::string parameters;
   bool stream = false;

@@ -6,6 +6,7 @@
 #include "messages/codec.hpp"
 #include "messages/ids.hpp"
 #include "messages/msgpack_reader.hpp"
+#include "messages/shared_list.hpp"
 
 #include <msgpack.hpp>
 
@@ -184,6 +185,19 @@ struct field_codec<std::vector<T>> {
     }
     from.leave();
     return true;
+  }
+};
+
+template <class T>
+struct field_codec<shared_list<T>> {
+  static void pack(packer& to, const shared_list<T>& value) {
+    field_codec<std::vector<T>>::pack(to, value.get());
+  }
+  static bool unpack(msgpack_reader& from, shared_list<T>& value) {
+    std::vector<T> items;
+    const bool fine = field_codec<std::vector<T>>::unpack(from, items);
+    value = std::move(items);
+    return fine;
   }
 };
 

@@ -31,7 +31,7 @@ struct flight_request {
   std::string agent;
   /// Tried in this order until one begins to answer.
   std::vector<flight_route> routes;
-  std::vector<chat_message> messages;
+  shared_list<chat_message> messages;
   /// As in chat_request.
   std::string model;
   std::string parameters;

@@ -49,6 +49,9 @@ struct shape<std::vector<T>> {
 };
 
 template <class T>
+struct shape<shared_list<T>> : shape<std::vector<T>> {};
+
+template <class T>
 struct shape<std::optional<T>> {
   static std::string name(found_types& found) {
     return shape<T>::name(found) + "?";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/message.hpp"
+#include "messages/shared_list.hpp"
 
 #include <cstddef>
 #include <string>
@@ -33,7 +34,13 @@ std::size_t bytes_of_field(const std::vector<T>& items) {
   return sum;
 }
 
-/// About how many bytes a record keeps in memory, strings and lists included.
+template <class T>
+std::size_t bytes_of_field(const shared_list<T>& items) {
+  return bytes_of_field(items.get());
+}
+
+/// About how many bytes a record keeps in memory, strings and lists included; a shared list counts
+/// whole at each of its owners.
 template <record T>
 std::size_t bytes_of(const T& value) {
   return std::apply(

@@ -57,6 +57,19 @@ private:
   identity_hasher key_;
 };
 
+/// What a provider is asked: the agent's instructions before the caller's messages, which stay the
+/// caller's own list where there are none.
+shared_list<msg::chat_message> conversation_of(const agent_definition& agent,
+                                               const shared_list<msg::chat_message>& messages) {
+  if (agent.instructions.empty())
+    return messages;
+  std::vector<msg::chat_message> all;
+  all.reserve(messages.size() + 1);
+  all.push_back({"system", agent.instructions, {}});
+  all.insert(all.end(), messages.begin(), messages.end());
+  return all;
+}
+
 } // namespace
 
 msg::flight_request flight_for(const agent_definition& agent, const msg::chat_request& request,
@@ -65,10 +78,7 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   msg::flight_request wanted;
   wanted.agent = agent.name;
   wanted.model = request.model;
-  wanted.messages.reserve(request.messages.size() + 1);
-  if (!agent.instructions.empty())
-    wanted.messages.push_back({"system", agent.instructions, {}});
-  wanted.messages.insert(wanted.messages.end(), request.messages.begin(), request.messages.end());
+  wanted.messages = conversation_of(agent, request.messages);
   const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
   wanted.parameters = assembled.parameters;
   const auto parameters = assembled.identity; // The reference ends with the next call.

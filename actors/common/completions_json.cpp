@@ -125,7 +125,7 @@ tl::expected<completions_body, api_error> read_completions_body(std::string_view
 
 msg::chat_request completion_chat(const completions_body& body, std::size_t prompt) {
   auto chat = body.request;
-  chat.messages.push_back({"user", body.prompts[prompt], {}});
+  chat.messages = {{"user", body.prompts[prompt], {}}};
   return chat;
 }
 

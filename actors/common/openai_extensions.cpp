@@ -70,10 +70,13 @@ bool has_any(std::string_view text) {
   });
 }
 
-} // namespace
-
-msg::chat_request without_extensions(msg::chat_request request) {
-  for (auto& message : request.messages) {
+/// The list as it is, or one of its own without them.
+shared_list<msg::chat_message> plain_messages(const shared_list<msg::chat_message>& given) {
+  if (std::none_of(given.begin(), given.end(),
+                   [](const msg::chat_message& each) { return has_any(each.rest); }))
+    return given;
+  auto messages = given.get();
+  for (auto& message : messages) {
     if (!has_any(message.rest))
       continue;
     auto rest = json::object_without(message.rest, {"thinking_blocks", "reasoning_content",
@@ -81,6 +84,13 @@ msg::chat_request without_extensions(msg::chat_request request) {
     rest = with_edited(std::move(rest), "content", without_cache_control);
     message.rest = with_edited(std::move(rest), "tool_calls", without_cache_control);
   }
+  return messages;
+}
+
+} // namespace
+
+msg::chat_request without_extensions(msg::chat_request request) {
+  request.messages = plain_messages(request.messages);
   if (has_any(request.parameters) || request.parameters.find("\"tools\"") != std::string::npos)
     request.parameters = with_edited(
       json::object_without(request.parameters, {"thinking", "top_k", "cache_control"}), "tools",

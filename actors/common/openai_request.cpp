@@ -57,13 +57,15 @@ tl::expected<chat_body, api_error> read_chat_object(const json::object& body) {
   const auto messages = json::elements_of(body.at("messages"));
   if (!messages || messages->empty())
     return bad_request("messages is required: a list with at least one message", "messages");
-  read.request.messages.reserve(messages->size());
+  std::vector<msg::chat_message> conversation;
+  conversation.reserve(messages->size());
   for (std::size_t index = 0; index < messages->size(); ++index) {
     auto message = read_message((*messages)[index], index);
     if (!message)
       return tl::make_unexpected(message.error());
-    read.request.messages.push_back(std::move(*message));
+    conversation.push_back(std::move(*message));
   }
+  read.request.messages = std::move(conversation);
   const auto stream = read_stream(body);
   if (!stream)
     return tl::make_unexpected(stream.error());

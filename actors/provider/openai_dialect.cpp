@@ -52,7 +52,9 @@ public:
     return "/chat/completions";
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
-    return write_chat_request(drops_extensions_ ? without_extensions(request) : request);
+    if (drops_extensions_)
+      return write_chat_request(without_extensions(request));
+    return write_chat_request(request);
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
     return read_chat_reply(body);

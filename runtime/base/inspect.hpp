@@ -2,11 +2,13 @@
 
 // Lets CAF carry and print every message of ours; derived from the one list of fields.
 #include "messages/message.hpp"
+#include "messages/shared_list.hpp"
 
 #include <caf/meta/type_name.hpp>
 
 #include <string>
 #include <tuple>
+#include <utility>
 
 namespace skep::msg {
 
@@ -20,3 +22,20 @@ typename Inspector::result_type inspect(Inspector& f, T& value) {
 }
 
 } // namespace skep::msg
+
+namespace skep {
+
+/// The same of a shared list: as a list.
+template <class Inspector, class T>
+typename Inspector::result_type inspect(Inspector& f, shared_list<T>& value) {
+  auto items = value.get();
+  if constexpr (Inspector::writes_state) {
+    const auto done = f(items);
+    value = std::move(items);
+    return done;
+  } else {
+    return f(items);
+  }
+}
+
+} // namespace skep

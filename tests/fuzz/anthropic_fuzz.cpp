@@ -79,9 +79,8 @@ std::string read_stream(std::string_view bytes, std::size_t piece) {
 void write_back(const std::string& bytes) {
   msg::chat_request request;
   request.parameters = bytes;
-  request.messages.push_back({"user", "hi", {}});
-  for (const auto* role : {"assistant", "tool", "user"})
-    request.messages.push_back({role, {}, bytes});
+  request.messages
+    = {{"user", "hi", {}}, {"assistant", {}, bytes}, {"tool", {}, bytes}, {"user", {}, bytes}};
   if (const auto body = write_messages_request(request, {}); body && json::is_valid(bytes))
     require(json::members_of(*body).has_value());
 }

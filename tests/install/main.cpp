@@ -117,7 +117,7 @@ bool test_agent() {
   skep::rt::test_system sys;
   const auto agent = sys.spawn<outside::shouting_agent>(sys.kind("shout"));
   skep::msg::chat_request request;
-  request.messages.push_back({"user", "hello", {}});
+  request.messages = {{"user", "hello", {}}};
   const auto answer = sys.ask_for<skep::msg::chat_reply>(agent, request);
   const auto count = sys.ask_for<outside::count_reply>(agent, outside::count_request{});
   return check(answer && answer->choices.at(0).content == "HELLO", "the agent answers a test")

@@ -60,7 +60,7 @@ struct kitchen {
   static msg::chat_request order(std::string text, bool stream = false) {
     msg::chat_request r;
     r.model = "cook";
-    r.messages.push_back({"user", std::move(text), {}});
+    r.messages = {{"user", std::move(text), {}}};
     r.stream = stream;
     return r;
   }
@@ -173,16 +173,16 @@ TEST_CASE("requests that differ in anything that matters do not share an answer"
   k.ask(kitchen::order("2+2?"));
   auto other = kitchen::order("2+2?");
   SECTION("text") {
-    other.messages.back().content = "2+3?";
+    other.messages = {{"user", "2+3?", {}}};
   }
   SECTION("parameters") {
     other.parameters = R"({"temperature":0.9})";
   }
   SECTION("role") {
-    other.messages.back().role = "assistant";
+    other.messages = {{"assistant", "2+2?", {}}};
   }
   SECTION("earlier turns") {
-    other.messages.insert(other.messages.begin(), {"user", "hello", {}});
+    other.messages = {{"user", "hello", {}}, other.messages.back()};
   }
   k.ask(other);
   CHECK(k.first.asked.size() == 2);

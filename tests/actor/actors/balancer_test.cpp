@@ -18,15 +18,16 @@ namespace {
 /// A conversation that begins with `topic`; the model tells the worker what to do with it.
 msg::chat_request about(const std::string& topic, const std::string& what = "hold") {
   auto request = test::please(what);
-  request.messages.push_back({"system", "Be brief.", {}});
-  request.messages.push_back({"user", topic, {}});
+  request.messages = {{"system", "Be brief.", {}}, {"user", topic, {}}};
   return request;
 }
 
 /// The conversation one turn later.
 msg::chat_request continued(msg::chat_request request) {
-  request.messages.push_back({"assistant", "An answer.", {}});
-  request.messages.push_back({"user", "Go on.", {}});
+  auto messages = request.messages.get();
+  messages.push_back({"assistant", "An answer.", {}});
+  messages.push_back({"user", "Go on.", {}});
+  request.messages = std::move(messages);
   return request;
 }
 
@@ -171,12 +172,16 @@ TEST_CASE("a prefix ends with the first user message or with its bytes",
   auto other_model = base;
   other_model.model = "other";
   CHECK(prefix_key(base, 1024) != prefix_key(other_model, 1024));
-  auto parts = base;
-  parts.messages[1] = {"user", {}, R"({"content":[{"type":"text","text":"a"}]})"};
-  auto other_parts = parts;
-  other_parts.messages[1].rest = R"({"content":[{"type":"text","text":"b"}]})";
+  const auto with_part = [&](const std::string& text) {
+    auto parts = base;
+    parts.messages = {base.messages[0],
+                      {"user", {}, R"({"content":[{"type":"text","text":")" + text + R"("}]})"}};
+    return parts;
+  };
+  const auto parts = with_part("a");
+  const auto other_parts = with_part("b");
   CHECK(prefix_key(parts, 1024) != prefix_key(other_parts, 1024));
   auto shifted = base;
-  shifted.messages[0].content += "x";
+  shifted.messages = {{"system", "Be brief.x", {}}, base.messages[1]};
   CHECK(prefix_key(base, 1024) != prefix_key(shifted, 1024));
 }

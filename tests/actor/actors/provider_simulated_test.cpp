@@ -36,7 +36,7 @@ provider_config at_once() {
 msg::chat_request say(const std::string& text, bool stream = false) {
   msg::chat_request request;
   request.model = "m";
-  request.messages.push_back({"user", text, {}});
+  request.messages = {{"user", text, {}}};
   request.stream = stream;
   return request;
 }

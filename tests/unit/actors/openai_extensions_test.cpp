@@ -14,7 +14,7 @@ std::string parameters(std::string text) {
 
 std::string rest(std::string text) {
   msg::chat_request request;
-  request.messages.push_back({"user", {}, std::move(text)});
+  request.messages = {{"user", {}, std::move(text)}};
   return without_extensions(std::move(request)).messages.front().rest;
 }
 

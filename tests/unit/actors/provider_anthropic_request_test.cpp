@@ -342,7 +342,7 @@ TEST_CASE("rests that are no JSON are passed over", "[provider][anthropic]") {
   msg::chat_request request;
   request.model = "m";
   request.parameters = "{broken";
-  request.messages.push_back({"user", "hi", "[not an object"});
+  request.messages = {{"user", "hi", "[not an object"}};
   const auto text = write_messages_request(request, {});
   REQUIRE(text);
   CHECK(json::parse(*text)["messages"].size() == 1);

@@ -219,7 +219,7 @@ TEST_CASE("what Anthropic's API cannot do never leaves the house",
   open_provider provider{[](upstream_connection&) {}, anthropic_quick()};
   msg::chat_request request;
   request.model = "m";
-  request.messages.push_back({"user", "hi", {}});
+  request.messages = {{"user", "hi", {}}};
   request.parameters = R"({"n":2})";
   const auto refused = provider.finish_chat(request);
   CHECK(refused->why().code == errc::bad_request);

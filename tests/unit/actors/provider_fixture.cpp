@@ -144,7 +144,7 @@ record_ptr open_provider::chat(bool stream, std::uint64_t window, duration deadl
   auto record = std::make_shared<call_record>();
   msg::chat_request request;
   request.model = "m";
-  request.messages.push_back({"user", "hi", {}});
+  request.messages = {{"user", "hi", {}}};
   request.stream = stream;
   order([=, this, c = context(deadline)](asker& who) {
     who.send(reached_, c, request, record, window);

@@ -211,7 +211,7 @@ TEST_CASE("a simulated answer depends on seed and request only, and says what it
   simulated_config config;
   msg::chat_request request;
   request.model = "m";
-  request.messages.push_back({"user", "hello", {}});
+  request.messages = {{"user", "hello", {}}};
   const auto first = simulate(config, request);
   CHECK(first.tokens == simulate(config, request).tokens);
   CHECK(first.tokens.front() == "[simulated]");

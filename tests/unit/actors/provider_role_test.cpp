@@ -38,7 +38,7 @@ std::string answer_of(rt::node& node, const std::string& name) {
   context.deadline = clock::now() + 10s;
   msg::chat_request request;
   request.model = "m";
-  request.messages.push_back({"user", "hi", {}});
+  request.messages = {{"user", "hi", {}}};
   std::string text;
   client
     ->request(node.env().find(name), std::chrono::seconds{10}, rt::call{context, nullptr, 1},

@@ -37,7 +37,7 @@ struct desk {
 msg::chat_request order(std::string text) {
   msg::chat_request request;
   request.model = "cook";
-  request.messages.push_back({"user", std::move(text), {}});
+  request.messages = {{"user", std::move(text), {}}};
   request.parameters = R"({"tools":[{"a":1,"b":2}],"temperature":0})";
   return request;
 }
@@ -70,7 +70,7 @@ TEST_CASE("tenants, fields and their bounds make other keys", "[actors][identity
   split.messages = {{"user", "2+", {}}, {"user", "2?", {}}};
   CHECK_FALSE(d.key(split) == key);
   auto moved = order("");
-  moved.messages.back().rest = R"({"name":"2+2?"})";
+  moved.messages = {{"user", "", R"({"name":"2+2?"})"}};
   CHECK_FALSE(d.key(moved) == key);
   auto tool = order("2+2?");
   tool.parameters = R"({"tools":[{"a":1,"b":"2"}],"temperature":0})";
