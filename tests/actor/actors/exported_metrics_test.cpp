@@ -82,7 +82,7 @@ void ask(rt::node& node) {
   context.deadline = clock::now() + 10s;
   msg::chat_request request;
   request.model = "m";
-  request.messages.push_back({"user", "hi", {}});
+  request.messages = {{"user", "hi", {}}};
   client
     ->request(node.env().find("provider/sim"), std::chrono::seconds{10},
               rt::call{context, nullptr, 1}, request)
