@@ -1,41 +1,15 @@
+#include "actors/roles.hpp"
 #include "cli/commands.hpp"
-#include "cli/serving.hpp"
+#include "program/serving.hpp"
 #include "runtime/node/descriptors.hpp"
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
 
 #include <functional>
 
 namespace {
 
 using namespace skep::cli;
-
-void add_run(CLI::App& app, std::function<int()>& chosen) {
-  auto* command = app.add_subcommand("run", "Start a node from a configuration file");
-  auto options = std::make_shared<run_options>();
-  command->add_option("config", options->config, "TOML file")->required();
-  command->add_option("--listen", options->listen,
-                      "ADDR:PORT instead of gateway.listen; port 0 lets the system choose");
-  command->add_option("--set", options->sets, "key=value, stronger than file and environment")
-    ->allow_extra_args(false);
-  command->add_option("--ready-file", options->ready_file,
-                      "Write the bound address here once the node is ready");
-  command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
-}
-
-void add_check(CLI::App& app, std::function<int()>& chosen) {
-  auto* command = app.add_subcommand("check", "Check a configuration without starting anything");
-  auto options = std::make_shared<check_options>();
-  command->add_option("config", options->config, "TOML file");
-  command->add_option("--set", options->sets, "key=value, stronger than file and environment")
-    ->allow_extra_args(false);
-  command->add_flag("--dump", options->dump,
-                    "Print the configuration in force: the file, variables and --set together");
-  command->add_flag("--all-options", options->all_options, "Print a file with every option");
-  command->add_flag("--markdown", options->markdown, "Print every option as a Markdown page");
-  command->callback([options, &chosen] { chosen = [options] { return check(*options); }; });
-}
 
 void add_bench(CLI::App& app, std::function<int()>& chosen) {
   auto* command = app.add_subcommand("bench", "Run a scripted workload and check its expectations");
@@ -195,47 +169,21 @@ constexpr const char* help_footer
     "Exit codes:  0 well, 1 it did not work, 2 the command line or the configuration is wrong.\n"
     "Pages:       README.md and docs/ of the source.";
 
-void describe(CLI::App& app, std::function<int()>& chosen) {
-  app.set_version_flag("--version,-V", std::string{"skep "} + SKEP_VERSION);
-  app.footer(help_footer);
-  app.add_subcommand("version", "Print the version")->callback([&chosen] {
-    chosen = [] {
-      fmt::print("skep {}\n", SKEP_VERSION);
-      return exit_ok;
-    };
-  });
-  app.add_subcommand("help", "Print this help")->callback([&app, &chosen] {
-    chosen = [&app] {
-      fmt::print("{}", app.help());
-      return exit_ok;
-    };
-  });
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-  open_standard_streams();
+  skep::program::open_standard_streams();
   skep::rt::raise_descriptor_limit();
+  const skep::node_program program{"skep", SKEP_VERSION, {}, skep::actors::all_roles()};
   CLI::App app{"skep: an actor runtime for AI-agent back ends"};
   app.require_subcommand(1);
-  std::function<int()> chosen;
-  add_run(app, chosen);
-  add_check(app, chosen);
+  app.footer(help_footer);
+  skep::program::chosen_command chosen;
+  skep::program::add_commands(app, chosen, program);
   add_bench(app, chosen);
   add_simulate(app, chosen);
   add_status(app, chosen);
   add_cluster(app, chosen);
   add_cache(app, chosen);
-  describe(app, chosen);
-  if (argc < 2) {
-    fmt::print(stderr, "{}", app.help());
-    return exit_usage;
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? exit_ok : exit_usage;
-  }
-  return chosen();
+  return skep::program::parse_and_run(app, chosen, argc, argv);
 }

@@ -1,8 +1,8 @@
 #include "actors/gateway/config.hpp"
 #include "cli/commands.hpp"
-#include "cli/serving.hpp"
 #include "cli/simulate/plan.hpp"
 #include "cli/simulate/upstream.hpp"
+#include "program/serving.hpp"
 
 #include <fmt/core.h>
 
@@ -21,16 +21,16 @@ int run_simulate(const simulate_options& options) {
     fmt::print(stderr, "skep simulate: --listen reads ADDR:PORT\n");
     return exit_usage;
   }
-  hold_signals(stop_signals());
+  program::hold_signals(program::stop_signals());
   auto upstream
     = simulate::upstream::start(listen->first, listen->second, std::move(*plan), options.scale);
   if (!upstream) {
     fmt::print(stderr, "skep simulate: {}\n", upstream.error().detail);
     return exit_failed;
   }
-  if (!announce((*upstream)->endpoint(), options.ready_file))
+  if (!program::announce("skep", (*upstream)->endpoint(), options.ready_file))
     return exit_failed;
-  const auto set = stop_signals();
+  const auto set = program::stop_signals();
   int signal = 0;
   sigwait(&set, &signal);
   return exit_ok;

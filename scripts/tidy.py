@@ -52,12 +52,13 @@ ARROWS = {
     # The test system runs every test over the wire as well, so it sits above cluster.
     "runtime/testing": BELOW_CLUSTER | {"runtime/cluster"},
     "runtime/node": RUNTIME,
-    "cli": RUNTIME | {"actors", "actors/*"},
+    "program": RUNTIME | {"actors", "actors/*"},
+    "cli": RUNTIME | {"actors", "actors/*", "program"},
     "actors": RUNTIME | {"actors/*"},
     "actors/*": RUNTIME,
-    "bench": RUNTIME | {"actors", "actors/*", "cli", "tests"},
-    "examples": RUNTIME | {"actors", "actors/*"},
-    "tests": RUNTIME | {"actors", "actors/*", "cli", "bench", "examples"},
+    "bench": RUNTIME | {"actors", "actors/*", "program", "cli", "tests"},
+    "examples": RUNTIME | {"actors", "actors/*", "program"},
+    "tests": RUNTIME | {"actors", "actors/*", "program", "cli", "bench", "examples"},
 }
 # Pure rooms see only these headers of messages/, nothing that travels.
 PURE = {"runtime/json", "runtime/flow", "runtime/store"}
@@ -84,7 +85,7 @@ LIBRARIES = [
     Library("CAF", re.compile(r"caf/"), CAF_ROOMS, CAF_ROOMS,
             {"runtime/base/caf_error.hpp", "runtime/base/caf_error.cpp",
              "runtime/base/inspect.hpp"},
-            {"cli"}),
+            {"cli", "program"}),
     Library("spdlog", re.compile(r"spdlog/"), {"runtime/base"}),
     Library("msgpack", re.compile(r"msgpack"), {"messages", "runtime/cluster", "bench"},
             {"messages"}),
@@ -94,7 +95,7 @@ LIBRARIES = [
     Library("toml++", re.compile(r"toml\+\+/|toml\.hpp"), {"runtime/config"}, {"runtime/config"}),
     Library("hiredis", re.compile(r"hiredis/"), {"runtime/io"}),
     Library("SQLite", re.compile(r"sqlite3"), {"runtime/io"}),
-    Library("CLI11", re.compile(r"CLI/"), {"cli"}, {"cli"}),
+    Library("CLI11", re.compile(r"CLI/"), {"program", "cli"}, {"cli"}),
     Library("nlohmann/json", re.compile(r"nlohmann/"),
             {"messages", "runtime/base", "runtime/json", "runtime/config", "runtime/telemetry",
              "runtime/net", "runtime/cluster", "runtime/node", "actors", "actors/*", "cli", "bench",

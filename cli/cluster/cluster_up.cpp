@@ -2,8 +2,8 @@
 #include "cli/cluster/fleet.hpp"
 #include "cli/cluster/key_files.hpp"
 #include "cli/commands.hpp"
-#include "cli/load.hpp"
-#include "cli/serving.hpp"
+#include "program/load.hpp"
+#include "program/serving.hpp"
 #include "runtime/config/parse.hpp"
 #include "runtime/node/node.hpp"
 
@@ -121,7 +121,7 @@ std::optional<std::vector<fleet_member>> plan(const std::vector<std::string>& fi
   bool fine = true;
   for (const auto& file : files) {
     auto keys = read_variables(options.keys, node_name_in(file));
-    const auto document = load_config(file, options.sets, roles, keys);
+    const auto document = program::load_config(file, options.sets, roles, keys);
     if (!document) {
       fine = false;
       continue;
@@ -143,7 +143,7 @@ std::optional<std::vector<fleet_member>> plan(const std::vector<std::string>& fi
 /// SIGINT, SIGTERM and SIGHUP (the terminal is closed) as a descriptor; blocked from now on, in
 /// threads to come as well.
 owned_fd stop_requests() {
-  const auto set = signal_set({SIGTERM, SIGINT, SIGHUP});
+  const auto set = program::signal_set({SIGTERM, SIGINT, SIGHUP});
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return owned_fd{signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)};
 }

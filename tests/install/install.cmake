@@ -6,7 +6,8 @@ execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${PREFIX}
 file(GLOB_RECURSE installed RELATIVE ${PREFIX} ${PREFIX}/*)
 foreach(wanted
     "bin/skep" "share/skep/configs/dev\\.toml" "include/skep/messages/errc\\.hpp"
-    "lib.*/cmake/skep/skepConfig\\.cmake" "lib.*/libskep_actors\\.a")
+    "lib.*/cmake/skep/skepConfig\\.cmake" "lib.*/libskep_actors\\.a"
+    "lib.*/libskep_program\\.a" "include/skep/program/node_main\\.hpp")
   set(hits ${installed})
   list(FILTER hits INCLUDE REGEX "^${wanted}$")
   if(NOT hits)

@@ -1,10 +1,9 @@
 #include "actors/agent/config.hpp"
 #include "actors/gateway/config.hpp"
 #include "actors/provider/config.hpp"
-#include "actors/roles.hpp"
-#include "cli/commands.hpp"
-#include "cli/load.hpp"
-#include "cli/serving.hpp"
+#include "program/commands.hpp"
+#include "program/load.hpp"
+#include "program/serving.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/node/node.hpp"
 
@@ -14,7 +13,7 @@
 #include <csignal>
 #include <ctime>
 
-namespace skep::cli {
+namespace skep::program {
 
 namespace {
 
@@ -47,22 +46,23 @@ int wait_for_end(const rt::node_status& status) {
 }
 
 /// What runs here, for whoever reads the log later.
-void tell_start(const run_options& options, const config::document& document,
-                const rt::node_status& status) {
+void tell_start(const node_program& program, const run_options& options,
+                const config::document& document, const rt::node_status& status) {
   using log::field;
   const auto& gateway = document.get<actors::gateway_config>("gateway");
   log::tell(log::level::info, {}, "started",
-            std::array{field{"version", SKEP_VERSION}, field{"node", status.name},
+            std::array{field{"version", program.version}, field{"node", status.name},
                        field{"config", options.config}, field{"listen", status.endpoint},
                        field{"providers", document.all<actors::provider_config>("provider").size()},
                        field{"agents", document.all<actors::agent_config>("agent").size()},
                        field{"keys", gateway.keys.size()}});
 }
 
-int serve(const run_options& options, const config::document& document, rt::node& node) {
+int serve(const node_program& program, const run_options& options, const config::document& document,
+          rt::node& node) {
   const auto& endpoint = node.status().endpoint;
-  tell_start(options, document, node.status());
-  if (!announce(endpoint, options.ready_file, node.status().operations_endpoint))
+  tell_start(program, options, document, node.status());
+  if (!announce(program.name, endpoint, options.ready_file, node.status().operations_endpoint))
     return exit_failed;
   const int signal = wait_for_end(node.status());
   if (signal == 0) {
@@ -79,32 +79,31 @@ int serve(const run_options& options, const config::document& document, rt::node
 
 } // namespace
 
-int run(const run_options& options) {
+int run(const node_program& program, const run_options& options) {
   // Before any thread starts (the log's is the first), so that all of them leave the signals to
   // this one.
   hold_signals(node_signals());
-  const auto roles = actors::all_roles();
   if (!options.listen.empty() && !actors::split_listen(options.listen)) {
     fmt::print(stderr,
-               "skep run: --listen must read ADDRESS:PORT, for example 127.0.0.1:8080, not {}\n",
-               options.listen);
+               "{} run: --listen must read ADDRESS:PORT, for example 127.0.0.1:8080, not {}\n",
+               program.name, options.listen);
     return exit_usage;
   }
   auto sets = options.sets;
   if (!options.listen.empty())
     sets.push_back("gateway.listen=\"" + options.listen + "\"");
-  const auto document = load_config(options.config, sets, roles);
+  const auto document = load_config(options.config, sets, program.roles);
   if (!document)
     return exit_usage;
   if (auto done = log::init(document->get<log::log_config>("log")); !done) {
-    fmt::print(stderr, "skep: {}\n", to_string(done.error()));
+    fmt::print(stderr, "{}: {}\n", program.name, to_string(done.error()));
     return exit_usage;
   }
   for (const auto& each : document->warnings())
     log::warn("{}: {}", config::place_text(each), each.message);
   int code = exit_failed;
-  if (auto node = rt::node::start(*document, roles)) {
-    code = serve(options, *document, **node);
+  if (auto node = rt::node::start(*document, program.roles)) {
+    code = serve(program, options, *document, **node);
   } else {
     fmt::print(stderr, "{}\n", node.error().detail);
     if (node.error().code == errc::bad_config)
@@ -114,4 +113,4 @@ int run(const run_options& options) {
   return code;
 }
 
-} // namespace skep::cli
+} // namespace skep::program

@@ -1,4 +1,4 @@
-#include "cli/serving.hpp"
+#include "program/serving.hpp"
 
 #include "runtime/base/log_output.hpp"
 
@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace skep::cli {
+namespace skep::program {
 
 namespace {
 
@@ -64,17 +64,17 @@ void open_standard_streams() {
       const int opened = open("/dev/null", O_RDWR);
 }
 
-bool announce(const std::string& endpoint, const std::string& ready_file,
-              const std::string& operations) {
-  log::write_within(STDOUT_FILENO, fmt::format("skep: listening on http://{}\n", endpoint),
+bool announce(const std::string& program, const std::string& endpoint,
+              const std::string& ready_file, const std::string& operations) {
+  log::write_within(STDOUT_FILENO, fmt::format("{}: listening on http://{}\n", program, endpoint),
                     ready_line_max);
   auto lines = endpoint + '\n';
   if (!operations.empty())
     lines += operations + '\n';
   if (ready_file.empty() || write_ready_file(ready_file, lines))
     return true;
-  fmt::print(stderr, "skep: cannot write the ready file {}\n", ready_file);
+  fmt::print(stderr, "{}: cannot write the ready file {}\n", program, ready_file);
   return false;
 }
 
-} // namespace skep::cli
+} // namespace skep::program

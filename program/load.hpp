@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace skep::cli {
+namespace skep::program {
 
 /// Reads a configuration for these roles, in this process' environment and what `variables` put in
 /// its place. On failure every problem is printed to stderr, one a line
@@ -19,4 +19,4 @@ load_config(const std::string& path, const std::vector<std::string>& sets,
             std::span<const rt::role> roles,
             const std::map<std::string, std::string>& variables = {});
 
-} // namespace skep::cli
+} // namespace skep::program

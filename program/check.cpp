@@ -1,6 +1,5 @@
-#include "actors/roles.hpp"
-#include "cli/commands.hpp"
-#include "cli/load.hpp"
+#include "program/commands.hpp"
+#include "program/load.hpp"
 #include "runtime/config/emit.hpp"
 #include "runtime/config/loader.hpp"
 #include "runtime/node/identity_options.hpp"
@@ -8,7 +7,7 @@
 
 #include <fmt/core.h>
 
-namespace skep::cli {
+namespace skep::program {
 
 std::optional<config::document> load_config(const std::string& path,
                                             const std::vector<std::string>& sets,
@@ -25,8 +24,8 @@ std::optional<config::document> load_config(const std::string& path,
   return std::nullopt;
 }
 
-int check(const check_options& options) {
-  const auto roles = actors::all_roles();
+int check(const node_program& program, const check_options& options) {
+  const auto& roles = program.roles;
   if (options.all_options) {
     fmt::print("{}", config::all_options_toml(rt::node::schema_of(roles)));
     return exit_ok;
@@ -36,7 +35,7 @@ int check(const check_options& options) {
     return exit_ok;
   }
   if (options.config.empty()) {
-    fmt::print(stderr, "skep check: name a configuration file\n");
+    fmt::print(stderr, "{} check: name a configuration file\n", program.name);
     return exit_usage;
   }
   const auto document = load_config(options.config, options.sets, roles);
@@ -52,4 +51,4 @@ int check(const check_options& options) {
   return exit_ok;
 }
 
-} // namespace skep::cli
+} // namespace skep::program

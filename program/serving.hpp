@@ -5,7 +5,7 @@
 #include <string>
 
 // What the commands that serve until a signal comes share.
-namespace skep::cli {
+namespace skep::program {
 
 sigset_t signal_set(std::initializer_list<int> signals);
 /// SIGTERM and SIGINT.
@@ -23,11 +23,11 @@ void let_signals_kill();
 /// for stdout or stderr; so /dev/null stands there.
 void open_standard_streams();
 
-/// Says on stdout, and in the ready file when one is named, where clients may come. A stdout nobody
-/// reads is no failure and holds nobody. The file is written beside and renamed, so that whoever
-/// waits for it never reads half of it; a second line names the endpoint of operations where that
-/// is another one. False, with a message on stderr, when it cannot be written.
-bool announce(const std::string& endpoint, const std::string& ready_file,
-              const std::string& operations = {});
+/// Says on stdout, as `program`, and in the ready file when one is named, where clients may come. A
+/// stdout nobody reads is no failure and holds nobody. The file is written beside and renamed, so
+/// that whoever waits for it never reads half of it; a second line names the endpoint of operations
+/// where that is another one. False, with a message on stderr, when it cannot be written.
+bool announce(const std::string& program, const std::string& endpoint,
+              const std::string& ready_file, const std::string& operations = {});
 
-} // namespace skep::cli
+} // namespace skep::program
