@@ -70,13 +70,12 @@ provider_error read_error(std::string_view json);
 
 /// What one event of a provider's stream holds.
 struct chunk_event {
+  /// What the event says of the answer as a whole; members it does not have are empty.
   msg::chat_open open;
   std::vector<msg::chat_chunk> chunks;
   std::optional<msg::token_usage> usage;
   /// The provider reports an error instead.
   std::optional<provider_error> error;
-  /// The answer has begun with this event or an earlier one: `open` says how.
-  bool opens = true;
   /// Nothing of the answer follows.
   bool last = false;
 };

@@ -1,8 +1,11 @@
 #include "actors/provider/answer_stream.hpp"
 
 #include "actors/provider/outcome.hpp"
+#include "messages/size.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace skep::actors {
@@ -10,6 +13,39 @@ namespace skep::actors {
 namespace {
 
 constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
+
+// Some hundred times the preamble of any API. What is longer is passed on as an answer that has
+// begun, because it is not to be kept here.
+constexpr std::size_t preamble_bytes_max = std::size_t{64} << 10;
+
+/// Whether any member says something: null and empty values do not.
+bool has_value(const std::string& members) {
+  constexpr std::array<std::string_view, 4> nothing{"null", R"("")", "[]", "{}"};
+  if (members.empty())
+    return false;
+  const auto all = json::members_of(members).value_or(std::vector<json::member>{});
+  return std::any_of(all.begin(), all.end(), [&](const json::member& each) {
+    return std::find(nothing.begin(), nothing.end(), each.value) == nothing.end();
+  });
+}
+
+/// Whether a client would see something of the piece besides that there is an answer.
+bool begins(const msg::chat_chunk& piece) {
+  return !piece.content.empty() || !piece.finish_reason.empty() || has_value(piece.delta_rest);
+}
+
+/// The members of both objects; of one that both have, that of the first.
+std::string joined(const std::string& first, const std::string& second) {
+  if (first.empty() || second.empty())
+    return first.empty() ? second : first;
+  const json::object known{first};
+  const json::object more{second};
+  auto all = known.members();
+  for (const auto& each : more.members())
+    if (!known.has(each.name))
+      all.push_back(each);
+  return json::object_of(all);
+}
 
 } // namespace
 
@@ -59,20 +95,43 @@ void answer_stream::read_event(std::string_view data) {
     fail(failure_of_error(*event->error));
     return;
   }
-  if ((event->opens || !event->chunks.empty()) && !std::exchange(opened_, true))
-    open_ = std::move(event->open);
-  for (auto& piece : event->chunks) {
-    note(piece);
-    chunks_.push_back(std::move(piece));
-  }
+  if (!begun_)
+    gather_head(std::move(event->open));
+  for (auto& piece : event->chunks)
+    add(std::move(piece));
   if (event->usage)
     usage_ = std::move(event->usage);
   if (event->last)
     ended();
 }
 
+/// Some servers name the answer in its second event only, with the first piece at the latest.
+void answer_stream::gather_head(msg::chat_open from) {
+  if (head_.id.empty())
+    head_.id = std::move(from.id);
+  if (head_.created == 0)
+    head_.created = from.created;
+  if (head_.model.empty())
+    head_.model = std::move(from.model);
+  const auto before = head_.rest.size();
+  head_.rest = joined(head_.rest, from.rest);
+  preamble_bytes_ += head_.rest.size() - before;
+}
+
+void answer_stream::add(msg::chat_chunk piece) {
+  note(piece);
+  if (!begun_) {
+    begun_ = begins(piece);
+    if (!begun_ && piece.delta_rest.empty() && piece.rest.empty())
+      return; // A role, which the client's first piece has anyway.
+    preamble_bytes_ += bytes_of(piece);
+    begun_ = begun_ || preamble_bytes_ > preamble_bytes_max;
+  }
+  chunks_.push_back(std::move(piece));
+}
+
 void answer_stream::ended() {
-  if (opened_)
+  if (begun_)
     state_ = phase::whole;
   else
     fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
@@ -111,7 +170,9 @@ void answer_stream::fail(failure why) {
 }
 
 std::optional<msg::chat_open> answer_stream::take_open() {
-  return std::exchange(open_, std::nullopt);
+  if (!begun_ || std::exchange(opened_, true))
+    return std::nullopt;
+  return std::move(head_);
 }
 
 msg::chat_chunk answer_stream::take_chunk() {

@@ -17,6 +17,10 @@ namespace skep::actors {
 /// Reads a provider's streamed answer: bytes split anywhere go in, chat_open and chat_chunks come
 /// out and wait here until the caller has credit for them. The owner bounds what waits by feeding
 /// no more than its window ahead of what was taken. Pure; one thread at a time.
+///
+/// The answer begins with the first piece a client would see: text, a tool call, a finish reason.
+/// What a provider sends before it (a role, empty texts, usage, filter results) is its preamble; it
+/// is held back, so that a provider that fails behind it has not begun.
 class answer_stream {
 public:
   enum class phase : std::uint8_t { reading, whole, failed };
@@ -33,11 +37,11 @@ public:
   /// The connection broke; ignored when the answer is whole already.
   void fail(failure why);
 
-  /// The head of the answer, once, as soon as the first event is there.
+  /// The head of the answer, once, as soon as the answer begins.
   std::optional<msg::chat_open> take_open();
-  /// Chunks wait to be taken.
+  /// Chunks wait to be taken; none do before the answer begins.
   bool waiting() const {
-    return !chunks_.empty();
+    return begun_ && !chunks_.empty();
   }
   /// The oldest waiting chunk; there must be one.
   msg::chat_chunk take_chunk();
@@ -61,6 +65,8 @@ private:
   };
 
   void read_event(std::string_view data);
+  void gather_head(msg::chat_open from);
+  void add(msg::chat_chunk piece);
   void ended();
   void note(const msg::chat_chunk& piece);
 
@@ -68,8 +74,10 @@ private:
   net::sse_parser parser_;
   phase state_ = phase::reading;
   failure why_;
-  std::optional<msg::chat_open> open_;
-  bool opened_ = false;
+  msg::chat_open head_; // Put together from the preamble's events and the first piece's.
+  std::size_t preamble_bytes_ = 0;
+  bool begun_ = false;
+  bool opened_ = false; // The head was taken.
   std::deque<msg::chat_chunk> chunks_;
   std::optional<msg::token_usage> usage_;
   std::size_t answer_bytes_ = 0;

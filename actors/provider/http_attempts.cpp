@@ -228,7 +228,7 @@ void http_connector::fetched(const fetch_event& event) {
   }
 }
 
-/// The first piece is there: from now on nothing is tried again.
+/// The first piece a client sees is there: from now on nothing is tried again.
 void http_connector::open_stream(job& j, msg::chat_open head) {
   j.opened = true;
   j.body = {};

@@ -11,7 +11,6 @@ public:
     if (data != "[DONE]")
       return read_chunk(data);
     chunk_event done;
-    done.opens = false;
     done.last = true;
     return done;
   }

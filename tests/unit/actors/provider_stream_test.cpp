@@ -100,6 +100,51 @@ TEST_CASE("a stream that ends too early was cut", "[provider][stream]") {
   CHECK(!stream.take_open());
 }
 
+TEST_CASE("an answer begins with what its client sees, not with its preamble",
+          "[provider][stream]") {
+  const auto piece = [](const std::string& delta) {
+    return event(head + R"("choices":[{"index":0,"delta":)" + delta
+                 + R"(,"finish_reason":null}]})");
+  };
+  openai_stream stream;
+  stream.push(piece(R"({"role":"assistant","content":"","refusal":null})") + piece("{}")
+              + piece(R"({"reasoning_content":"","tool_calls":[]})") + usage_event());
+  CHECK(!stream.take_open());
+  CHECK(!stream.waiting());
+  CHECK(stream.state() == phase::reading);
+  SECTION("a text") {
+    stream.push(text("a"));
+    CHECK(stream.take_open()->id == "c");
+    CHECK(all_text(stream) == "a");
+  }
+  SECTION("a tool call") {
+    stream.push(piece(R"({"tool_calls":[{"index":0,"id":"t","function":{"name":"f"}}]})"));
+    CHECK(stream.take_open());
+  }
+  SECTION("a finish reason") {
+    stream.push(finish());
+    CHECK(stream.take_open());
+  }
+  SECTION("nothing: the provider never answered") {
+    stream.push(event(R"({"error":{"message":"boom"}})"));
+    CHECK(!stream.take_open());
+    CHECK(!stream.waiting());
+    CHECK(stream.state() == phase::failed);
+  }
+}
+
+TEST_CASE("an endless preamble is not kept", "[provider][stream]") {
+  openai_stream stream;
+  const auto one = event(head + R"("choices":[{"index":0,"delta":{"refusal":null}}]})");
+  int pieces = 0;
+  while (!stream.waiting() && pieces < 10'000) {
+    stream.push(one);
+    ++pieces;
+  }
+  CHECK(stream.take_open());
+  CHECK(pieces < 1'000);
+}
+
 TEST_CASE("an error in the middle keeps what came before it", "[provider][stream]") {
   openai_stream stream;
   stream.push(text("a") + event(R"({"error":{"message":"slow","code":"rate_limit_exceeded"}})")
