@@ -1,6 +1,7 @@
 #include "actors/common/openai_json.hpp"
 
 #include "runtime/json/object.hpp"
+#include "runtime/json/repair.hpp"
 #include "runtime/json/splice.hpp"
 
 #include <nlohmann/json.hpp>
@@ -325,7 +326,7 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 }
 
 provider_error read_error(std::string_view text) {
-  return error_of(tree::parse(text.begin(), text.end(), nullptr, false));
+  return error_of(tree::parse(json::repaired(text), nullptr, false));
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include "actors/provider/outcome.hpp"
 #include "messages/size.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -17,6 +18,15 @@ constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
 // Some hundred times the preamble of any API. What is longer is passed on as an answer that has
 // begun, because it is not to be kept here.
 constexpr std::size_t preamble_bytes_max = std::size_t{64} << 10;
+
+/// Data that only keeps the connection awake: null, or a bare word such as "keepalive".
+bool is_heartbeat(std::string_view data) {
+  constexpr std::size_t word_bytes_max = 32;
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return data.size() <= word_bytes_max && std::all_of(data.begin(), data.end(), [&](char c) {
+           return is_letter(c) || c == '-' || c == '_';
+         });
+}
 
 /// Whether any member says something: null and empty values do not.
 bool has_value(const std::string& members) {
@@ -84,9 +94,21 @@ void answer_stream::push(std::string_view bytes) {
 }
 
 void answer_stream::read_event(std::string_view data) {
+  data = trimmed(data, " \t\n");
+  if (state_ != phase::reading || is_heartbeat(data))
+    return;
+  if (!repair_.holds()) {
+    auto event = reader_->read(data);
+    if (event || json::repaired(data) == data)
+      return take(std::move(event));
+  }
+  for (const auto& ready : repair_.add(data))
+    take(reader_->read(ready));
+}
+
+void answer_stream::take(expected<chunk_event> event) {
   if (state_ != phase::reading)
     return;
-  auto event = reader_->read(data);
   if (!event) {
     fail(event.error());
     return;
@@ -151,7 +173,14 @@ void answer_stream::note(const msg::chat_chunk& piece) {
   mark->finished = mark->finished || !piece.finish_reason.empty();
 }
 
+/// Nothing follows the event that waits for its other half.
+void answer_stream::read_last() {
+  if (const auto last = repair_.finish())
+    take(reader_->read(*last));
+}
+
 void answer_stream::close() {
+  read_last();
   if (state_ != phase::reading)
     return;
   const bool finished = std::all_of(choices_.begin(), choices_.end(),
@@ -163,6 +192,7 @@ void answer_stream::close() {
 }
 
 void answer_stream::fail(failure why) {
+  read_last();
   if (state_ != phase::reading)
     return;
   state_ = phase::failed;

@@ -3,6 +3,7 @@
 #include "actors/provider/dialect.hpp"
 #include "messages/chat.hpp"
 #include "messages/failure.hpp"
+#include "runtime/json/repair.hpp"
 #include "runtime/net/sse_parser.hpp"
 
 #include <cstdint>
@@ -21,6 +22,9 @@ namespace skep::actors {
 /// The answer begins with the first piece a client would see: text, a tool call, a finish reason.
 /// What a provider sends before it (a role, empty texts, usage, filter results) is its preamble; it
 /// is held back, so that a provider that fails behind it has not begun.
+///
+/// Events that only keep the connection awake say nothing. Characters that are broken, or cut in
+/// two between events, are put right as json::stream_repair does.
 class answer_stream {
 public:
   enum class phase : std::uint8_t { reading, whole, failed };
@@ -65,6 +69,8 @@ private:
   };
 
   void read_event(std::string_view data);
+  void take(expected<chunk_event> event);
+  void read_last();
   void gather_head(msg::chat_open from);
   void add(msg::chat_chunk piece);
   void ended();
@@ -72,6 +78,7 @@ private:
 
   std::unique_ptr<event_reader> reader_;
   net::sse_parser parser_;
+  json::stream_repair repair_;
   phase state_ = phase::reading;
   failure why_;
   msg::chat_open head_; // Put together from the preamble's events and the first piece's.

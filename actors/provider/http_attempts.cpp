@@ -3,6 +3,7 @@
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
 #include "runtime/base/wall_clock.hpp"
+#include "runtime/json/repair.hpp"
 
 #include <algorithm>
 
@@ -314,6 +315,15 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
 
 namespace {
 
+/// An answer, also one with broken characters in its texts.
+expected<msg::chat_reply> read_whole(const dialect& of, const std::string& body) {
+  auto reply = of.read_reply(body);
+  if (reply)
+    return reply;
+  const auto repaired = json::repaired(body);
+  return repaired == body ? reply : of.read_reply(repaired);
+}
+
 /// A body that is no answer may say why.
 failure why_no_answer(const std::string& body, const failure& otherwise) {
   const auto error = read_error(body);
@@ -323,7 +333,7 @@ failure why_no_answer(const std::string& body, const failure& otherwise) {
 } // namespace
 
 void http_connector::answer_came(job_id id, const std::string& body) {
-  auto reply = dialect_->read_reply(body);
+  auto reply = read_whole(*dialect_, body);
   if (!reply)
     return attempt_failed(id, why_no_answer(body, reply.error()));
   auto& j = jobs_.at(id);

@@ -264,6 +264,18 @@ TEST_CASE("an error under a good status is an error", "[actors][provider][openai
   CHECK(requests == 4);
 }
 
+TEST_CASE("a whole answer with half a character is read", "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests, [](upstream_connection& on, int n) {
+    const std::string half = n == 0 ? R"(a\udcaf)" : "a\xF0\x9F";
+    on.reply(200, R"({"id":"c","model":"m","choices":[{"index":0,"message":{"content":")" + half
+                    + R"("},"finish_reason":"stop"}]})");
+  })};
+  CHECK(provider.finish_chat(false)->text() == "a\uFFFD");
+  CHECK(provider.finish_chat(false)->text() == "a\uFFFD");
+  CHECK(requests == 2);
+}
+
 // -- broken streams -------------------------------------------------------------------------------
 
 TEST_CASE("a stream cut after its first chunk is not tried again", "[actors][provider][openai]") {

@@ -145,6 +145,44 @@ TEST_CASE("an endless preamble is not kept", "[provider][stream]") {
   CHECK(pieces < 1'000);
 }
 
+TEST_CASE("events that only keep the connection awake say nothing", "[provider][stream]") {
+  const auto* const beat
+    = GENERATE("data:\n\n", "data: \n\n", "data:   \n\n", "event: keepalive\ndata: keepalive\n\n",
+               "data: null\n\n", "event: ping\ndata:\n\n", "data: keep-alive\n\n", ": ping\n\n");
+  openai_stream stream;
+  stream.push(beat + text("he") + beat + text("y") + beat + finish() + beat + "data: [DONE] \n\n");
+  CHECK(all_text(stream) == "hey");
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("a character cut in two between events is put together", "[provider][stream]") {
+  openai_stream stream;
+  const bool escaped = GENERATE(true, false);
+  stream.push(text(escaped ? R"(a\ud83d)" : "a\xF0\x9F"));
+  CHECK(all_text(stream).empty());
+  stream.push(text(escaped ? R"(\ude00b)"
+                           : "\x98\x80"
+                             "b"));
+  CHECK(all_text(stream) == "a😀b");
+  stream.push(text(R"(\udcaf)") + finish() + event("[DONE]"));
+  CHECK(all_text(stream) == "\uFFFD");
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("half a character at the end of a stream is U+FFFD", "[provider][stream]") {
+  openai_stream stream;
+  stream.push(text(R"(a\ud83d)"));
+  SECTION("that is cut") {
+    stream.close();
+    CHECK(stream.state() == phase::failed);
+  }
+  SECTION("that breaks") {
+    stream.fail(failure{errc::transport_failed});
+    CHECK(stream.state() == phase::failed);
+  }
+  CHECK(all_text(stream) == "a\uFFFD");
+}
+
 TEST_CASE("an error in the middle keeps what came before it", "[provider][stream]") {
   openai_stream stream;
   stream.push(text("a") + event(R"({"error":{"message":"slow","code":"rate_limit_exceeded"}})")
