@@ -147,6 +147,25 @@ msg::chat_chunk read_delta(tree from) {
   return chunk;
 }
 
+/// A value that says something went wrong; some servers write all members there are.
+bool is_error(const tree& value) {
+  return (value.is_object() || value.is_string()) && !value.empty()
+         && !(value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
+/// The first choice that failed, which OpenRouter reports under a good status; null when none did.
+const tree* failed_choice(const tree& body) {
+  const auto choices = body.find("choices");
+  if (choices == body.end() || !choices->is_array())
+    return nullptr;
+  const auto failed = std::find_if(choices->begin(), choices->end(), [](const tree& choice) {
+    return choice.is_object()
+           && (string_at(choice, "finish_reason") == "error"
+               || (choice.contains("error") && is_error(choice["error"])));
+  });
+  return failed == choices->end() ? nullptr : &*failed;
+}
+
 /// A string, or a number as text.
 std::string word_at(const tree& object, const char* key) {
   const auto entry = object.find(key);
@@ -171,6 +190,19 @@ provider_error error_of(const tree& body) {
   read.type = string_at(error, "type");
   read.code = word_at(error, "code");
   return read;
+}
+
+/// An error under a good status, also inside of a choice; nothing where there is none.
+std::optional<provider_error> error_in(const tree& body) {
+  if (body.contains("error") && is_error(body["error"]))
+    return error_of(body);
+  const auto* const failed = failed_choice(body);
+  if (failed == nullptr)
+    return std::nullopt;
+  auto error = failed->contains("error") ? error_of(*failed) : provider_error{};
+  if (error.message.empty())
+    error.message = "the provider ended its answer with an error";
+  return error;
 }
 
 tl::unexpected<failure> no_answer(const std::string& detail) {
@@ -228,6 +260,8 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   auto& body = *read;
   if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array())
     return no_answer("the provider's answer has no choices");
+  if (error_in(body))
+    return no_answer("the provider's answer has an error in it");
   msg::chat_reply reply;
   reply.id = string_at(body, "id");
   reply.created = number_at(body, "created");
@@ -287,10 +321,9 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   if (!body.is_object())
     return no_answer("an event of the provider's stream is no object");
   chunk_event event;
-  if (body.contains("error") && !body["error"].is_null()) {
-    event.error = error_of(body);
+  event.error = error_in(body);
+  if (event.error)
     return event;
-  }
   event.open.id = string_at(body, "id");
   event.open.created = number_at(body, "created");
   event.open.model = string_at(body, "model");
@@ -326,7 +359,8 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 }
 
 provider_error read_error(std::string_view text) {
-  return error_of(tree::parse(json::repaired(text), nullptr, false));
+  const auto body = tree::parse(json::repaired(text), nullptr, false);
+  return body.is_object() ? error_in(body).value_or(error_of(body)) : provider_error{};
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {

@@ -43,6 +43,9 @@ inline constexpr std::size_t answer_name_bytes_max = 1024;
 /// What a stream's beginning says beyond them stands in every frame, too; what is longer than this
 /// only in the first one: no answer grows by that length times its pieces.
 inline constexpr std::size_t repeated_bytes_max = 1024;
+/// What of a beginning's further members stands in every frame. Lists and objects do not: they are
+/// about the prompt (Azure's prompt_filter_results), or too long.
+std::string repeated_members(const std::string& rest);
 
 /// errc::provider_failed when an answer's id or model is longer than that.
 tl::expected<void, failure> check_head(std::string_view id, std::string_view model);
@@ -65,7 +68,7 @@ struct provider_error {
 };
 
 /// Reads an error body of any usual shape: OpenAI's, an error that is plain text, members at the
-/// top level (vLLM), or a `detail` (FastAPI).
+/// top level (vLLM), a `detail` (FastAPI), or a choice that failed (OpenRouter).
 provider_error read_error(std::string_view json);
 
 /// What one event of a provider's stream holds.

@@ -120,8 +120,7 @@ std::string completions_answer::frame(const std::string& choices, std::string_vi
   auto out = head_of(begin_.id, begin_.created, begin_.model);
   out.raw("choices", choices).raw("usage", usage);
   add_rest(out, begin_.rest);
-  if (begin_.rest.size() > repeated_bytes_max)
-    begin_.rest.clear();
+  begin_.rest = repeated_members(begin_.rest);
   return data_frame(out.object());
 }
 

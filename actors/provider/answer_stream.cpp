@@ -1,5 +1,6 @@
 #include "actors/provider/answer_stream.hpp"
 
+#include "actors/common/answer.hpp"
 #include "actors/provider/outcome.hpp"
 #include "messages/size.hpp"
 #include "runtime/base/text.hpp"
@@ -81,12 +82,26 @@ std::size_t answer_bytes_of(const msg::chat_reply& reply) {
   return bytes;
 }
 
-answer_stream::answer_stream(std::unique_ptr<event_reader> reader)
-  : reader_(std::move(reader)), parser_(event_bytes_max) {}
+answer_stream::answer_stream(std::unique_ptr<event_reader> reader, std::size_t body_max)
+  : reader_(std::move(reader)), parser_(event_bytes_max), body_max_(body_max) {}
 
 void answer_stream::push(std::string_view bytes) {
   if (state_ != phase::reading)
     return;
+  if (first_byte_) {
+    bytes = bytes.substr(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+    if (bytes.empty())
+      return;
+    first_byte_ = false;
+    if (bytes.front() == '{' || bytes.front() == '[')
+      body_.emplace(); // No line of an event begins so.
+  }
+  if (body_) {
+    if (body_->size() + bytes.size() > body_max_)
+      return fail(failure{errc::malformed, "the provider's answer is larger than answer_bytes"});
+    *body_ += bytes;
+    return;
+  }
   const auto parsed
     = parser_.push(bytes, [this](const net::sse_event& event) { read_event(event.data); });
   if (!parsed)
@@ -152,14 +167,29 @@ void answer_stream::add(msg::chat_chunk piece) {
   chunks_.push_back(std::move(piece));
 }
 
-void answer_stream::ended() {
-  if (begun_)
-    state_ = phase::whole;
-  else
-    fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
+void answer_stream::play(msg::chat_reply reply) {
+  if (reply.usage.prompt > 0 || reply.usage.completion > 0)
+    usage_ = reply.usage;
+  answer_player player{std::move(reply)};
+  gather_head(player.open());
+  while (auto piece = player.next())
+    add(std::move(*piece));
+  ended();
 }
 
-void answer_stream::note(const msg::chat_chunk& piece) {
+void answer_stream::ended() {
+  if (state_ != phase::reading)
+    return;
+  if (!begun_)
+    fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
+  else if (!all_finished())
+    fail(failure{errc::stream_cut, "the provider's stream ended without a finish reason"});
+  else
+    state_ = phase::whole;
+}
+
+/// Keeps the books on the piece's choice, which finishes once.
+void answer_stream::note(msg::chat_chunk& piece) {
   answer_bytes_ += piece.content.size() + piece.delta_rest.size();
   auto mark = std::find_if(choices_.begin(), choices_.end(),
                            [&](const choice_mark& m) { return m.index == piece.index; });
@@ -170,7 +200,19 @@ void answer_stream::note(const msg::chat_chunk& piece) {
     }
     mark = choices_.insert(mark, {piece.index, false});
   }
+  if (mark->finished)
+    piece.finish_reason.clear();
   mark->finished = mark->finished || !piece.finish_reason.empty();
+}
+
+bool answer_stream::all_finished() const {
+  return !choices_.empty()
+         && std::all_of(choices_.begin(), choices_.end(),
+                        [](const choice_mark& m) { return m.finished; });
+}
+
+bool answer_stream::finished() const {
+  return all_finished() && reader_->finish_is_enough();
 }
 
 /// Nothing follows the event that waits for its other half.
@@ -183,9 +225,7 @@ void answer_stream::close() {
   read_last();
   if (state_ != phase::reading)
     return;
-  const bool finished = std::all_of(choices_.begin(), choices_.end(),
-                                    [](const choice_mark& m) { return m.finished; });
-  if (finished && !choices_.empty() && reader_->finish_is_enough())
+  if (finished())
     state_ = phase::whole;
   else
     fail(failure{errc::stream_cut, "the provider's stream ended before its answer did"});

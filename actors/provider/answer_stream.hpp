@@ -29,8 +29,9 @@ class answer_stream {
 public:
   enum class phase : std::uint8_t { reading, whole, failed };
 
-  /// `reader` knows the API's events.
-  explicit answer_stream(std::unique_ptr<event_reader> reader);
+  /// `reader` knows the API's events; `body_max` bounds what is no stream of events.
+  explicit answer_stream(std::unique_ptr<event_reader> reader,
+                         std::size_t body_max = std::size_t{16} << 20);
 
   /// Reads more bytes. What follows the answer's end, or its failure, is ignored.
   void push(std::string_view bytes);
@@ -40,6 +41,15 @@ public:
   void close();
   /// The connection broke; ignored when the answer is whole already.
   void fail(failure why);
+  /// Each choice gave its finish reason, and the API's servers may leave out what follows.
+  bool finished() const;
+
+  /// A JSON text came instead of events: all of it so far. Null when events come.
+  const std::string* body() const {
+    return body_ ? &*body_ : nullptr;
+  }
+  /// Goes on with this whole answer, which the body was, as if it had been streamed.
+  void play(msg::chat_reply reply);
 
   /// The head of the answer, once, as soon as the answer begins.
   std::optional<msg::chat_open> take_open();
@@ -74,11 +84,15 @@ private:
   void gather_head(msg::chat_open from);
   void add(msg::chat_chunk piece);
   void ended();
-  void note(const msg::chat_chunk& piece);
+  void note(msg::chat_chunk& piece);
+  bool all_finished() const;
 
   std::unique_ptr<event_reader> reader_;
   net::sse_parser parser_;
   json::stream_repair repair_;
+  const std::size_t body_max_;
+  std::optional<std::string> body_;
+  bool first_byte_ = true; // Is still to come.
   phase state_ = phase::reading;
   failure why_;
   msg::chat_open head_; // Put together from the preamble's events and the first piece's.

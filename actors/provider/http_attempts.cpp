@@ -89,7 +89,7 @@ void http_connector::start_attempt(job_id id) {
   j.attempt_began = now();
   ++j.asked;
   if (j.stream)
-    j.answer.emplace(dialect_->read_stream());
+    j.answer.emplace(dialect_->read_stream(), options_->answer_max);
   const auto started = fetch_.start(fetch_request_for(j),
                                     post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
   if (!started) {
@@ -296,8 +296,10 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
     note_trouble(errc::none, {});
   if (result.status != 0 && !good_status) {
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
+  } else if (j.answer && j.answer->body() != nullptr && result.ok()) {
+    body_came(id);
   } else if (j.answer) {
-    if (result.ok())
+    if (result.ok() || j.answer->finished())
       j.answer->close();
     else
       j.answer->fail(transfer_failed(j, result));
@@ -315,15 +317,6 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
 
 namespace {
 
-/// An answer, also one with broken characters in its texts.
-expected<msg::chat_reply> read_whole(const dialect& of, const std::string& body) {
-  auto reply = of.read_reply(body);
-  if (reply)
-    return reply;
-  const auto repaired = json::repaired(body);
-  return repaired == body ? reply : of.read_reply(repaired);
-}
-
 /// A body that is no answer may say why.
 failure why_no_answer(const std::string& body, const failure& otherwise) {
   const auto error = read_error(body);
@@ -332,15 +325,36 @@ failure why_no_answer(const std::string& body, const failure& otherwise) {
 
 } // namespace
 
-void http_connector::answer_came(job_id id, const std::string& body) {
-  auto reply = read_whole(*dialect_, body);
+/// A whole answer, also one with broken characters in its texts; what is no answer says why.
+expected<msg::chat_reply> http_connector::read_reply(const job& j, const std::string& body) const {
+  auto reply = dialect_->read_reply(body);
   if (!reply)
-    return attempt_failed(id, why_no_answer(body, reply.error()));
-  auto& j = jobs_.at(id);
+    if (const auto repaired = json::repaired(body); repaired != body)
+      reply = dialect_->read_reply(repaired);
+  if (!reply)
+    return fail(why_no_answer(body, reply.error()));
   if (reply->usage.prompt == 0 && reply->usage.completion == 0)
     reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
   if (reply->created == 0)
     reply->created = unix_seconds();
+  return reply;
+}
+
+/// JSON came where a stream was asked: an error under a good status, or all of the answer.
+void http_connector::body_came(job_id id) {
+  auto& j = jobs_.at(id);
+  auto reply = read_reply(j, *j.answer->body());
+  if (!reply)
+    return attempt_failed(id, reply.error());
+  j.answer->play(std::move(*reply));
+  deliver(id);
+}
+
+void http_connector::answer_came(job_id id, const std::string& body) {
+  auto& j = jobs_.at(id);
+  auto reply = read_reply(j, body);
+  if (!reply)
+    return attempt_failed(id, reply.error());
   reply->origin.attempts = j.asked;
   const auto usage = reply->usage;
   j.out.note_latency(now() - j.attempt_began);

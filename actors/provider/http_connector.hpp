@@ -92,7 +92,9 @@ private:
   void open_stream(job& j, msg::chat_open head);
   void read_tail(job_id id, net::fetch_id fetch, std::int64_t owed);
   void transfer_ended(job_id id, const fetch_event& event);
+  expected<msg::chat_reply> read_reply(const job& j, const std::string& body) const;
   void answer_came(job_id id, const std::string& body);
+  void body_came(job_id id);
   void vectors_came(job_id id, const std::string& body);
 
   void list_models(const rt::call& c);

@@ -142,6 +142,37 @@ TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {
   }
 }
 
+TEST_CASE("what an answer begins with is repeated, but not what is about its prompt",
+          "[actors][json]") {
+  chunk_writer writer{
+    msg::chat_open{"c", 5, "m", R"({"fp":"x","prompt_filter_results":[{"prompt_index":0}]})", {}},
+    false};
+  msg::chat_chunk piece;
+  piece.content = "a";
+  const auto first = writer.frame(piece);
+  const auto second = writer.frame(piece);
+  const auto count = [](const std::string& in, std::string_view what) {
+    std::size_t found = 0;
+    for (auto at = in.find(what); at != std::string::npos; at = in.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  CHECK(count(first, "prompt_filter_results") == 1);
+  CHECK(count(first, R"("fp":"x")") == 2); // The role has a frame of its own.
+  CHECK(count(second, "prompt_filter_results") == 0);
+  CHECK(count(second, R"("fp":"x")") == 1);
+}
+
+TEST_CASE("an answer with a choice that failed is none, and says why", "[actors][json]") {
+  const auto* const failed = GENERATE(
+    R"({"choices":[{"message":{"content":"half"},"finish_reason":"error","error":{"code":502,"message":"died"}}]})",
+    R"({"choices":[{"message":{"content":"half"},"finish_reason":"stop","error":{"code":502,"message":"died"}}]})",
+    R"({"error":{"code":502,"message":"died"},"choices":[{"message":{"content":"half"},"finish_reason":"stop"}]})");
+  CHECK(!read_chat_reply(failed));
+  CHECK(read_error(failed).message == "died");
+  CHECK(read_error(failed).code == "502");
+}
+
 TEST_CASE("the errors of providers are read whatever their shape", "[actors][json]") {
   CHECK(read_error(R"({"error":{"message":"m","type":"t","code":"c"}})").code == "c");
   CHECK(read_error(R"({"error":"plain"})").message == "plain");

@@ -276,6 +276,56 @@ TEST_CASE("a whole answer with half a character is read", "[actors][provider][op
   CHECK(requests == 2);
 }
 
+TEST_CASE("an error in a good whole answer is an error", "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  auto options = quick_options();
+  options.attempts_max = 1;
+  open_provider provider{counting(requests,
+                                  [](upstream_connection& on, int) {
+                                    on.reply(200,
+                                             R"({"id":"c","model":"m","choices":[{"index":0,)"
+                                             R"("message":{"content":"half"},"finish_reason":)"
+                                             R"("error","error":{"code":429,"message":"slow"}}]})");
+                                  }),
+                         options};
+  const auto got = provider.finish_chat(false);
+  CHECK(got->why().code == errc::rate_limited);
+  CHECK(got->why().detail == "slow");
+}
+
+TEST_CASE("JSON where a stream was asked is an error or the whole answer",
+          "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests, [](upstream_connection& on, int n) {
+    const auto* const json = "content-type: application/json\r\n";
+    if (n == 0)
+      on.reply(200, error_body("this model cannot stream", "invalid_request_error"), json);
+    else
+      on.reply(200, whole_answer, json);
+  })};
+  const auto refused = provider.finish_chat(true);
+  CHECK(refused->story() == "failed");
+  CHECK(refused->why().code == errc::bad_request);
+  CHECK(refused->why().detail == "this model cannot stream");
+  CHECK(requests == 1);
+  const auto played = provider.finish_chat(true);
+  CHECK(played->story() == "open chunk end");
+  CHECK(played->text() == "hello");
+  CHECK(requests == 2);
+}
+
+TEST_CASE("a stream that breaks behind its finish reason is whole", "[actors][provider][openai]") {
+  open_provider provider{[&](upstream_connection& on) {
+    on.read_request();
+    on.begin_chunks();
+    on.send_chunk(sse_text("a") + sse_stop);
+    on.close();
+  }};
+  const auto got = provider.finish_chat(true);
+  CHECK(got->story() == "open chunk end");
+  CHECK(got->text() == "a");
+}
+
 // -- broken streams -------------------------------------------------------------------------------
 
 TEST_CASE("a stream cut after its first chunk is not tried again", "[actors][provider][openai]") {

@@ -84,7 +84,13 @@ TEST_CASE("without [DONE] an answer is whole once every choice has finished",
     CHECK(stream.state() == phase::whole);
   }
   SECTION("one did not") {
+    CHECK(!stream.finished());
     stream.close();
+    CHECK(stream.state() == phase::failed);
+    CHECK(stream.why().code == errc::stream_cut);
+  }
+  SECTION("one did not, although [DONE] came") {
+    stream.push(event("[DONE]"));
     CHECK(stream.state() == phase::failed);
     CHECK(stream.why().code == errc::stream_cut);
   }
@@ -181,6 +187,66 @@ TEST_CASE("half a character at the end of a stream is U+FFFD", "[provider][strea
     CHECK(stream.state() == phase::failed);
   }
   CHECK(all_text(stream) == "a\uFFFD");
+}
+
+TEST_CASE("a choice finishes once", "[provider][stream]") {
+  openai_stream stream;
+  stream.push(text("a") + finish() + finish() + event("[DONE]"));
+  int finishes = 0;
+  while (stream.waiting())
+    finishes += stream.take_chunk().finish_reason.empty() ? 0 : 1;
+  CHECK(finishes == 1);
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("an answer has the names of the first event that has any", "[provider][stream]") {
+  openai_stream stream;
+  const auto* const first
+    = GENERATE(R"({"id":"","object":"","created":0,"model":"","choices":[],)"
+               R"("prompt_filter_results":[{"prompt_index":0}]})",
+               R"({"type":"ping","prompt_filter_results":[{"prompt_index":0}]})");
+  stream.push(event(first) + text("a"));
+  const auto open = stream.take_open();
+  REQUIRE(open);
+  CHECK(open->id == "c");
+  CHECK(open->model == "m");
+  CHECK(open->created == 5);
+  CHECK(open->rest.find("prompt_filter_results") != std::string::npos);
+}
+
+TEST_CASE("a choice that failed fails the stream", "[provider][stream]") {
+  const auto* const end
+    = GENERATE(R"("finish_reason":"error","error":{"code":502,"message":"upstream died"}}]})",
+               R"("finish_reason":"stop","error":{"code":502,"message":"upstream died"}}]})");
+  openai_stream stream;
+  stream.push(text("half") + event(head + R"("choices":[{"index":0,"delta":{"content":""},)" + end)
+              + event("[DONE]"));
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::provider_failed);
+  CHECK(stream.why().detail == "upstream died");
+  CHECK(all_text(stream) == "half");
+}
+
+TEST_CASE("members that say no error are none", "[provider][stream]") {
+  openai_stream stream;
+  stream.push(event(head + R"("error":null,"choices":[{"index":0,"delta":{"content":"a"},)"
+                    + R"("finish_reason":"stop","error":null}]})")
+              + event("[DONE]"));
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("JSON instead of a stream is kept as a body, within its bound", "[provider][stream]") {
+  answer_stream stream{openai_dialect(std::make_shared<const provider_config>(), {})->read_stream(),
+                       20};
+  stream.push(" \r\n");
+  CHECK(stream.body() == nullptr);
+  stream.push(R"({"error")");
+  stream.push(R"(:"no"})");
+  REQUIRE(stream.body() != nullptr);
+  CHECK(*stream.body() == R"({"error":"no"})");
+  stream.push(std::string(20, ' '));
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::malformed);
 }
 
 TEST_CASE("an error in the middle keeps what came before it", "[provider][stream]") {
