@@ -174,21 +174,71 @@ std::string word_at(const tree& object, const char* key) {
   return string_at(object, key);
 }
 
+/// FastAPI's place of a fault, ["body","messages",0], as OpenAI's API writes one: messages[0].
+std::string place_of(const tree& detail) {
+  std::string place;
+  const auto steps = detail.find("loc");
+  if (steps == detail.end() || !steps->is_array())
+    return place;
+  for (const auto& step : *steps) {
+    if (step.is_number_integer())
+      place += '[' + step.dump() + ']';
+    else if (step.is_string() && (!place.empty() || step != "body"))
+      place += (place.empty() ? "" : ".") + step.get<std::string>();
+  }
+  return place;
+}
+
+/// What a message or a detail says: a text, an object that has one, or a list of those. `param`
+/// becomes the first place at fault.
+std::string words_in(const tree& said, std::string& param, int levels = 3) {
+  if (said.is_string())
+    return said.get<std::string>();
+  std::string words;
+  if (levels == 0)
+    return words;
+  if (said.is_object()) {
+    for (const auto* name : {"message", "msg", "detail"})
+      if (words.empty() && said.contains(name))
+        words = words_in(said[name], param, levels - 1);
+    const auto place = place_of(said);
+    if (param.empty())
+      param = place;
+    return place.empty() || words.empty() ? words : place + ": " + words;
+  }
+  if (said.is_array())
+    for (const auto& each : said)
+      if (const auto one = words_in(each, param, levels - 1); !one.empty())
+        words += (words.empty() ? "" : "; ") + one;
+  return words;
+}
+
+bool has_reasons(const tree& error) {
+  const auto more = error.find("metadata");
+  if (more == error.end() || !more->is_object() || !more->contains("reasons"))
+    return false;
+  const auto& reasons = (*more)["reasons"];
+  return reasons.is_array() && !reasons.empty();
+}
+
 provider_error error_of(const tree& body) {
   provider_error read;
+  if (body.is_array() && !body.empty())
+    return body.front().is_object() ? error_of(body.front()) : read;
   if (!body.is_object())
     return read;
   const auto named = body.find("error");
-  if (named != body.end() && named->is_string()) {
-    read.message = named->get<std::string>();
-    return read;
-  }
   const auto& error = named != body.end() && named->is_object() ? *named : body;
-  read.message = string_at(error, "message");
-  if (read.message.empty())
-    read.message = string_at(error, "detail");
+  if (named != body.end() && named->is_string()) // Beside a code at xAI.
+    read.message = named->get<std::string>();
+  for (const auto* name : {"message", "detail", "errors"})
+    if (read.message.empty() && error.contains(name))
+      read.message = words_in(error[name], read.param);
   read.type = string_at(error, "type");
   read.code = word_at(error, "code");
+  if (auto param = string_at(error, "param"); !param.empty())
+    read.param = std::move(param);
+  read.has_reasons = has_reasons(error);
   return read;
 }
 
@@ -360,7 +410,8 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 
 provider_error read_error(std::string_view text) {
   const auto body = tree::parse(json::repaired(text), nullptr, false);
-  return body.is_object() ? error_in(body).value_or(error_of(body)) : provider_error{};
+  const auto inside = body.is_object() ? error_in(body) : std::nullopt;
+  return inside ? *inside : error_of(body);
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {

@@ -65,10 +65,15 @@ struct provider_error {
   std::string type;
   /// As text, also when it came as a number.
   std::string code;
+  /// The member of the request at fault.
+  std::string param{};
+  /// It lists for which of its rules a filter refused the request (OpenRouter).
+  bool has_reasons = false;
 };
 
 /// Reads an error body of any usual shape: OpenAI's, an error that is plain text, members at the
-/// top level (vLLM), a `detail` (FastAPI), or a choice that failed (OpenRouter).
+/// top level (vLLM), a `detail` that is a text or a list (FastAPI), also inside of the message
+/// (Mistral), a list of errors (Gemini), or a choice that failed (OpenRouter).
 provider_error read_error(std::string_view json);
 
 /// What one event of a provider's stream holds.

@@ -179,6 +179,23 @@ TEST_CASE("the errors of providers are read whatever their shape", "[actors][jso
   CHECK(read_error(R"({"error":{"message":"m","code":429}})").code == "429");
   CHECK(read_error(R"({"object":"error","message":"m","type":"t","code":400})").message == "m");
   CHECK(read_error(R"({"detail":"m"})").message == "m");
+  CHECK(read_error(R"({"error":{"message":"m","param":"temperature"}})").param == "temperature");
+  const auto fastapi = read_error(
+    R"({"detail":[{"loc":["body","messages",0,"role"],"msg":"Field required"},{"msg":"no"}]})");
+  CHECK(fastapi.message == "messages[0].role: Field required; no");
+  CHECK(fastapi.param == "messages[0].role");
+  CHECK(read_error(R"([{"error":{"code":400,"message":"Gemini says no"}}])").message
+        == "Gemini says no");
+  CHECK(read_error(
+          R"({"object":"error","message":{"detail":[{"msg":"Extra inputs","loc":["body","x"]}]}})")
+          .message
+        == "x: Extra inputs");
+  const auto xai = read_error(R"({"code":"permission-denied","error":"Content violates"})");
+  CHECK(xai.message == "Content violates");
+  CHECK(xai.code == "permission-denied");
+  CHECK(read_error(R"({"errors":[{"message":"m"}]})").message == "m");
+  CHECK(read_error("{\"error\":{\"message\":\"a\\ud83d\"}}").message == "a\uFFFD");
+  CHECK(read_error("[]").message.empty());
   CHECK(read_error("<html>").message.empty());
   CHECK(read_error(R"({"error":{"message":5,"code":null}})").message.empty());
 }
