@@ -71,7 +71,15 @@ msg::token_usage read_usage(tree more) {
   } else if (details != more.end()) {
     more.erase(details);
   }
-  usage.rest = rest_of(std::move(more), {"prompt_tokens", "completion_tokens", "total_tokens"});
+  const auto total = count_at(more, "total_tokens");
+  // Some say the sum and leave out what was written.
+  if (usage.completion == 0 && usage.prompt > 0 && total > usage.prompt
+      && (!more.contains("completion_tokens") || more["completion_tokens"].is_null()))
+    usage.completion = total - usage.prompt;
+  // A sum that is not that of the other two is a detail of its own.
+  if (total == 0 || total == usage.prompt + usage.completion)
+    more.erase("total_tokens");
+  usage.rest = rest_of(std::move(more), {"prompt_tokens", "completion_tokens"});
   return usage;
 }
 
@@ -278,7 +286,7 @@ expected<void> check_head(std::string_view id, std::string_view model) {
 
 // -- requests -------------------------------------------------------------------------------------
 
-std::string write_chat_request(const msg::chat_request& request) {
+std::string write_chat_request(const msg::chat_request& request, bool stream_usage) {
   std::string out = "{";
   json::append_member(out, "model", request.model);
   out += ",\"messages\":[";
@@ -297,7 +305,9 @@ std::string write_chat_request(const msg::chat_request& request) {
   out += ']';
   json::splice(out, request.parameters);
   if (request.stream)
-    out += R"(,"stream":true,"stream_options":{"include_usage":true})";
+    out += R"(,"stream":true)";
+  if (request.stream && stream_usage)
+    out += R"(,"stream_options":{"include_usage":true})";
   return out + "}";
 }
 
@@ -333,13 +343,18 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   return reply;
 }
 
+std::uint64_t total_of(const msg::token_usage& usage) {
+  const auto counted = usage.rest.empty() ? 0 : json::object{usage.rest}.count("total_tokens");
+  return counted > 0 ? counted : usage.prompt + usage.completion;
+}
+
 std::string write_usage(const msg::token_usage& usage) {
   auto object = usage.rest.empty() ? tree::object() : tree::parse(usage.rest, nullptr, false);
   if (!object.is_object())
     object = tree::object();
   object["prompt_tokens"] = usage.prompt;
   object["completion_tokens"] = usage.completion;
-  object["total_tokens"] = usage.prompt + usage.completion;
+  object["total_tokens"] = total_of(usage);
   object["prompt_tokens_details"]["cached_tokens"] = usage.cached_prompt;
   return text_of(object);
 }

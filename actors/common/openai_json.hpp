@@ -32,8 +32,9 @@ struct chat_body {
 /// Reads the body of POST /v1/chat/completions.
 tl::expected<chat_body, api_error> read_chat_body(std::string_view json);
 
-/// The body for a provider. A stream asks for usage, so that it is always known.
-std::string write_chat_request(const msg::chat_request& request);
+/// The body for a provider. A stream asks for usage, so that it is always known, unless the server
+/// refuses `stream_options`.
+std::string write_chat_request(const msg::chat_request& request, bool stream_usage = true);
 
 /// Choices of one answer, and the bound on their numbers: OpenAI's on n.
 inline constexpr std::uint32_t choices_max = 128;
@@ -55,6 +56,9 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view json);
 
 /// The body of a whole answer.
 std::string write_chat_reply(const msg::chat_reply& reply);
+
+/// All tokens: the provider's own sum, which counts thinking at some, or that of the other two.
+std::uint64_t total_of(const msg::token_usage& usage);
 
 /// Usage as chat completions show it.
 std::string write_usage(const msg::token_usage& usage);

@@ -32,7 +32,7 @@ std::string usage_of(const msg::token_usage& usage) {
   json::object_writer made;
   made.number("input_tokens", usage.prompt).raw("input_tokens_details", in.object());
   made.number("output_tokens", usage.completion).raw("output_tokens_details", out.object());
-  return made.number("total_tokens", usage.prompt + usage.completion).object();
+  return made.number("total_tokens", total_of(usage)).object();
 }
 
 /// One of the codes the API has for a response that failed.

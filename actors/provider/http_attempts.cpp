@@ -295,6 +295,8 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   if (good_status || (result.status != 0 && journal_.tells_of(errc::transport_failed)))
     note_trouble(errc::none, {});
   if (result.status != 0 && !good_status) {
+    if (ask_for_numbers(id, result))
+      return;
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
   } else if (j.answer && j.answer->body() != nullptr && result.ok()) {
     body_came(id);
@@ -311,6 +313,25 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   } else {
     attempt_failed(id, transfer_failed(j, result));
   }
+}
+
+/// Base64 is asked for because it costs less; a server that refuses it is asked for numbers, now
+/// and from now on. The client had no part in it.
+bool http_connector::ask_for_numbers(job_id id, const net::fetch_result& refused) {
+  auto& j = jobs_.at(id);
+  const bool about_format = refused.body.find("encoding_format") != std::string::npos
+                            || refused.body.find("base64") != std::string::npos;
+  if (j.vectors == 0 || !about_format
+      || failure_of_status(refused.status, refused.body, {}).code != errc::bad_request)
+    return false;
+  auto numbers = asking_for_numbers(j.body);
+  if (!numbers)
+    return false;
+  numbers_only_ = true;
+  j.body = std::move(*numbers);
+  cancel_timer(std::exchange(j.timer, 0));
+  start_attempt(id);
+  return true;
 }
 
 // -- whole answers --------------------------------------------------------------------------------

@@ -173,6 +173,38 @@ TEST_CASE("an answer with a choice that failed is none, and says why", "[actors]
   CHECK(read_error(failed).code == "502");
 }
 
+TEST_CASE("the provider's own sum of tokens comes back", "[actors][json]") {
+  const auto shown = [](const std::string& usage) {
+    const auto read = read_chat_reply(
+      R"({"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"usage":)" + usage + "}");
+    REQUIRE(read);
+    return json::parse(write_usage(read->usage));
+  };
+  const auto gemini = shown(R"({"prompt_tokens":20,"completion_tokens":198,"total_tokens":623})");
+  CHECK(gemini["total_tokens"] == 623);
+  CHECK(gemini["completion_tokens"] == 198);
+  const auto partial = shown(R"({"prompt_tokens":12,"completion_tokens":null,"total_tokens":40})");
+  CHECK(partial["completion_tokens"] == 28);
+  CHECK(partial["total_tokens"] == 40);
+  CHECK(shown(R"({"prompt_tokens":3,"completion_tokens":4})")["total_tokens"] == 7);
+  CHECK(shown(R"({"prompt_tokens":3,"completion_tokens":4,"total_tokens":0})")["total_tokens"]
+        == 7);
+  msg::token_usage plain;
+  plain.prompt = 3;
+  plain.completion = 4;
+  CHECK(total_of(plain) == 7);
+}
+
+TEST_CASE("a stream asks for usage unless it is not to", "[actors][json]") {
+  msg::chat_request request;
+  request.model = "m";
+  request.stream = true;
+  CHECK(json::parse(write_chat_request(request))["stream_options"]["include_usage"] == true);
+  const auto plain = json::parse(write_chat_request(request, false));
+  CHECK(plain["stream"] == true);
+  CHECK(!plain.contains("stream_options"));
+}
+
 TEST_CASE("the errors of providers are read whatever their shape", "[actors][json]") {
   CHECK(read_error(R"({"error":{"message":"m","type":"t","code":"c"}})").code == "c");
   CHECK(read_error(R"({"error":"plain"})").message == "plain");
