@@ -164,13 +164,17 @@ TEST_CASE("what an answer begins with is repeated, but not what is about its pro
 }
 
 TEST_CASE("an answer with a choice that failed is none, and says why", "[actors][json]") {
-  const auto* const failed = GENERATE(
-    R"({"choices":[{"message":{"content":"half"},"finish_reason":"error","error":{"code":502,"message":"died"}}]})",
-    R"({"choices":[{"message":{"content":"half"},"finish_reason":"stop","error":{"code":502,"message":"died"}}]})",
-    R"({"error":{"code":502,"message":"died"},"choices":[{"message":{"content":"half"},"finish_reason":"stop"}]})");
-  CHECK(!read_chat_reply(failed));
-  CHECK(read_error(failed).message == "died");
-  CHECK(read_error(failed).code == "502");
+  const std::string failed
+    = GENERATE(R"("choices":[{"message":{"content":"half"},"finish_reason":"error",)"
+               R"("error":{"code":502,"message":"died"}}])",
+               R"("choices":[{"message":{"content":"half"},"finish_reason":"stop",)"
+               R"("error":{"code":502,"message":"died"}}])",
+               R"("error":{"code":502,"message":"died"},)"
+               R"("choices":[{"message":{"content":"half"},"finish_reason":"stop"}])");
+  const auto body = "{" + failed + "}";
+  CHECK(!read_chat_reply(body));
+  CHECK(read_error(body).message == "died");
+  CHECK(read_error(body).code == "502");
 }
 
 TEST_CASE("the provider's own sum of tokens comes back", "[actors][json]") {

@@ -30,8 +30,9 @@ TEST_CASE("what no text can have becomes U+FFFD", "[json][repair]") {
 }
 
 TEST_CASE("a text that needs no repair keeps its bytes", "[json][repair]") {
-  const auto text = GENERATE(as<std::string>{}, R"({"a":"\ud83d\ude00 \\ud83d \" é 😀","b":[1,{}]})",
-                             "", "{nonsense", R"({"cut":"\)", R"("\u12)", "[DONE]");
+  const auto text
+    = GENERATE(as<std::string>{}, R"({"a":"\ud83d\ude00 \\ud83d \" é","b":[1,{}]})",
+               "{\"a\":\"\U0001F600\"}", "", "{nonsense", R"({"cut":"\)", R"("\u12)", "[DONE]");
   CHECK(json::repaired(text) == text);
 }
 
@@ -46,7 +47,9 @@ TEST_CASE("a character that two texts share is put together", "[json][repair]") 
   const auto ready = repair.add(object_with(second));
   REQUIRE(ready.size() == 2);
   CHECK(json::object{ready[0]}.text("t") == "a");
-  CHECK(json::object{ready[1]}.text("t") == "😀b");
+  CHECK(json::object{ready[1]}.text("t")
+        == "\U0001F600"
+           "b");
   CHECK(!repair.holds());
 }
 
@@ -54,7 +57,7 @@ TEST_CASE("a character cut in three is put together", "[json][repair]") {
   json::stream_repair repair;
   CHECK(repair.add(object_with("\xF0")).empty());
   CHECK(repair.add(object_with("\x9F\x98")) == texts{object_with("")});
-  CHECK(repair.add(object_with("\x80")) == texts{object_with(""), object_with("😀")});
+  CHECK(repair.add(object_with("\x80")) == texts{object_with(""), object_with("\U0001F600")});
 }
 
 TEST_CASE("a half whose other half never comes becomes U+FFFD", "[json][repair]") {
