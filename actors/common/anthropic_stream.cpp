@@ -70,11 +70,9 @@ expected<chunk_event> anthropic_stream::read(std::string_view data) {
   const json::object event{data};
   const auto type = event.text("type");
   chunk_event read;
-  read.opens = false;
   auto done = expected<void>{};
   if (type == "message_start") {
     const json::object message{event.at("message")};
-    read.opens = true;
     read.open.id = message.text("id");
     read.open.model = message.text("model");
     done = check_head(read.open.id, read.open.model);

@@ -10,6 +10,18 @@
 
 namespace skep::actors {
 
+std::string repeated_members(const std::string& rest) {
+  if (rest.size() > repeated_bytes_max)
+    return {};
+  if (rest.find('[') == std::string::npos && rest.find('{', 1) == std::string::npos)
+    return rest;
+  auto members = json::members_of(rest).value_or(std::vector<json::member>{});
+  std::erase_if(members, [](const json::member& each) {
+    return each.value.starts_with('[') || each.value.starts_with('{');
+  });
+  return json::object_of(members);
+}
+
 chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   : include_usage_(include_usage) {
   constexpr std::string_view list = ",\"choices\":[";
@@ -20,9 +32,11 @@ chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   json::append_member(head_, "model", open.model);
   auto whole = head_;
   json::splice(whole, open.rest);
+  json::splice(head_, repeated_members(open.rest));
   whole += list;
   head_ += list;
-  (open.rest.size() > repeated_bytes_max ? first_head_ : head_) = std::move(whole);
+  if (whole.size() != head_.size())
+    first_head_ = std::move(whole);
   tail_ = include_usage ? "],\"usage\":null}" : "]}";
 }
 

@@ -141,7 +141,14 @@ tl::expected<embeddings_body, api_error> read_embeddings_body(std::string_view t
   return read_object(body);
 }
 
-std::string write_embeddings_request(const msg::embed_request& request) {
+namespace {
+
+constexpr std::string_view base64_end = R"(,"encoding_format":"base64"})";
+constexpr std::string_view numbers_end = R"(,"encoding_format":"float"})";
+
+} // namespace
+
+std::string write_embeddings_request(const msg::embed_request& request, bool base64) {
   std::string out = "{\"model\":" + json::quoted(request.model) + ",\"input\":";
   if (!request.tokens.empty()) {
     out += request.tokens;
@@ -156,7 +163,14 @@ std::string write_embeddings_request(const msg::embed_request& request) {
   }
   if (request.parameters.size() > 2)
     out.append(",").append(request.parameters, 1, request.parameters.size() - 2);
-  return out + R"(,"encoding_format":"base64"})";
+  return out.append(base64 ? base64_end : numbers_end);
+}
+
+std::optional<std::string> asking_for_numbers(std::string_view body) {
+  if (!body.ends_with(base64_end))
+    return std::nullopt;
+  body.remove_suffix(base64_end.size());
+  return std::string{body}.append(numbers_end);
 }
 
 tl::expected<msg::embed_reply, failure> read_embeddings_reply(std::string_view text) {

@@ -3,6 +3,7 @@
 #include "actors/common/openai_json.hpp"
 #include "messages/provider.hpp"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +27,11 @@ inline constexpr std::size_t embedding_inputs_max = 2048;
 tl::expected<embeddings_body, api_error> read_embeddings_body(std::string_view json);
 
 /// The body for a provider. Asks for base64, as the official clients do: a tenth of the work.
-std::string write_embeddings_request(const msg::embed_request& request);
+std::string write_embeddings_request(const msg::embed_request& request, bool base64 = true);
+
+/// The same body for numbers, for a server that has nothing else; nothing when it asks for them
+/// already.
+std::optional<std::string> asking_for_numbers(std::string_view body);
 
 /// A provider's answer with vectors of either form, in the order of their index;
 /// errc::provider_failed when it is none.

@@ -1,6 +1,7 @@
 #include "actors/common/openai_json.hpp"
 
 #include "runtime/json/object.hpp"
+#include "runtime/json/repair.hpp"
 #include "runtime/json/splice.hpp"
 
 #include <nlohmann/json.hpp>
@@ -70,7 +71,15 @@ msg::token_usage read_usage(tree more) {
   } else if (details != more.end()) {
     more.erase(details);
   }
-  usage.rest = rest_of(std::move(more), {"prompt_tokens", "completion_tokens", "total_tokens"});
+  const auto total = count_at(more, "total_tokens");
+  // Some say the sum and leave out what was written.
+  if (usage.completion == 0 && usage.prompt > 0 && total > usage.prompt
+      && (!more.contains("completion_tokens") || more["completion_tokens"].is_null()))
+    usage.completion = total - usage.prompt;
+  // A sum that is not that of the other two is a detail of its own.
+  if (total == 0 || total == usage.prompt + usage.completion)
+    more.erase("total_tokens");
+  usage.rest = rest_of(std::move(more), {"prompt_tokens", "completion_tokens"});
   return usage;
 }
 
@@ -146,6 +155,25 @@ msg::chat_chunk read_delta(tree from) {
   return chunk;
 }
 
+/// A value that says something went wrong; some servers write all members there are.
+bool is_error(const tree& value) {
+  return (value.is_object() || value.is_string()) && !value.empty()
+         && !(value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
+/// The first choice that failed, which OpenRouter reports under a good status; null when none did.
+const tree* failed_choice(const tree& body) {
+  const auto choices = body.find("choices");
+  if (choices == body.end() || !choices->is_array())
+    return nullptr;
+  const auto failed = std::find_if(choices->begin(), choices->end(), [](const tree& choice) {
+    return choice.is_object()
+           && (string_at(choice, "finish_reason") == "error"
+               || (choice.contains("error") && is_error(choice["error"])));
+  });
+  return failed == choices->end() ? nullptr : &*failed;
+}
+
 /// A string, or a number as text.
 std::string word_at(const tree& object, const char* key) {
   const auto entry = object.find(key);
@@ -154,22 +182,85 @@ std::string word_at(const tree& object, const char* key) {
   return string_at(object, key);
 }
 
+/// FastAPI's place of a fault, ["body","messages",0], as OpenAI's API writes one: messages[0].
+std::string place_of(const tree& detail) {
+  std::string place;
+  const auto steps = detail.find("loc");
+  if (steps == detail.end() || !steps->is_array())
+    return place;
+  for (const auto& step : *steps) {
+    if (step.is_number_integer())
+      place += '[' + step.dump() + ']';
+    else if (step.is_string() && (!place.empty() || step != "body"))
+      place += (place.empty() ? "" : ".") + step.get<std::string>();
+  }
+  return place;
+}
+
+/// What a message or a detail says: a text, an object that has one, or a list of those. `param`
+/// becomes the first place at fault.
+std::string words_in(const tree& said, std::string& param, int levels = 3) {
+  if (said.is_string())
+    return said.get<std::string>();
+  std::string words;
+  if (levels == 0)
+    return words;
+  if (said.is_object()) {
+    for (const auto* name : {"message", "msg", "detail"})
+      if (words.empty() && said.contains(name))
+        words = words_in(said[name], param, levels - 1);
+    const auto place = place_of(said);
+    if (param.empty())
+      param = place;
+    return place.empty() || words.empty() ? words : place + ": " + words;
+  }
+  if (said.is_array())
+    for (const auto& each : said)
+      if (const auto one = words_in(each, param, levels - 1); !one.empty())
+        words += (words.empty() ? "" : "; ") + one;
+  return words;
+}
+
+bool has_reasons(const tree& error) {
+  const auto more = error.find("metadata");
+  if (more == error.end() || !more->is_object() || !more->contains("reasons"))
+    return false;
+  const auto& reasons = (*more)["reasons"];
+  return reasons.is_array() && !reasons.empty();
+}
+
 provider_error error_of(const tree& body) {
   provider_error read;
+  if (body.is_array() && !body.empty())
+    return body.front().is_object() ? error_of(body.front()) : read;
   if (!body.is_object())
     return read;
   const auto named = body.find("error");
-  if (named != body.end() && named->is_string()) {
-    read.message = named->get<std::string>();
-    return read;
-  }
   const auto& error = named != body.end() && named->is_object() ? *named : body;
-  read.message = string_at(error, "message");
-  if (read.message.empty())
-    read.message = string_at(error, "detail");
+  if (named != body.end() && named->is_string()) // Beside a code at xAI.
+    read.message = named->get<std::string>();
+  for (const auto* name : {"message", "detail", "errors"})
+    if (read.message.empty() && error.contains(name))
+      read.message = words_in(error[name], read.param);
   read.type = string_at(error, "type");
   read.code = word_at(error, "code");
+  if (auto param = string_at(error, "param"); !param.empty())
+    read.param = std::move(param);
+  read.has_reasons = has_reasons(error);
   return read;
+}
+
+/// An error under a good status, also inside of a choice; nothing where there is none.
+std::optional<provider_error> error_in(const tree& body) {
+  if (body.contains("error") && is_error(body["error"]))
+    return error_of(body);
+  const auto* const failed = failed_choice(body);
+  if (failed == nullptr)
+    return std::nullopt;
+  auto error = failed->contains("error") ? error_of(*failed) : provider_error{};
+  if (error.message.empty())
+    error.message = "the provider ended its answer with an error";
+  return error;
 }
 
 tl::unexpected<failure> no_answer(const std::string& detail) {
@@ -195,7 +286,7 @@ expected<void> check_head(std::string_view id, std::string_view model) {
 
 // -- requests -------------------------------------------------------------------------------------
 
-std::string write_chat_request(const msg::chat_request& request) {
+std::string write_chat_request(const msg::chat_request& request, bool stream_usage) {
   std::string out = "{";
   json::append_member(out, "model", request.model);
   out += ",\"messages\":[";
@@ -214,7 +305,9 @@ std::string write_chat_request(const msg::chat_request& request) {
   out += ']';
   json::splice(out, request.parameters);
   if (request.stream)
-    out += R"(,"stream":true,"stream_options":{"include_usage":true})";
+    out += R"(,"stream":true)";
+  if (request.stream && stream_usage)
+    out += R"(,"stream_options":{"include_usage":true})";
   return out + "}";
 }
 
@@ -227,6 +320,8 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   auto& body = *read;
   if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array())
     return no_answer("the provider's answer has no choices");
+  if (error_in(body))
+    return no_answer("the provider's answer has an error in it");
   msg::chat_reply reply;
   reply.id = string_at(body, "id");
   reply.created = number_at(body, "created");
@@ -248,13 +343,18 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   return reply;
 }
 
+std::uint64_t total_of(const msg::token_usage& usage) {
+  const auto counted = usage.rest.empty() ? 0 : json::object{usage.rest}.count("total_tokens");
+  return counted > 0 ? counted : usage.prompt + usage.completion;
+}
+
 std::string write_usage(const msg::token_usage& usage) {
   auto object = usage.rest.empty() ? tree::object() : tree::parse(usage.rest, nullptr, false);
   if (!object.is_object())
     object = tree::object();
   object["prompt_tokens"] = usage.prompt;
   object["completion_tokens"] = usage.completion;
-  object["total_tokens"] = usage.prompt + usage.completion;
+  object["total_tokens"] = total_of(usage);
   object["prompt_tokens_details"]["cached_tokens"] = usage.cached_prompt;
   return text_of(object);
 }
@@ -286,10 +386,9 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   if (!body.is_object())
     return no_answer("an event of the provider's stream is no object");
   chunk_event event;
-  if (body.contains("error") && !body["error"].is_null()) {
-    event.error = error_of(body);
+  event.error = error_in(body);
+  if (event.error)
     return event;
-  }
   event.open.id = string_at(body, "id");
   event.open.created = number_at(body, "created");
   event.open.model = string_at(body, "model");
@@ -325,7 +424,9 @@ std::string write_error(std::string_view message, std::string_view type, std::st
 }
 
 provider_error read_error(std::string_view text) {
-  return error_of(tree::parse(text.begin(), text.end(), nullptr, false));
+  const auto body = tree::parse(json::repaired(text), nullptr, false);
+  const auto inside = body.is_object() ? error_in(body) : std::nullopt;
+  return inside ? *inside : error_of(body);
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {

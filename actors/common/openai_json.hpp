@@ -32,8 +32,9 @@ struct chat_body {
 /// Reads the body of POST /v1/chat/completions.
 tl::expected<chat_body, api_error> read_chat_body(std::string_view json);
 
-/// The body for a provider. A stream asks for usage, so that it is always known.
-std::string write_chat_request(const msg::chat_request& request);
+/// The body for a provider. A stream asks for usage, so that it is always known, unless the server
+/// refuses `stream_options`.
+std::string write_chat_request(const msg::chat_request& request, bool stream_usage = true);
 
 /// Choices of one answer, and the bound on their numbers: OpenAI's on n.
 inline constexpr std::uint32_t choices_max = 128;
@@ -43,6 +44,9 @@ inline constexpr std::size_t answer_name_bytes_max = 1024;
 /// What a stream's beginning says beyond them stands in every frame, too; what is longer than this
 /// only in the first one: no answer grows by that length times its pieces.
 inline constexpr std::size_t repeated_bytes_max = 1024;
+/// What of a beginning's further members stands in every frame. Lists and objects do not: they are
+/// about the prompt (Azure's prompt_filter_results), or too long.
+std::string repeated_members(const std::string& rest);
 
 /// errc::provider_failed when an answer's id or model is longer than that.
 tl::expected<void, failure> check_head(std::string_view id, std::string_view model);
@@ -53,6 +57,9 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view json);
 /// The body of a whole answer.
 std::string write_chat_reply(const msg::chat_reply& reply);
 
+/// All tokens: the provider's own sum, which counts thinking at some, or that of the other two.
+std::uint64_t total_of(const msg::token_usage& usage);
+
 /// Usage as chat completions show it.
 std::string write_usage(const msg::token_usage& usage);
 
@@ -62,21 +69,25 @@ struct provider_error {
   std::string type;
   /// As text, also when it came as a number.
   std::string code;
+  /// The member of the request at fault.
+  std::string param{};
+  /// It lists for which of its rules a filter refused the request (OpenRouter).
+  bool has_reasons = false;
 };
 
 /// Reads an error body of any usual shape: OpenAI's, an error that is plain text, members at the
-/// top level (vLLM), or a `detail` (FastAPI).
+/// top level (vLLM), a `detail` that is a text or a list (FastAPI), also inside of the message
+/// (Mistral), a list of errors (Gemini), or a choice that failed (OpenRouter).
 provider_error read_error(std::string_view json);
 
 /// What one event of a provider's stream holds.
 struct chunk_event {
+  /// What the event says of the answer as a whole; members it does not have are empty.
   msg::chat_open open;
   std::vector<msg::chat_chunk> chunks;
   std::optional<msg::token_usage> usage;
   /// The provider reports an error instead.
   std::optional<provider_error> error;
-  /// The answer has begun with this event or an earlier one: `open` says how.
-  bool opens = true;
   /// Nothing of the answer follows.
   bool last = false;
 };

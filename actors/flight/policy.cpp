@@ -1,5 +1,6 @@
 #include "actors/flight/policy.hpp"
 
+#include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -44,17 +45,22 @@ bool calls_tools(const json::object& message) {
   return (calls && !calls->empty()) || !older.text("name").empty();
 }
 
-/// Text, also as one of several parts, and neither a tool call nor a refusal.
+bool is_blank(std::string_view text) {
+  return trimmed(text, " \t\r\n").empty();
+}
+
+/// Text, also as one of several parts, and neither a tool call nor a refusal. Without a word it is
+/// an accident rather than an answer, which the next call may mend.
 bool is_text(const msg::chat_choice& choice) {
   if (choice.message_rest.empty())
-    return !choice.content.empty();
+    return !is_blank(choice.content);
   const json::object message{choice.message_rest};
   const auto parts
     = json::elements_of(message.at("content")).value_or(std::vector<std::string_view>{});
   const bool text_part = std::any_of(parts.begin(), parts.end(), [](std::string_view each) {
-    return !json::object{each}.text("text").empty();
+    return !is_blank(json::object{each}.text("text"));
   });
-  return (!choice.content.empty() || text_part) && message.text("refusal").empty()
+  return (!is_blank(choice.content) || text_part) && message.text("refusal").empty()
          && !calls_tools(message);
 }
 

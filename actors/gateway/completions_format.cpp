@@ -31,10 +31,10 @@ std::string usage_object(const msg::token_usage& usage) {
   json::object_writer out;
   out.number("prompt_tokens", usage.prompt)
     .number("completion_tokens", usage.completion)
-    .number("total_tokens", usage.prompt + usage.completion)
+    .number("total_tokens", total_of(usage))
     .raw("prompt_tokens_details", cached.object());
   for (const auto& member : rest.members())
-    if (member.name != "prompt_tokens_details")
+    if (member.name != "prompt_tokens_details" && member.name != "total_tokens")
       out.raw(member.name, member.value);
   return out.object();
 }
@@ -120,8 +120,7 @@ std::string completions_answer::frame(const std::string& choices, std::string_vi
   auto out = head_of(begin_.id, begin_.created, begin_.model);
   out.raw("choices", choices).raw("usage", usage);
   add_rest(out, begin_.rest);
-  if (begin_.rest.size() > repeated_bytes_max)
-    begin_.rest.clear();
+  begin_.rest = repeated_members(begin_.rest);
   return data_frame(out.object());
 }
 

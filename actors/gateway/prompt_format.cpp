@@ -49,7 +49,7 @@ tl::expected<std::string, api_error> text_at(const json::object& read, const cha
 tree usage_json(const msg::token_usage& usage) {
   return {{"prompt_tokens", usage.prompt},
           {"completion_tokens", usage.completion},
-          {"total_tokens", usage.prompt + usage.completion},
+          {"total_tokens", total_of(usage)},
           {"prompt_tokens_details", {{"cached_tokens", usage.cached_prompt}}}};
 }
 

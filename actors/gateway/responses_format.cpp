@@ -32,7 +32,7 @@ std::string usage_of(const msg::token_usage& usage) {
   json::object_writer made;
   made.number("input_tokens", usage.prompt).raw("input_tokens_details", in.object());
   made.number("output_tokens", usage.completion).raw("output_tokens_details", out.object());
-  return made.number("total_tokens", usage.prompt + usage.completion).object();
+  return made.number("total_tokens", total_of(usage)).object();
 }
 
 /// One of the codes the API has for a response that failed.
@@ -375,7 +375,8 @@ std::string response_writer::status() const {
     return "failed";
   if (!done_)
     return "in_progress";
-  const bool cut = finish_reason_ == "length" || finish_reason_ == "content_filter";
+  const bool cut
+    = finish_reason_.empty() || finish_reason_ == "length" || finish_reason_ == "content_filter";
   return cut ? "incomplete" : "completed";
 }
 
@@ -388,8 +389,9 @@ std::vector<std::string> response_writer::items() const {
 
 std::string response_writer::object() const {
   const auto state = status();
-  const auto* why = finish_reason_ == "length" ? R"({"reason":"max_output_tokens"})"
-                                               : R"({"reason":"content_filter"})";
+  const auto* why = finish_reason_.empty()       ? "null" // Nobody said how it ended.
+                    : finish_reason_ == "length" ? R"({"reason":"max_output_tokens"})"
+                                                 : R"({"reason":"content_filter"})";
   json::object_writer made;
   made.text("id", head_.id).text("object", "response");
   made.raw("created_at", std::to_string(head_.created)).text("status", state);

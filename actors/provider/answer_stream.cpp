@@ -1,8 +1,13 @@
 #include "actors/provider/answer_stream.hpp"
 
+#include "actors/common/answer.hpp"
 #include "actors/provider/outcome.hpp"
+#include "messages/size.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/json/object.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace skep::actors {
@@ -10,6 +15,48 @@ namespace skep::actors {
 namespace {
 
 constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
+
+// Some hundred times the preamble of any API. What is longer is passed on as an answer that has
+// begun, because it is not to be kept here.
+constexpr std::size_t preamble_bytes_max = std::size_t{64} << 10;
+
+/// Data that only keeps the connection awake: null, or a bare word such as "keepalive".
+bool is_heartbeat(std::string_view data) {
+  constexpr std::size_t word_bytes_max = 32;
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return data.size() <= word_bytes_max && std::all_of(data.begin(), data.end(), [&](char c) {
+           return is_letter(c) || c == '-' || c == '_';
+         });
+}
+
+/// Whether any member says something: null and empty values do not.
+bool has_value(const std::string& members) {
+  constexpr std::array<std::string_view, 4> nothing{"null", R"("")", "[]", "{}"};
+  if (members.empty())
+    return false;
+  const auto all = json::members_of(members).value_or(std::vector<json::member>{});
+  return std::any_of(all.begin(), all.end(), [&](const json::member& each) {
+    return std::find(nothing.begin(), nothing.end(), each.value) == nothing.end();
+  });
+}
+
+/// Whether a client would see something of the piece besides that there is an answer.
+bool begins(const msg::chat_chunk& piece) {
+  return !piece.content.empty() || !piece.finish_reason.empty() || has_value(piece.delta_rest);
+}
+
+/// The members of both objects; of one that both have, that of the first.
+std::string joined(const std::string& first, const std::string& second) {
+  if (first.empty() || second.empty())
+    return first.empty() ? second : first;
+  const json::object known{first};
+  const json::object more{second};
+  auto all = known.members();
+  for (const auto& each : more.members())
+    if (!known.has(each.name))
+      all.push_back(each);
+  return json::object_of(all);
+}
 
 } // namespace
 
@@ -35,12 +82,26 @@ std::size_t answer_bytes_of(const msg::chat_reply& reply) {
   return bytes;
 }
 
-answer_stream::answer_stream(std::unique_ptr<event_reader> reader)
-  : reader_(std::move(reader)), parser_(event_bytes_max) {}
+answer_stream::answer_stream(std::unique_ptr<event_reader> reader, std::size_t body_max)
+  : reader_(std::move(reader)), parser_(event_bytes_max), body_max_(body_max) {}
 
 void answer_stream::push(std::string_view bytes) {
   if (state_ != phase::reading)
     return;
+  if (first_byte_) {
+    bytes = bytes.substr(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+    if (bytes.empty())
+      return;
+    first_byte_ = false;
+    if (bytes.front() == '{' || bytes.front() == '[')
+      body_.emplace(); // No line of an event begins so.
+  }
+  if (body_) {
+    if (body_->size() + bytes.size() > body_max_)
+      return fail(failure{errc::malformed, "the provider's answer is larger than answer_bytes"});
+    *body_ += bytes;
+    return;
+  }
   const auto parsed
     = parser_.push(bytes, [this](const net::sse_event& event) { read_event(event.data); });
   if (!parsed)
@@ -48,9 +109,21 @@ void answer_stream::push(std::string_view bytes) {
 }
 
 void answer_stream::read_event(std::string_view data) {
+  data = trimmed(data, " \t\n");
+  if (state_ != phase::reading || is_heartbeat(data))
+    return;
+  if (!repair_.holds()) {
+    auto event = reader_->read(data);
+    if (event || json::repaired(data) == data)
+      return take(std::move(event));
+  }
+  for (const auto& ready : repair_.add(data))
+    take(reader_->read(ready));
+}
+
+void answer_stream::take(expected<chunk_event> event) {
   if (state_ != phase::reading)
     return;
-  auto event = reader_->read(data);
   if (!event) {
     fail(event.error());
     return;
@@ -59,26 +132,64 @@ void answer_stream::read_event(std::string_view data) {
     fail(failure_of_error(*event->error));
     return;
   }
-  if ((event->opens || !event->chunks.empty()) && !std::exchange(opened_, true))
-    open_ = std::move(event->open);
-  for (auto& piece : event->chunks) {
-    note(piece);
-    chunks_.push_back(std::move(piece));
-  }
+  if (!begun_)
+    gather_head(std::move(event->open));
+  for (auto& piece : event->chunks)
+    add(std::move(piece));
   if (event->usage)
     usage_ = std::move(event->usage);
   if (event->last)
     ended();
 }
 
-void answer_stream::ended() {
-  if (opened_)
-    state_ = phase::whole;
-  else
-    fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
+/// Some servers name the answer in its second event only, with the first piece at the latest.
+void answer_stream::gather_head(msg::chat_open from) {
+  if (head_.id.empty())
+    head_.id = std::move(from.id);
+  if (head_.created == 0)
+    head_.created = from.created;
+  if (head_.model.empty())
+    head_.model = std::move(from.model);
+  const auto before = head_.rest.size();
+  head_.rest = joined(head_.rest, from.rest);
+  preamble_bytes_ += head_.rest.size() - before;
 }
 
-void answer_stream::note(const msg::chat_chunk& piece) {
+void answer_stream::add(msg::chat_chunk piece) {
+  note(piece);
+  if (!begun_) {
+    begun_ = begins(piece);
+    if (!begun_ && piece.delta_rest.empty() && piece.rest.empty())
+      return; // A role, which the client's first piece has anyway.
+    preamble_bytes_ += bytes_of(piece);
+    begun_ = begun_ || preamble_bytes_ > preamble_bytes_max;
+  }
+  chunks_.push_back(std::move(piece));
+}
+
+void answer_stream::play(msg::chat_reply reply) {
+  if (reply.usage.prompt > 0 || reply.usage.completion > 0)
+    usage_ = reply.usage;
+  answer_player player{std::move(reply)};
+  gather_head(player.open());
+  while (auto piece = player.next())
+    add(std::move(*piece));
+  ended();
+}
+
+void answer_stream::ended() {
+  if (state_ != phase::reading)
+    return;
+  if (!begun_)
+    fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
+  else if (!all_finished())
+    fail(failure{errc::stream_cut, "the provider's stream ended without a finish reason"});
+  else
+    state_ = phase::whole;
+}
+
+/// Keeps the books on the piece's choice, which finishes once.
+void answer_stream::note(msg::chat_chunk& piece) {
   answer_bytes_ += piece.content.size() + piece.delta_rest.size();
   auto mark = std::find_if(choices_.begin(), choices_.end(),
                            [&](const choice_mark& m) { return m.index == piece.index; });
@@ -89,21 +200,39 @@ void answer_stream::note(const msg::chat_chunk& piece) {
     }
     mark = choices_.insert(mark, {piece.index, false});
   }
+  if (mark->finished)
+    piece.finish_reason.clear();
   mark->finished = mark->finished || !piece.finish_reason.empty();
 }
 
+bool answer_stream::all_finished() const {
+  return !choices_.empty()
+         && std::all_of(choices_.begin(), choices_.end(),
+                        [](const choice_mark& m) { return m.finished; });
+}
+
+bool answer_stream::finished() const {
+  return all_finished() && reader_->finish_is_enough();
+}
+
+/// Nothing follows the event that waits for its other half.
+void answer_stream::read_last() {
+  if (const auto last = repair_.finish())
+    take(reader_->read(*last));
+}
+
 void answer_stream::close() {
+  read_last();
   if (state_ != phase::reading)
     return;
-  const bool finished = std::all_of(choices_.begin(), choices_.end(),
-                                    [](const choice_mark& m) { return m.finished; });
-  if (finished && !choices_.empty() && reader_->finish_is_enough())
+  if (finished())
     state_ = phase::whole;
   else
     fail(failure{errc::stream_cut, "the provider's stream ended before its answer did"});
 }
 
 void answer_stream::fail(failure why) {
+  read_last();
   if (state_ != phase::reading)
     return;
   state_ = phase::failed;
@@ -111,7 +240,9 @@ void answer_stream::fail(failure why) {
 }
 
 std::optional<msg::chat_open> answer_stream::take_open() {
-  return std::exchange(open_, std::nullopt);
+  if (!begun_ || std::exchange(opened_, true))
+    return std::nullopt;
+  return std::move(head_);
 }
 
 msg::chat_chunk answer_stream::take_chunk() {

@@ -3,6 +3,7 @@
 #include "actors/provider/dialect.hpp"
 #include "messages/chat.hpp"
 #include "messages/failure.hpp"
+#include "runtime/json/repair.hpp"
 #include "runtime/net/sse_parser.hpp"
 
 #include <cstdint>
@@ -17,12 +18,20 @@ namespace skep::actors {
 /// Reads a provider's streamed answer: bytes split anywhere go in, chat_open and chat_chunks come
 /// out and wait here until the caller has credit for them. The owner bounds what waits by feeding
 /// no more than its window ahead of what was taken. Pure; one thread at a time.
+///
+/// The answer begins with the first piece a client would see: text, a tool call, a finish reason.
+/// What a provider sends before it (a role, empty texts, usage, filter results) is its preamble; it
+/// is held back, so that a provider that fails behind it has not begun.
+///
+/// Events that only keep the connection awake say nothing. Characters that are broken, or cut in
+/// two between events, are put right as json::stream_repair does.
 class answer_stream {
 public:
   enum class phase : std::uint8_t { reading, whole, failed };
 
-  /// `reader` knows the API's events.
-  explicit answer_stream(std::unique_ptr<event_reader> reader);
+  /// `reader` knows the API's events; `body_max` bounds what is no stream of events.
+  explicit answer_stream(std::unique_ptr<event_reader> reader,
+                         std::size_t body_max = std::size_t{16} << 20);
 
   /// Reads more bytes. What follows the answer's end, or its failure, is ignored.
   void push(std::string_view bytes);
@@ -32,12 +41,21 @@ public:
   void close();
   /// The connection broke; ignored when the answer is whole already.
   void fail(failure why);
+  /// Each choice gave its finish reason, and the API's servers may leave out what follows.
+  bool finished() const;
 
-  /// The head of the answer, once, as soon as the first event is there.
+  /// A JSON text came instead of events: all of it so far. Null when events come.
+  const std::string* body() const {
+    return body_ ? &*body_ : nullptr;
+  }
+  /// Goes on with this whole answer, which the body was, as if it had been streamed.
+  void play(msg::chat_reply reply);
+
+  /// The head of the answer, once, as soon as the answer begins.
   std::optional<msg::chat_open> take_open();
-  /// Chunks wait to be taken.
+  /// Chunks wait to be taken; none do before the answer begins.
   bool waiting() const {
-    return !chunks_.empty();
+    return begun_ && !chunks_.empty();
   }
   /// The oldest waiting chunk; there must be one.
   msg::chat_chunk take_chunk();
@@ -61,15 +79,26 @@ private:
   };
 
   void read_event(std::string_view data);
+  void take(expected<chunk_event> event);
+  void read_last();
+  void gather_head(msg::chat_open from);
+  void add(msg::chat_chunk piece);
   void ended();
-  void note(const msg::chat_chunk& piece);
+  void note(msg::chat_chunk& piece);
+  bool all_finished() const;
 
   std::unique_ptr<event_reader> reader_;
   net::sse_parser parser_;
+  json::stream_repair repair_;
+  const std::size_t body_max_;
+  std::optional<std::string> body_;
+  bool first_byte_ = true; // Is still to come.
   phase state_ = phase::reading;
   failure why_;
-  std::optional<msg::chat_open> open_;
-  bool opened_ = false;
+  msg::chat_open head_; // Put together from the preamble's events and the first piece's.
+  std::size_t preamble_bytes_ = 0;
+  bool begun_ = false;
+  bool opened_ = false; // The head was taken.
   std::deque<msg::chat_chunk> chunks_;
   std::optional<msg::token_usage> usage_;
   std::size_t answer_bytes_ = 0;

@@ -67,6 +67,8 @@ struct provider_config {
   double affinity_load = 1.25;
   config::secret api_key;
   provider_extensions extensions = provider_extensions::automatic;
+  /// Streams ask for usage (stream_options), which some servers refuse.
+  bool stream_usage = true;
   std::string organization;
   std::string project;
   std::vector<std::string> models;

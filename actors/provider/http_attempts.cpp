@@ -3,6 +3,7 @@
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
 #include "runtime/base/wall_clock.hpp"
+#include "runtime/json/repair.hpp"
 
 #include <algorithm>
 
@@ -88,7 +89,7 @@ void http_connector::start_attempt(job_id id) {
   j.attempt_began = now();
   ++j.asked;
   if (j.stream)
-    j.answer.emplace(dialect_->read_stream());
+    j.answer.emplace(dialect_->read_stream(), options_->answer_max);
   const auto started = fetch_.start(fetch_request_for(j),
                                     post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
   if (!started) {
@@ -228,7 +229,7 @@ void http_connector::fetched(const fetch_event& event) {
   }
 }
 
-/// The first piece is there: from now on nothing is tried again.
+/// The first piece a client sees is there: from now on nothing is tried again.
 void http_connector::open_stream(job& j, msg::chat_open head) {
   j.opened = true;
   j.body = {};
@@ -294,9 +295,13 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   if (good_status || (result.status != 0 && journal_.tells_of(errc::transport_failed)))
     note_trouble(errc::none, {});
   if (result.status != 0 && !good_status) {
+    if (ask_for_numbers(id, result))
+      return;
     attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
+  } else if (j.answer && j.answer->body() != nullptr && result.ok()) {
+    body_came(id);
   } else if (j.answer) {
-    if (result.ok())
+    if (result.ok() || j.answer->finished())
       j.answer->close();
     else
       j.answer->fail(transfer_failed(j, result));
@@ -308,6 +313,25 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   } else {
     attempt_failed(id, transfer_failed(j, result));
   }
+}
+
+/// Base64 is asked for because it costs less; a server that refuses it is asked for numbers, now
+/// and from now on. The client had no part in it.
+bool http_connector::ask_for_numbers(job_id id, const net::fetch_result& refused) {
+  auto& j = jobs_.at(id);
+  const bool about_format = refused.body.find("encoding_format") != std::string::npos
+                            || refused.body.find("base64") != std::string::npos;
+  if (j.vectors == 0 || !about_format
+      || failure_of_status(refused.status, refused.body, {}).code != errc::bad_request)
+    return false;
+  auto numbers = asking_for_numbers(j.body);
+  if (!numbers)
+    return false;
+  numbers_only_ = true;
+  j.body = std::move(*numbers);
+  cancel_timer(std::exchange(j.timer, 0));
+  start_attempt(id);
+  return true;
 }
 
 // -- whole answers --------------------------------------------------------------------------------
@@ -322,15 +346,36 @@ failure why_no_answer(const std::string& body, const failure& otherwise) {
 
 } // namespace
 
-void http_connector::answer_came(job_id id, const std::string& body) {
+/// A whole answer, also one with broken characters in its texts; what is no answer says why.
+expected<msg::chat_reply> http_connector::read_reply(const job& j, const std::string& body) const {
   auto reply = dialect_->read_reply(body);
   if (!reply)
-    return attempt_failed(id, why_no_answer(body, reply.error()));
-  auto& j = jobs_.at(id);
+    if (const auto repaired = json::repaired(body); repaired != body)
+      reply = dialect_->read_reply(repaired);
+  if (!reply)
+    return fail(why_no_answer(body, reply.error()));
   if (reply->usage.prompt == 0 && reply->usage.completion == 0)
     reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
   if (reply->created == 0)
     reply->created = unix_seconds();
+  return reply;
+}
+
+/// JSON came where a stream was asked: an error under a good status, or all of the answer.
+void http_connector::body_came(job_id id) {
+  auto& j = jobs_.at(id);
+  auto reply = read_reply(j, *j.answer->body());
+  if (!reply)
+    return attempt_failed(id, reply.error());
+  j.answer->play(std::move(*reply));
+  deliver(id);
+}
+
+void http_connector::answer_came(job_id id, const std::string& body) {
+  auto& j = jobs_.at(id);
+  auto reply = read_reply(j, body);
+  if (!reply)
+    return attempt_failed(id, reply.error());
   reply->origin.attempts = j.asked;
   const auto usage = reply->usage;
   j.out.note_latency(now() - j.attempt_began);

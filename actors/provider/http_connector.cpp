@@ -156,7 +156,7 @@ void http_connector::embed(const rt::call& c, const msg::embed_request& request)
     return;
   auto& j = jobs_.at(id);
   j.vectors = vectors;
-  j.body = write_embeddings_request(request);
+  j.body = write_embeddings_request(request, !numbers_only_);
   j.prompt_bytes = prompt_bytes;
   start_attempt(id);
 }

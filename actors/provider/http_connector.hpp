@@ -92,7 +92,10 @@ private:
   void open_stream(job& j, msg::chat_open head);
   void read_tail(job_id id, net::fetch_id fetch, std::int64_t owed);
   void transfer_ended(job_id id, const fetch_event& event);
+  expected<msg::chat_reply> read_reply(const job& j, const std::string& body) const;
   void answer_came(job_id id, const std::string& body);
+  void body_came(job_id id);
+  bool ask_for_numbers(job_id id, const net::fetch_result& refused);
   void vectors_came(job_id id, const std::string& body);
 
   void list_models(const rt::call& c);
@@ -113,6 +116,7 @@ private:
   std::unordered_map<job_id, tail> tails_;
   job_id last_job_ = 0;
   journal journal_;
+  bool numbers_only_ = false; // It has vectors, but not as base64.
 
   std::vector<rt::responder> models_waiting_;
   msg::models_reply models_;

@@ -11,7 +11,6 @@ public:
     if (data != "[DONE]")
       return read_chunk(data);
     chunk_event done;
-    done.opens = false;
     done.last = true;
     return done;
   }
@@ -53,8 +52,8 @@ public:
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
     if (drops_extensions_)
-      return write_chat_request(without_extensions(request));
-    return write_chat_request(request);
+      return write_chat_request(without_extensions(request), options_->stream_usage);
+    return write_chat_request(request, options_->stream_usage);
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
     return read_chat_reply(body);

@@ -138,6 +138,9 @@ config::table<provider_config> address_options() {
            "kind openai: what only other APIs have (thinking, cache_control, top_k, "
            "reasoning_content) is passed on, or left out; auto: left out at api.openai.com, which "
            "refuses what it does not know."},
+    option{"stream_usage", &c::stream_usage,
+           "kind openai: streams ask for their usage with stream_options.include_usage; false for "
+           "servers that refuse the member: usage is estimated then, unless they send it anyway."},
     option{"organization", &c::organization, "Sent as OpenAI-Organization."},
     option{"project", &c::project, "Sent as OpenAI-Project."},
     option{"models", &c::models, "Models to list; empty: the provider is asked."},

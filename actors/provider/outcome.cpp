@@ -1,7 +1,9 @@
 #include "actors/provider/outcome.hpp"
 
 #include "actors/provider/times.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/base/utf8.hpp"
+#include "runtime/json/string.hpp"
 
 #include <algorithm>
 #include <array>
@@ -55,8 +57,30 @@ bool is_context(const provider_error& error) {
                                                         "prompt is too long"});
 }
 
+/// A filter refused the request: what is wrong is this prompt, whatever the status says.
+bool names_filter(const provider_error& error) {
+  return error.has_reasons
+         || names(error,
+                  std::array<std::string_view, 5>{"content_filter", "content_policy", "moderation",
+                                                  "data_inspection", "DataInspection"});
+}
+
+// OpenRouter, xAI and DeepSeek only describe it.
 bool is_filter(const provider_error& error) {
-  return names(error, std::array<std::string_view, 2>{"content_filter", "content_policy"});
+  return names_filter(error)
+         || says(error,
+                 std::array<std::string_view, 4>{"violates usage guidelines", "requires moderation",
+                                                 "was flagged", "Content Exists Risk"});
+}
+
+bool is_model_missing(const provider_error& error) {
+  return names(error, std::array<std::string_view, 2>{"model_not_found", "not_found_error"});
+}
+
+// Gemini and xAI say so under a 400.
+bool is_key_refused(const provider_error& error) {
+  return names(error, std::array<std::string_view, 2>{"invalid_api_key", "API_KEY_INVALID"})
+         || says(error, std::array<std::string_view, 2>{"API key not valid", "ncorrect API key"});
 }
 
 /// What an error's type or code alone says, in the words of OpenAI's and Anthropic's APIs.
@@ -97,7 +121,21 @@ errc code_of_fault(const provider_error& error) {
     return errc::quota_exhausted;
   if (is_context(error))
     return errc::context_overflow;
-  return is_filter(error) ? errc::content_filtered : errc::bad_request;
+  if (is_filter(error))
+    return errc::content_filtered;
+  if (is_model_missing(error))
+    return errc::not_found;
+  return is_key_refused(error) ? errc::provider_auth_failed : errc::bad_request;
+}
+
+/// What somebody may not do: the prompt is refused, the model is not for this account, or the
+/// account may nothing.
+errc code_of_403(const provider_error& error) {
+  if (is_quota(error))
+    return errc::quota_exhausted;
+  if (is_filter(error))
+    return errc::content_filtered;
+  return is_model_missing(error) ? errc::not_found : errc::provider_auth_failed;
 }
 
 /// The three kinds of 429.
@@ -108,10 +146,12 @@ errc code_of_429(const provider_error& error) {
 }
 
 errc code_of_status(int status, const provider_error& error) {
+  if (status >= 400 && names_filter(error))
+    return errc::content_filtered;
   switch (status) {
     case 401: return errc::provider_auth_failed;
     case 402: return errc::quota_exhausted;
-    case 403: return is_quota(error) ? errc::quota_exhausted : errc::provider_auth_failed;
+    case 403: return code_of_403(error);
     case 404: return errc::not_found;
     case 408:
     case 504: return errc::deadline_exceeded;
@@ -131,6 +171,20 @@ errc code_of_status(int status, const provider_error& error) {
 std::string words_of(const provider_error& error, std::string otherwise) {
   return error.message.empty() ? std::move(otherwise)
                                : std::string{utf8_prefix(error.message, detail_bytes_max)};
+}
+
+/// A body that is no JSON but says something to people; a page of HTML does not.
+std::string plain_text(std::string_view body) {
+  constexpr std::string_view space = " \t\r\n";
+  auto text = trimmed(body, space);
+  if (const auto quoted = json::string_of(text))
+    return *quoted;
+  const bool printable = std::none_of(text.begin(), text.end(), [&](char c) {
+    return static_cast<unsigned char>(c) < ' ' && space.find(c) == std::string_view::npos;
+  });
+  if (!printable || text.empty() || text.find_first_of("<{[") == 0)
+    return {};
+  return utf8_repaired(utf8_prefix(text, detail_bytes_max));
 }
 
 milliseconds bounded(double ms) {
@@ -194,10 +248,13 @@ milliseconds reset_of(const net::fetch_headers& headers,
 } // namespace
 
 failure failure_of_status(int status, std::string_view body, milliseconds retry_after) {
-  const auto error = read_error(body);
+  auto error = read_error(body);
+  const bool redirect = status >= 300 && status < 400;
+  if (error.message.empty() && !redirect)
+    error.message = plain_text(body);
   const auto code = code_of_status(status, error);
   auto otherwise = "the provider answered " + std::to_string(status);
-  if (status >= 300 && status < 400)
+  if (redirect)
     otherwise += ", a redirect, which is not followed; check its base_url";
   failure why{code, words_of(error, std::move(otherwise)), retry_after};
   why.status = static_cast<std::uint32_t>(status);

@@ -66,11 +66,11 @@ public:
     auto& out = *static_cast<secret*>(field);
     if (auto name = reference_name(*given)) {
       if (auto found = in.env().get(*name))
-        out = secret{std::move(*name), std::move(*found)};
+        out = take(std::move(*name), *found, from, in);
       else
         in.error(from.at, fmt::format("the environment variable {} is not set", *name));
     } else if (from.from == layer::environment && !from.raw.empty()) {
-      out = secret{from.at.file, std::move(*given)};
+      out = take(from.at.file, *given, from, in);
     } else {
       in.error(from.at, fmt::format("{} is a secret and must not stand here: put it in an "
                                     "environment variable and write \"env.NAME\"",
@@ -83,6 +83,21 @@ public:
   }
   [[nodiscard]] shape describe() const override {
     return {.type = "secret", .range = "\"env.NAME\"", .example = "\"env.NAME\""};
+  }
+
+private:
+  /// A variable that was filled from a file ends with the file's line end, which is not meant.
+  static secret take(std::string variable, std::string_view text, const value& from, reader& in) {
+    while (text.ends_with('\n') || text.ends_with('\r'))
+      text.remove_suffix(1);
+    const bool fits = !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
+      return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+    });
+    if (!fits)
+      in.error(from.at, fmt::format("the environment variable {} holds {}", variable,
+                                    text.empty() ? "nothing but line ends"
+                                                 : "a control character, which no credential has"));
+    return {std::move(variable), std::string{text}};
   }
 };
 

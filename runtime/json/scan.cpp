@@ -110,7 +110,10 @@ string_scan scan_string(std::string_view text, std::size_t at) {
     if (stop == '\\') {
       scan.has_escapes = true;
       length = escape_length(text, scan.end);
-      scan.fault = length == 0 ? "a string has an escape that JSON does not know" : nullptr;
+      if (length == 0)
+        scan.fault = code_unit(text, scan.end) >= 0
+                       ? "a string has half of a surrogate pair"
+                       : "a string has an escape that JSON does not know";
     } else if (static_cast<unsigned char>(stop) < ' ') {
       scan.fault = "a string has a control character that is not escaped";
     } else {

@@ -146,8 +146,10 @@ void sse_parser::keep_data() {
 }
 
 void sse_parser::dispatch(const sink& on_event) {
-  if (has_data_)
-    on_event({event_, borrowed_.empty() ? std::string_view{data_} : borrowed_, id_});
+  // Of empty data the standard makes no event; some servers keep the connection awake with it.
+  const auto data = borrowed_.empty() ? std::string_view{data_} : borrowed_;
+  if (!data.empty())
+    on_event({event_, data, id_});
   has_data_ = false;
   borrowed_ = {};
   data_.clear();

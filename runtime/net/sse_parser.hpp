@@ -20,9 +20,9 @@ struct sse_event {
 };
 
 /// Reads the event stream format of the WHATWG HTML standard (section 9.2.6), fed in pieces split
-/// anywhere: lines end by \n, \r or \r\n, a byte order mark is skipped, comments and unknown fields
-/// are ignored. An event of one data line inside one piece is handed on without a copy. One thread
-/// at a time.
+/// anywhere: lines end by \n, \r or \r\n, a byte order mark is skipped, comments, unknown fields
+/// and events without data are ignored. An event of one data line inside one piece is handed on
+/// without a copy. One thread at a time.
 class sse_parser {
 public:
   using sink = std::function<void(const sse_event&)>;

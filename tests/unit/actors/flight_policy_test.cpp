@@ -62,6 +62,9 @@ TEST_CASE("what was cut, paused, filtered or refused is never kept, nor a tool c
     {"A.", "stop", R"({"refusal":"no"})", "", ""},
     {"", "stop", R"({"reasoning":"hm"})", "", ""},
     {"", "stop", "", "", ""},
+    {" \n", "stop", "", "", ""},
+    {"", "stop", R"({"refusal":null})", "", ""},
+    {"", "stop", R"({"content":[{"type":"text","text":"\n"}]})", "", ""},
   }));
   CAPTURE(e.finish_reason, e.message_rest, e.rest);
   CHECK(!kept(e));

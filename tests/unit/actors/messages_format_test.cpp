@@ -366,7 +366,7 @@ TEST_CASE("a provider's stream comes out as Anthropic sent it", "[actors][messag
     expected_reader.take(json::parse(data));
     const auto event = provider.read(data);
     REQUIRE(event);
-    if (event->opens)
+    if (!event->open.id.empty())
       frames += format->open(event->open);
     for (const auto& each : event->chunks)
       frames += format->chunk(each);

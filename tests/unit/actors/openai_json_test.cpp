@@ -142,12 +142,96 @@ TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {
   }
 }
 
+TEST_CASE("what an answer begins with is repeated, but not what is about its prompt",
+          "[actors][json]") {
+  chunk_writer writer{
+    msg::chat_open{"c", 5, "m", R"({"fp":"x","prompt_filter_results":[{"prompt_index":0}]})", {}},
+    false};
+  msg::chat_chunk piece;
+  piece.content = "a";
+  const auto first = writer.frame(piece);
+  const auto second = writer.frame(piece);
+  const auto count = [](const std::string& in, std::string_view what) {
+    std::size_t found = 0;
+    for (auto at = in.find(what); at != std::string::npos; at = in.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  CHECK(count(first, "prompt_filter_results") == 1);
+  CHECK(count(first, R"("fp":"x")") == 2); // The role has a frame of its own.
+  CHECK(count(second, "prompt_filter_results") == 0);
+  CHECK(count(second, R"("fp":"x")") == 1);
+}
+
+TEST_CASE("an answer with a choice that failed is none, and says why", "[actors][json]") {
+  const std::string failed
+    = GENERATE(R"("choices":[{"message":{"content":"half"},"finish_reason":"error",)"
+               R"("error":{"code":502,"message":"died"}}])",
+               R"("choices":[{"message":{"content":"half"},"finish_reason":"stop",)"
+               R"("error":{"code":502,"message":"died"}}])",
+               R"("error":{"code":502,"message":"died"},)"
+               R"("choices":[{"message":{"content":"half"},"finish_reason":"stop"}])");
+  const auto body = "{" + failed + "}";
+  CHECK(!read_chat_reply(body));
+  CHECK(read_error(body).message == "died");
+  CHECK(read_error(body).code == "502");
+}
+
+TEST_CASE("the provider's own sum of tokens comes back", "[actors][json]") {
+  const auto shown = [](const std::string& usage) {
+    const auto read = read_chat_reply(
+      R"({"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"usage":)" + usage + "}");
+    REQUIRE(read);
+    return json::parse(write_usage(read->usage));
+  };
+  const auto gemini = shown(R"({"prompt_tokens":20,"completion_tokens":198,"total_tokens":623})");
+  CHECK(gemini["total_tokens"] == 623);
+  CHECK(gemini["completion_tokens"] == 198);
+  const auto partial = shown(R"({"prompt_tokens":12,"completion_tokens":null,"total_tokens":40})");
+  CHECK(partial["completion_tokens"] == 28);
+  CHECK(partial["total_tokens"] == 40);
+  CHECK(shown(R"({"prompt_tokens":3,"completion_tokens":4})")["total_tokens"] == 7);
+  CHECK(shown(R"({"prompt_tokens":3,"completion_tokens":4,"total_tokens":0})")["total_tokens"]
+        == 7);
+  msg::token_usage plain;
+  plain.prompt = 3;
+  plain.completion = 4;
+  CHECK(total_of(plain) == 7);
+}
+
+TEST_CASE("a stream asks for usage unless it is not to", "[actors][json]") {
+  msg::chat_request request;
+  request.model = "m";
+  request.stream = true;
+  CHECK(json::parse(write_chat_request(request))["stream_options"]["include_usage"] == true);
+  const auto plain = json::parse(write_chat_request(request, false));
+  CHECK(plain["stream"] == true);
+  CHECK(!plain.contains("stream_options"));
+}
+
 TEST_CASE("the errors of providers are read whatever their shape", "[actors][json]") {
   CHECK(read_error(R"({"error":{"message":"m","type":"t","code":"c"}})").code == "c");
   CHECK(read_error(R"({"error":"plain"})").message == "plain");
   CHECK(read_error(R"({"error":{"message":"m","code":429}})").code == "429");
   CHECK(read_error(R"({"object":"error","message":"m","type":"t","code":400})").message == "m");
   CHECK(read_error(R"({"detail":"m"})").message == "m");
+  CHECK(read_error(R"({"error":{"message":"m","param":"temperature"}})").param == "temperature");
+  const auto fastapi = read_error(
+    R"({"detail":[{"loc":["body","messages",0,"role"],"msg":"Field required"},{"msg":"no"}]})");
+  CHECK(fastapi.message == "messages[0].role: Field required; no");
+  CHECK(fastapi.param == "messages[0].role");
+  CHECK(read_error(R"([{"error":{"code":400,"message":"Gemini says no"}}])").message
+        == "Gemini says no");
+  CHECK(read_error(
+          R"({"object":"error","message":{"detail":[{"msg":"Extra inputs","loc":["body","x"]}]}})")
+          .message
+        == "x: Extra inputs");
+  const auto xai = read_error(R"({"code":"permission-denied","error":"Content violates"})");
+  CHECK(xai.message == "Content violates");
+  CHECK(xai.code == "permission-denied");
+  CHECK(read_error(R"({"errors":[{"message":"m"}]})").message == "m");
+  CHECK(read_error("{\"error\":{\"message\":\"a\\ud83d\"}}").message == "a\uFFFD");
+  CHECK(read_error("[]").message.empty());
   CHECK(read_error("<html>").message.empty());
   CHECK(read_error(R"({"error":{"message":5,"code":null}})").message.empty());
 }

@@ -265,3 +265,21 @@ TEST_CASE("a caller that leaves an anthropic stream closes its socket",
   CHECK(eventually([&] { return closed.load(); }));
   CHECK(eventually([&] { return provider.meters().in_flight.value() == 0; }));
 }
+
+TEST_CASE("an anthropic stream may cut a character in two, and keep awake without data",
+          "[actors][provider][anthropic]") {
+  std::atomic<int> requests{0};
+  const std::string beat = "event: ping\ndata:\n\n";
+  open_provider provider{
+    counting(requests,
+             [&](upstream_connection& on, int) {
+               send_stream(on, {beat, message_start, block_start, text_piece(R"(a\ud83d)"), beat,
+                                text_piece(R"(\ude00b)"), block_stop, message_end});
+             }),
+    anthropic_quick()};
+  const auto got = provider.finish_chat(true);
+  CHECK(got->story() == "open chunk end");
+  CHECK(got->text()
+        == "a\U0001F600"
+           "b");
+}

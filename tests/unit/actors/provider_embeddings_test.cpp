@@ -89,6 +89,25 @@ TEST_CASE("fewer vectors than texts, or none, are a failure", "[actors][provider
   CHECK(got->why().code == errc::provider_failed);
 }
 
+TEST_CASE("a provider that has no base64 is asked for numbers, and remembered",
+          "[actors][provider][embeddings]") {
+  std::vector<std::string> formats;
+  open_provider provider{
+    tiny_upstream::each_request([&](upstream_connection& on, upstream_request& request) {
+      formats.push_back(json::parse(request.body)["encoding_format"]);
+      if (formats.back() == "base64")
+        on.reply(400, error_body("encoding_format must be float"));
+      else
+        on.reply(200, R"({"model":"m","data":[{"index":0,"embedding":[1.5]}]})");
+    })};
+  for (int round = 0; round < 2; ++round) {
+    const auto got = provider.embed({"m", {"a"}, {}, {}});
+    REQUIRE(got->story() == "reply");
+    CHECK(floats_of_bytes(got->vectors().embeddings.at(0).values) == std::vector<float>{1.5F});
+  }
+  CHECK(formats == std::vector<std::string>{"base64", "float", "float"});
+}
+
 TEST_CASE("a provider's refusal of texts comes back as such", "[actors][provider][embeddings]") {
   open_provider provider{
     tiny_upstream::each_request([&](upstream_connection& on, upstream_request&) {

@@ -79,3 +79,36 @@ TEST_CASE("a configured list of models asks nobody", "[actors][provider][openai]
   CHECK(list[0].id == "x");
   CHECK(provider.upstream().accepted() == 0);
 }
+
+TEST_CASE("a whole answer with half a character is read", "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests, [](upstream_connection& on, int n) {
+    const std::string half = n == 0 ? R"(a\udcaf)" : "a\xF0\x9F";
+    on.reply(200, R"({"id":"c","model":"m","choices":[{"index":0,"message":{"content":")" + half
+                    + R"("},"finish_reason":"stop"}]})");
+  })};
+  CHECK(provider.finish_chat(false)->text() == "a\uFFFD");
+  CHECK(provider.finish_chat(false)->text() == "a\uFFFD");
+  CHECK(requests == 2);
+}
+
+TEST_CASE("JSON where a stream was asked is an error or the whole answer",
+          "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests, [](upstream_connection& on, int n) {
+    const auto* const json = "content-type: application/json\r\n";
+    if (n == 0)
+      on.reply(200, error_body("this model cannot stream", "invalid_request_error"), json);
+    else
+      on.reply(200, whole_answer, json);
+  })};
+  const auto refused = provider.finish_chat(true);
+  CHECK(refused->story() == "failed");
+  CHECK(refused->why().code == errc::bad_request);
+  CHECK(refused->why().detail == "this model cannot stream");
+  CHECK(requests == 1);
+  const auto played = provider.finish_chat(true);
+  CHECK(played->story() == "open chunk end");
+  CHECK(played->text() == "hello");
+  CHECK(requests == 2);
+}

@@ -264,6 +264,35 @@ TEST_CASE("an error under a good status is an error", "[actors][provider][openai
   CHECK(requests == 4);
 }
 
+TEST_CASE("an error in a good whole answer is an error", "[actors][provider][openai]") {
+  std::atomic<int> requests{0};
+  auto options = quick_options();
+  options.attempts_max = 1;
+  open_provider provider{counting(requests,
+                                  [](upstream_connection& on, int) {
+                                    on.reply(200,
+                                             R"({"id":"c","model":"m","choices":[{"index":0,)"
+                                             R"("message":{"content":"half"},"finish_reason":)"
+                                             R"("error","error":{"code":429,"message":"slow"}}]})");
+                                  }),
+                         options};
+  const auto got = provider.finish_chat(false);
+  CHECK(got->why().code == errc::rate_limited);
+  CHECK(got->why().detail == "slow");
+}
+
+TEST_CASE("a stream that breaks behind its finish reason is whole", "[actors][provider][openai]") {
+  open_provider provider{[&](upstream_connection& on) {
+    on.read_request();
+    on.begin_chunks();
+    on.send_chunk(sse_text("a") + sse_stop);
+    on.close();
+  }};
+  const auto got = provider.finish_chat(true);
+  CHECK(got->story() == "open chunk end");
+  CHECK(got->text() == "a");
+}
+
 // -- broken streams -------------------------------------------------------------------------------
 
 TEST_CASE("a stream cut after its first chunk is not tried again", "[actors][provider][openai]") {

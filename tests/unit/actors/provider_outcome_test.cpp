@@ -41,6 +41,41 @@ TEST_CASE("the provider's own words are kept, cut to a sane length", "[provider]
   CHECK(failure_of_status(400, error("x", std::string(5000, 'y')), {}).detail.size() == 600);
 }
 
+TEST_CASE("a plain text is the provider's word, a page is not", "[provider]") {
+  const auto detail = [](std::string_view body) { return failure_of_status(400, body, {}).detail; };
+  CHECK(detail("model not loaded\r\n") == "model not loaded");
+  CHECK(detail(R"("model not loaded")") == "model not loaded");
+  CHECK(detail(" <!doctype html><html>") == "the provider answered 400");
+  CHECK(detail(std::string_view{"\x1f\x8b\x08\0", 4}) == "the provider answered 400");
+  CHECK(detail("{broken") == "the provider answered 400");
+  CHECK(detail(std::string(5000, 'y')).size() == 600);
+  CHECK(failure_of_status(302, "moved", {}).detail.starts_with("the provider answered 302"));
+}
+
+TEST_CASE("one prompt that a filter refused is no trouble of the account", "[provider]") {
+  const auto* const openrouter
+    = R"({"error":{"message":"This model requires moderation. Your input was flagged for )"
+      R"(\"violence\".","code":403,"metadata":{"reasons":["violence"]}}})";
+  CHECK(code_of(403, openrouter) == errc::content_filtered);
+  CHECK(code_of(403, R"({"error":{"message":"no","code":403,"metadata":{"reasons":["violence"]}}})")
+        == errc::content_filtered);
+  CHECK(
+    code_of(403, R"({"code":"permission-denied","error":"Content violates usage guidelines. "})")
+    == errc::content_filtered);
+  CHECK(code_of(400, error("x", "Content Exists Risk")) == errc::content_filtered);
+  CHECK(code_of(500, error("content_filter")) == errc::content_filtered);
+  CHECK(code_of(500, error("x", "the worker was flagged as dead")) == errc::provider_failed);
+}
+
+TEST_CASE("what a 400 or a 403 says counts, not its number", "[provider]") {
+  CHECK(code_of(403, error("model_not_found")) == errc::not_found);
+  CHECK(code_of(400, error("model_not_found")) == errc::not_found);
+  CHECK(code_of(403, error("insufficient_quota")) == errc::quota_exhausted);
+  CHECK(code_of(403, error("unsupported_country_region_territory")) == errc::provider_auth_failed);
+  CHECK(code_of(400, error("400", "API key not valid. Please pass a valid API key."))
+        == errc::provider_auth_failed);
+}
+
 TEST_CASE("statuses that say nothing about the request do not blame it", "[provider]") {
   CHECK(code_of(301) == errc::provider_failed);
   CHECK(code_of(408) == errc::deadline_exceeded);

@@ -13,6 +13,66 @@ using skep::testing::upstream_connection;
 using skep::testing::upstream_request;
 using std::chrono::milliseconds;
 
+TEST_CASE("a stream that fails behind its preamble has not begun, and is tried again",
+          "[actors][provider][retry]") {
+  const auto chunk = [](const std::string& choices) {
+    return sse(R"({"id":"c","model":"m","choices":[)" + choices + "]}");
+  };
+  const auto preamble = GENERATE_COPY(
+    chunk(R"({"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null})"),
+    chunk(R"({"index":0,"delta":{}})"),
+    sse(R"({"id":"","model":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]})"),
+    sse(R"({"id":"c","model":"m","choices":[],"usage":{"prompt_tokens":3}})"));
+  const auto failure
+    = GENERATE(sse(R"({"error":{"message":"boom","code":500}})"), sse_done, std::string{});
+  std::atomic<int> requests{0};
+  open_provider provider{[&](upstream_connection& on) {
+    while (on.read_request()) {
+      on.begin_chunks();
+      if (requests++ == 0) {
+        on.send_chunk(preamble + failure);
+        if (failure.empty())
+          return; // The connection breaks.
+      } else {
+        on.send_chunk(sse_text("second") + sse_stop + sse_done);
+      }
+      on.end_chunks();
+    }
+  }};
+  const auto got = provider.finish_chat(true);
+  CHECK(got->story() == "open chunk end");
+  CHECK(got->text() == "second");
+  CHECK(got->attempts() == 2);
+  CHECK(requests == 2);
+}
+
+TEST_CASE("Anthropic's stream has not begun before its first delta", "[actors][provider][retry]") {
+  const std::string start
+    = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\","
+      "\"model\":\"c\",\"usage\":{\"input_tokens\":3}}}\n\n";
+  const std::string ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+  const std::string block
+    = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,"
+      "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";
+  const std::string overloaded
+    = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+      "\"message\":\"Overloaded\"}}\n\n";
+  const auto preamble = GENERATE_COPY(start, start + ping, start + block, start + block + ping);
+  auto options = quick_options();
+  options.kind = provider_kind::anthropic;
+  options.attempts_max = 2;
+  std::atomic<int> requests{0};
+  open_provider provider{counting(requests,
+                                  [&](upstream_connection& on, int) {
+                                    send_stream(on, {preamble, overloaded});
+                                  }),
+                         options};
+  const auto got = provider.finish_chat(true);
+  CHECK(got->story() == "failed");
+  CHECK(got->why().code == errc::provider_overloaded);
+  CHECK(requests == 2);
+}
+
 TEST_CASE("429s count by themselves", "[actors][provider][retry]") {
   auto options = quick_options();
   options.attempts_max = 2;

@@ -84,7 +84,13 @@ TEST_CASE("without [DONE] an answer is whole once every choice has finished",
     CHECK(stream.state() == phase::whole);
   }
   SECTION("one did not") {
+    CHECK(!stream.finished());
     stream.close();
+    CHECK(stream.state() == phase::failed);
+    CHECK(stream.why().code == errc::stream_cut);
+  }
+  SECTION("one did not, although [DONE] came") {
+    stream.push(event("[DONE]"));
     CHECK(stream.state() == phase::failed);
     CHECK(stream.why().code == errc::stream_cut);
   }
@@ -98,6 +104,151 @@ TEST_CASE("a stream that ends too early was cut", "[provider][stream]") {
   CHECK(stream.state() == phase::failed);
   CHECK(stream.why().code == errc::stream_cut);
   CHECK(!stream.take_open());
+}
+
+TEST_CASE("an answer begins with what its client sees, not with its preamble",
+          "[provider][stream]") {
+  const auto piece = [](const std::string& delta) {
+    return event(head + R"("choices":[{"index":0,"delta":)" + delta
+                 + R"(,"finish_reason":null}]})");
+  };
+  openai_stream stream;
+  stream.push(piece(R"({"role":"assistant","content":"","refusal":null})") + piece("{}")
+              + piece(R"({"reasoning_content":"","tool_calls":[]})") + usage_event());
+  CHECK(!stream.take_open());
+  CHECK(!stream.waiting());
+  CHECK(stream.state() == phase::reading);
+  SECTION("a text") {
+    stream.push(text("a"));
+    CHECK(stream.take_open()->id == "c");
+    CHECK(all_text(stream) == "a");
+  }
+  SECTION("a tool call") {
+    stream.push(piece(R"({"tool_calls":[{"index":0,"id":"t","function":{"name":"f"}}]})"));
+    CHECK(stream.take_open());
+  }
+  SECTION("a finish reason") {
+    stream.push(finish());
+    CHECK(stream.take_open());
+  }
+  SECTION("nothing: the provider never answered") {
+    stream.push(event(R"({"error":{"message":"boom"}})"));
+    CHECK(!stream.take_open());
+    CHECK(!stream.waiting());
+    CHECK(stream.state() == phase::failed);
+  }
+}
+
+TEST_CASE("an endless preamble is not kept", "[provider][stream]") {
+  openai_stream stream;
+  const auto one = event(head + R"("choices":[{"index":0,"delta":{"refusal":null}}]})");
+  int pieces = 0;
+  while (!stream.waiting() && pieces < 10'000) {
+    stream.push(one);
+    ++pieces;
+  }
+  CHECK(stream.take_open());
+  CHECK(pieces < 1'000);
+}
+
+TEST_CASE("events that only keep the connection awake say nothing", "[provider][stream]") {
+  const auto* const beat
+    = GENERATE("data:\n\n", "data: \n\n", "data:   \n\n", "event: keepalive\ndata: keepalive\n\n",
+               "data: null\n\n", "event: ping\ndata:\n\n", "data: keep-alive\n\n", ": ping\n\n");
+  openai_stream stream;
+  stream.push(beat + text("he") + beat + text("y") + beat + finish() + beat + "data: [DONE] \n\n");
+  CHECK(all_text(stream) == "hey");
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("a character cut in two between events is put together", "[provider][stream]") {
+  openai_stream stream;
+  const bool escaped = GENERATE(true, false);
+  stream.push(text(escaped ? R"(a\ud83d)" : "a\xF0\x9F"));
+  CHECK(all_text(stream).empty());
+  stream.push(text(escaped ? R"(\ude00b)"
+                           : "\x98\x80"
+                             "b"));
+  CHECK(all_text(stream)
+        == "a\U0001F600"
+           "b");
+  stream.push(text(R"(\udcaf)") + finish() + event("[DONE]"));
+  CHECK(all_text(stream) == "\uFFFD");
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("half a character at the end of a stream is U+FFFD", "[provider][stream]") {
+  openai_stream stream;
+  stream.push(text(R"(a\ud83d)"));
+  SECTION("that is cut") {
+    stream.close();
+    CHECK(stream.state() == phase::failed);
+  }
+  SECTION("that breaks") {
+    stream.fail(failure{errc::transport_failed});
+    CHECK(stream.state() == phase::failed);
+  }
+  CHECK(all_text(stream) == "a\uFFFD");
+}
+
+TEST_CASE("a choice finishes once", "[provider][stream]") {
+  openai_stream stream;
+  stream.push(text("a") + finish() + finish() + event("[DONE]"));
+  int finishes = 0;
+  while (stream.waiting())
+    finishes += stream.take_chunk().finish_reason.empty() ? 0 : 1;
+  CHECK(finishes == 1);
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("an answer has the names of the first event that has any", "[provider][stream]") {
+  openai_stream stream;
+  const auto* const first
+    = GENERATE(R"({"id":"","object":"","created":0,"model":"","choices":[],)"
+               R"("prompt_filter_results":[{"prompt_index":0}]})",
+               R"({"type":"ping","prompt_filter_results":[{"prompt_index":0}]})");
+  stream.push(event(first) + text("a"));
+  const auto open = stream.take_open();
+  REQUIRE(open);
+  CHECK(open->id == "c");
+  CHECK(open->model == "m");
+  CHECK(open->created == 5);
+  CHECK(open->rest.find("prompt_filter_results") != std::string::npos);
+}
+
+TEST_CASE("a choice that failed fails the stream", "[provider][stream]") {
+  const auto* const end
+    = GENERATE(R"("finish_reason":"error","error":{"code":502,"message":"upstream died"}}]})",
+               R"("finish_reason":"stop","error":{"code":502,"message":"upstream died"}}]})");
+  openai_stream stream;
+  stream.push(text("half") + event(head + R"("choices":[{"index":0,"delta":{"content":""},)" + end)
+              + event("[DONE]"));
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::provider_failed);
+  CHECK(stream.why().detail == "upstream died");
+  CHECK(all_text(stream) == "half");
+}
+
+TEST_CASE("members that say no error are none", "[provider][stream]") {
+  openai_stream stream;
+  stream.push(event(head + R"("error":null,"choices":[{"index":0,"delta":{"content":"a"},)"
+                    + R"("finish_reason":"stop","error":null}]})")
+              + event("[DONE]"));
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("JSON instead of a stream is kept as a body, within its bound", "[provider][stream]") {
+  answer_stream stream{openai_dialect(std::make_shared<const provider_config>(), {})->read_stream(),
+                       20};
+  stream.push(" \r\n");
+  CHECK(stream.body() == nullptr);
+  stream.push(R"({"error")");
+  stream.push(R"(:"no"})");
+  REQUIRE(stream.body() != nullptr);
+  CHECK(*stream.body() == R"({"error":"no"})");
+  stream.push(std::string(20, ' '));
+  CHECK(stream.state() == phase::failed);
+  CHECK(stream.why().code == errc::malformed);
 }
 
 TEST_CASE("an error in the middle keeps what came before it", "[provider][stream]") {

@@ -161,6 +161,18 @@ TEST_CASE("text may refer to a variable, and a default stands in for a missing o
   CHECK(result->list<provider_config>("provider")[0].region == "env.a b");
 }
 
+TEST_CASE("a secret is taken without the line end of the file it came from", "[config][secret]") {
+  const std::string text = "[[provider]]\napi_key = 'env.KEY'\n";
+  for (const std::string end : {"\n", "\r\n", "\n\n"}) {
+    const auto result = load_with(text, {{"KEY", "sk-1" + end}});
+    REQUIRE(result);
+    CHECK(result->list<provider_config>("provider")[0].api_key.reveal() == "sk-1");
+  }
+  const std::string held = "the environment variable KEY holds ";
+  CHECK(problems(text, {{"KEY", "sk\n1"}}).find(held + "a control character") != std::string::npos);
+  CHECK(problems(text, {{"KEY", "\n"}}).find(held + "nothing but line ends") != std::string::npos);
+}
+
 TEST_CASE("a secret is taken from the environment and from nowhere else", "[config][secret]") {
   const std::string file = "[[provider]]\napi_key = 'env.KEY'\n";
   auto result = load_with(file, {{"KEY", "sk-1"}});

@@ -98,6 +98,7 @@ TEST_CASE("a refusal says what is wrong and where", "[json]") {
   CHECK(complaint("[1]\n]") == at(2, 1) + "the text goes on behind its value");
   CHECK(complaint("\"a") == at(1, 3) + "a string does not end");
   CHECK(complaint("\"a\nb\"") == at(1, 3) + "a string has a control character that is not escaped");
+  CHECK(complaint(R"("\ud83d")") == at(1, 2) + "a string has half of a surrogate pair");
   CHECK(complaint(R"("\x")") == at(1, 2) + "a string has an escape that JSON does not know");
   CHECK(complaint("\"\xff\"") == at(1, 2) + "a string has a byte that is not UTF-8");
   CHECK(complaint("-") == at(1, 2) + "a number lacks a digit");

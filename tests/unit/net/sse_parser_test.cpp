@@ -60,8 +60,9 @@ TEST_CASE("fields follow the standard to the letter", "[net][sse]") {
   SECTION("an event without data is dropped with its type") {
     CHECK(parse("event: ping\n\ndata: x\n\n") == std::vector<seen>{{"", "x", ""}});
   }
-  SECTION("an empty data line is an event") {
-    CHECK(parse("data\n\n") == std::vector<seen>{{"", "", ""}});
+  SECTION("an event of empty data is none") {
+    CHECK(parse("data\n\ndata:\n\nevent: ping\ndata: \n\ndata: x\n\n")
+          == std::vector<seen>{{"", "x", ""}});
   }
   SECTION("the type belongs to one event, the id to all that follow") {
     CHECK(parse("event: e\nid: 7\ndata: a\n\ndata: b\n\nid\ndata: c\n\n")

@@ -1,0 +1,214 @@
+// Providers as users of other gateways met them: their streams begin late, end early, carry errors where
+// nobody looks, or speak of things no client asked. The same at every API of the node.
+import assert from "node:assert/strict";
+import http from "node:http";
+import { after, before, describe, test } from "node:test";
+
+import { SkepNode } from "./support/node.mjs";
+
+const chunk = (delta, finish = null, more = {}) =>
+  `data: ${JSON.stringify({ id: "c1", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish, ...more }] })}\n\n`;
+const done = "data: [DONE]\n\n";
+const good = (text) => chunk({ content: text }) + chunk({}, "stop") + done;
+const event = (type, members = {}) => `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`;
+const started = event("message_start", { message: { id: "msg_1", model: "m", usage: { input_tokens: 1 } } });
+const overloaded = event("error", { error: { type: "overloaded_error", message: "Overloaded" } });
+const boom = 'data: {"error":{"message":"boom","code":500}}\n\n';
+const whole = (choice) => ({ id: "c1", created: 1, model: "m", choices: [{ index: 0, ...choice }] });
+const died = { code: 502, message: "upstream died" };
+
+/// What each model does: the text of a stream, or { status, body } for another answer.
+const models = {
+  second: good("second"),
+  "role-error": chunk({ role: "assistant", content: "" }) + boom,
+  "empty-error": chunk({}) + boom,
+  "filter-error": 'data: {"id":"","model":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n' + boom,
+  "usage-error": 'data: {"id":"c1","model":"m","choices":[],"usage":{"prompt_tokens":1}}\n\n' + boom,
+  "role-break": { stream: chunk({ role: "assistant", content: "" }), cut: true },
+  "start-error": started + overloaded,
+  "block-error": started + event("ping") + event("content_block_start", { index: 0, content_block: { type: "text", text: "" } }) + overloaded,
+  beats: chunk({ content: "he" }) + "data:\n\ndata: null\n\nevent: keepalive\ndata: keepalive\n\n" + chunk({ content: "y" }) + chunk({}, "stop") + "data: [DONE] \n\n",
+  halves: chunk({ content: "a" }).replace('"a"', '"a\\ud83d"') + chunk({ content: "b" }).replace('"b"', '"\\ude00b"') + chunk({}, "stop") + done,
+  azure: 'data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n' + good("hey"),
+  unfinished: chunk({ content: "hey" }) + done,
+  twice: chunk({ content: "hey" }) + chunk({}, "stop") + chunk({}, "stop") + done,
+  "finish-break": { stream: chunk({ content: "hey" }) + chunk({}, "stop"), cut: true },
+  "choice-error": chunk({ content: "half" }) + chunk({ content: "" }, "error", { error: died }) + done,
+  "whole-error": { status: 200, body: whole({ message: { content: "half" }, finish_reason: "stop", error: died }) },
+  "no-stream": { status: 200, body: { error: { message: "this model cannot stream", type: "invalid_request_error", param: "stream", code: null } } },
+  "json-answer": { status: 200, body: whole({ message: { content: "hey" }, finish_reason: "stop" }) },
+  flagged: { status: 403, body: { error: { message: "Your input was flagged", code: 403, metadata: { reasons: ["violence"] } } } },
+  "no-words": { status: 422, body: { detail: [{ loc: ["body", "messages", 0], msg: "Field required" }] } },
+};
+
+class Scripted {
+  async start() {
+    this.asked = [];
+    this.server = http.createServer((request, response) => {
+      let text = "";
+      request.on("data", (piece) => (text += piece));
+      request.on("end", () => this.#answer(JSON.parse(text), response));
+    });
+    await new Promise((ready) => this.server.listen(0, "127.0.0.1", ready));
+    this.url = `http://127.0.0.1:${this.server.address().port}/v1`;
+    return this;
+  }
+
+  async stop() {
+    this.server.closeAllConnections();
+    await new Promise((ended) => this.server.close(ended));
+  }
+
+  #answer(body, response) {
+    this.asked.push(body);
+    const script = models[body.model];
+    if (script.status) {
+      response.writeHead(script.status, { "content-type": "application/json" });
+      response.end(JSON.stringify(script.body));
+      return;
+    }
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(script.stream ?? script, () => (script.cut ? response.socket.destroy() : response.end()));
+  }
+}
+
+const doors = {
+  "/v1/chat/completions": (model) => ({ model, messages: [{ role: "user", content: "q" }] }),
+  "/v1/messages": (model) => ({ model, max_tokens: 9, messages: [{ role: "user", content: "q" }] }),
+  "/v1/responses": (model) => ({ model, input: "q" }),
+};
+
+describe("odd upstreams", { concurrency: 1 }, () => {
+  let upstream;
+  let node;
+
+  before(async () => {
+    upstream = await new Scripted().start();
+    const provider = (name, more) => `[provider.${name}]\nbase_url = "${upstream.url}"\nattempts_max = 1\n${more}\n`;
+    // Nearly all that is asked of these fails.
+    const patient = (name) => `[provider.${name}.breaker]\nfailures_max = 1000\nfailure_rate_max = 1\n`;
+    const agent = (first, of) => `[agent.${first}]\nmodels = ["${of}/${first}", "up/second"]\ncache = false\n`;
+    const silent = ["role-error", "empty-error", "filter-error", "usage-error", "role-break"];
+    node = await SkepNode.start(`[cache]
+shards = 1
+[flight]
+negative_ttl_ms = 0
+${provider("up", 'cache = "all"')}${patient("up")}
+${provider("an", 'kind = "anthropic"')}${patient("an")}
+${provider("plain", "stream_usage = false")}
+${silent.map((first) => agent(first, "up")).join("")}
+${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
+  });
+
+  after(async () => {
+    assert.equal(await node.stop(), 0);
+    await upstream.stop();
+  });
+
+  const ask = async (path, model, stream) => {
+    const response = await fetch(node.url + path, {
+      method: "POST", headers: { "content-type": "application/json" },
+      body: JSON.stringify({ ...doors[path](model), ...(stream ? { stream: true } : {}) }),
+    });
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+  const chat = (model, stream = true) => ask("/v1/chat/completions", model, stream);
+  const chunksOf = (got) => got.text.split("\n\n").filter((one) => one.startsWith("data: {")).map((one) => JSON.parse(one.slice(6)));
+  const textOf = (got) => chunksOf(got).map((one) => one.choices?.[0]?.delta?.content ?? "").join("");
+
+  for (const first of ["role-error", "empty-error", "filter-error", "usage-error", "role-break", "start-error", "block-error"])
+    test(`the next model answers behind ${first}`, async () => {
+      for (const path of Object.keys(doors)) {
+        const got = await ask(path, first, true);
+        assert.equal(got.status, 200, path + got.text);
+        assert.equal(got.headers.get("x-skep-provider"), "up");
+        assert.equal(got.headers.get("x-skep-attempts"), "2");
+        assert.match(got.text, /second/);
+        assert.doesNotMatch(got.text, /"error":\{/);
+      }
+    });
+
+  test("an overloaded Anthropic behind its preamble has the status of one", async () => {
+    assert.equal((await ask("/v1/messages", "an/start-error", true)).status, 529);
+    assert.equal((await chat("an/block-error")).status, 503);
+  });
+
+  test("keep-alive frames and cut characters come through", async () => {
+    for (const path of Object.keys(doors)) {
+      assert.match((await ask(path, "up/beats", true)).text, /he[^]*y/);
+      const joined = await ask(path, "up/halves", true);
+      assert.match(joined.text, /\u{1F600}b/u, path);
+      assert.doesNotMatch(joined.text, /"error":\{/);
+    }
+    const beats = await chat("up/beats");
+    assert.equal(textOf(beats), "hey");
+    assert.match(beats.text, /\[DONE\]/);
+  });
+
+  test("a stream has the names of the first event that has any", async () => {
+    const got = chunksOf(await chat("up/azure"));
+    assert.ok(got.every((one) => one.id === "c1" && one.model === "m"), JSON.stringify(got));
+    assert.equal(got.filter((one) => one.prompt_filter_results).length, 1);
+    assert.match((await ask("/v1/messages", "up/azure", true)).text, /"id":"msg_c1"[^]*"model":"m"/);
+  });
+
+  test("a stream without a finish reason was cut, at every door", async () => {
+    const got = await chat("up/unfinished");
+    assert.match(got.text, /"error":\{/);
+    assert.doesNotMatch(got.text, /\[DONE\]/);
+    const messages = await ask("/v1/messages", "up/unfinished", true);
+    assert.match(messages.text, /event: error/);
+    assert.doesNotMatch(messages.text, /message_stop/);
+    assert.match((await ask("/v1/responses", "up/unfinished", true)).text, /response\.failed/);
+  });
+
+  test("a choice finishes once, and is whole then", async () => {
+    const twice = chunksOf(await chat("up/twice"));
+    assert.equal(twice.filter((one) => one.choices[0]?.finish_reason).length, 1);
+    assert.match((await chat("up/finish-break")).text, /\[DONE\]/);
+    assert.match((await ask("/v1/responses", "up/finish-break", true)).text, /response\.completed/);
+  });
+
+  test("a choice that failed is an error at every door, and never kept", async () => {
+    const got = await chat("up/choice-error");
+    assert.match(got.text, /upstream died/);
+    assert.doesNotMatch(got.text, /\[DONE\]/);
+    assert.match((await ask("/v1/messages", "up/choice-error", true)).text, /event: error[^]*upstream died/);
+    assert.match((await ask("/v1/responses", "up/choice-error", true)).text, /response\.failed/);
+    for (const path of Object.keys(doors))
+      for (let round = 0; round < 2; ++round)
+        assert.equal((await ask(path, "up/whole-error", false)).status, 502, path);
+  });
+
+  test("JSON where a stream was asked is told as such", async () => {
+    const refused = await chat("up/no-stream");
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /this model cannot stream/);
+    const played = await chat("up/json-answer");
+    assert.equal(textOf(played), "hey");
+    assert.match(played.text, /\[DONE\]/);
+  });
+
+  test("prompts that a filter refused open no circuit", async () => {
+    for (let round = 0; round < 8; ++round) {
+      const got = await chat("plain/flagged", false);
+      assert.equal(got.status, 400);
+      assert.equal(JSON.parse(got.text).error.code, "content_filter");
+    }
+    assert.equal(textOf(await chat("plain/second")), "second");
+  });
+
+  test("a refusal says what was wrong, in whatever shape it came", async () => {
+    const got = await chat("up/no-words", false);
+    assert.equal(got.status, 422);
+    assert.equal(JSON.parse(got.text).error.message, "messages[0]: Field required");
+  });
+
+  test("stream_options is left out on wish", async () => {
+    assert.equal(textOf(await chat("plain/second")), "second");
+    assert.ok(!("stream_options" in upstream.asked.at(-1)));
+    await chat("up/second");
+    assert.equal((await chat("up/twice")).status, 200);
+    assert.ok(upstream.asked.at(-1).stream_options.include_usage);
+  });
+});
