@@ -37,15 +37,15 @@ bool ended_by_itself(const msg::chat_choice& choice, std::string_view parameters
   return said.empty() || is_natural(said) || is_one_of(said, json::object{parameters}.at("stop"));
 }
 
-/// Some servers write all members there are, with nothing in them.
-bool calls_tools(const json::object& message) {
-  const auto calls = json::elements_of(message.at("tool_calls"));
-  const json::object older{message.at("function_call")};
-  return (calls && !calls->empty()) || !older.text("name").empty();
+/// The older form of a tool call; some servers write it with nothing in it.
+bool calls_function(const json::object& message) {
+  return !json::object{message.at("function_call")}.text("name").empty();
 }
 
 /// Text, also as one of several parts, and neither a tool call nor a refusal.
 bool is_text(const msg::chat_choice& choice) {
+  if (!choice.tool_calls.empty())
+    return false;
   if (choice.message_rest.empty())
     return !choice.content.empty();
   const json::object message{choice.message_rest};
@@ -55,7 +55,7 @@ bool is_text(const msg::chat_choice& choice) {
     return !json::object{each}.text("text").empty();
   });
   return (!choice.content.empty() || text_part) && message.text("refusal").empty()
-         && !calls_tools(message);
+         && !calls_function(message);
 }
 
 } // namespace
