@@ -15,8 +15,9 @@ using namespace skep::bench;
 
 constexpr int runs = 7;
 
-/// A conversation with line breaks and quotes in its texts, and with a tool to every fourth turn.
-std::string chat_of(std::size_t bytes) {
+/// A conversation with line breaks and quotes in its texts, and with a tool to every fourth turn;
+/// `calls`: with a call of it and what came back, too.
+std::string chat_of(std::size_t bytes, bool calls) {
   const auto turn = [](const char* role) {
     return std::string{R"({"role":")"} + role
            + R"(","content":"The lamp of order \"4711\" has left the warehouse on Monday.\n\n)"
@@ -25,12 +26,19 @@ std::string chat_of(std::size_t bytes) {
   const std::string tool
     = R"({"type":"function","function":{"name":"find_documents","parameters":{"type":"object",)"
       R"("properties":{"query":{"type":"string","description":"What is looked for."}}}}})";
+  const std::string call
+    = R"({"role":"assistant","content":null,"tool_calls":[{"id":"call_4711","type":"function",)"
+      R"("function":{"name":"find_documents","arguments":"{\"query\":\"order 4711\"}"}}]},)"
+      R"({"role":"tool","tool_call_id":"call_4711","content":"[{\"id\":4711}]"})";
   std::string messages = turn("system");
   std::string tools = tool;
   for (int n = 0; messages.size() + tools.size() < bytes; ++n) {
     messages += "," + turn(n % 2 == 0 ? "user" : "assistant");
-    if (n % 4 == 3)
-      tools += "," + tool;
+    if (n % 4 != 3)
+      continue;
+    tools += "," + tool;
+    if (calls)
+      messages += "," + call;
   }
   return R"({"model":"p/m","temperature":0,"messages":[)" + messages + R"(],"tools":[)" + tools
          + "]}";
@@ -48,10 +56,11 @@ double us_per_call(int calls, Work&& work) {
   return took;
 }
 
-void bench_body(std::size_t bytes) {
-  const auto body = chat_of(bytes);
+void bench_body(std::size_t bytes, bool calls) {
+  const auto body = chat_of(bytes, calls);
   const auto request = skep::actors::read_chat_body(body)->request;
-  const auto name = "chat of " + std::to_string(bytes / 1000) + " kB, ";
+  const auto name = std::string{calls ? "chat with calls of " : "chat of "}
+                    + std::to_string(bytes / 1000) + " kB, ";
   const auto figure = [&](const char* what, auto&& work) {
     const int calls = bytes > 50'000 ? 100 : 2000;
     std::vector<double> took;
@@ -70,6 +79,7 @@ void bench_body(std::size_t bytes) {
 
 int main() {
   for (const std::size_t bytes : {1000u, 10'000u, 100'000u})
-    bench_body(bytes);
+    for (const bool calls : {false, true})
+      bench_body(bytes, calls);
   return 0;
 }

@@ -11,9 +11,26 @@
 
 // Tags 0x01xx: conversations. Agents and providers speak the same protocol: a chat_request is
 // answered by one chat_reply, or by a stream chat_open, chat_chunk…, chat_end. What OpenAI's API
-// has and skep need not understand travels as JSON text in the `rest` fields and is passed on
-// untouched.
+// has and skep need not understand travels as JSON text in the `rest` and `extra` fields and is
+// passed on untouched.
 namespace skep::msg {
+
+/// A model's call of a tool; in a chat_chunk a piece of one, of which any field may be empty.
+struct tool_call {
+  /// Its place among the calls of its message; of a piece the place of the call it belongs to.
+  std::uint32_t index = 0;
+  std::string id;
+  /// "function" or "custom"; empty when it was not said.
+  std::string type;
+  std::string name;
+  /// The text as the API has it: of a function JSON, of a custom tool whatever it takes. In a piece
+  /// it goes on where the last piece ended.
+  std::string arguments;
+  /// JSON object of every other member as it came, those beside name and arguments in an object
+  /// named `function` or `custom`, as they stood; or empty.
+  std::string extra;
+  SKEP_RECORD(index, id, type, name, arguments, extra)
+};
 
 /// One message of a conversation.
 struct chat_message {
@@ -21,9 +38,10 @@ struct chat_message {
   std::string role;
   /// The text; empty when the content is a list of parts (then `rest` has "content") or null.
   std::string content;
-  /// JSON object of every other member (name, tool_calls, tool_call_id, content parts); or empty.
+  /// JSON object of every other member (name, tool_call_id, content parts); or empty.
   std::string rest;
-  SKEP_RECORD(role, content, rest)
+  std::vector<tool_call> tool_calls{};
+  SKEP_RECORD(role, content, rest, tool_calls)
 };
 
 /// Tokens as the provider counted them.
@@ -62,7 +80,7 @@ struct chat_request {
   std::uint8_t cache = 0; // A cache_mode.
   /// Oldest cached answer the caller takes, in seconds; 0: any that has not expired.
   std::uint32_t cache_max_age_s = 0;
-  SKEP_MESSAGE(0x0101, 1, model, messages, parameters, stream, cache, cache_max_age_s)
+  SKEP_MESSAGE(0x0101, 2, model, messages, parameters, stream, cache, cache_max_age_s)
 };
 
 /// One of the answers (nearly always the only one).
@@ -74,11 +92,12 @@ struct chat_choice {
   bool content_null = false;
   /// stop, length, tool_calls or content_filter; empty when the answer was cut.
   std::string finish_reason;
-  /// JSON object of further members of the message (tool_calls, refusal, …); or empty.
+  /// JSON object of further members of the message (refusal, …); or empty.
   std::string message_rest;
   /// JSON object of further members of the choice (logprobs); or empty.
   std::string rest;
-  SKEP_RECORD(index, role, content, content_null, finish_reason, message_rest, rest)
+  std::vector<tool_call> tool_calls{};
+  SKEP_RECORD(index, role, content, content_null, finish_reason, message_rest, rest, tool_calls)
 };
 
 /// Where an answer came from, for headers, metrics and logs.
@@ -126,7 +145,7 @@ struct chat_reply {
   /// JSON object of further members of the body (system_fingerprint, service_tier); or empty.
   std::string rest;
   answer_origin origin;
-  SKEP_MESSAGE(0x0102, 2, id, created, model, choices, usage, rest, origin)
+  SKEP_MESSAGE(0x0102, 3, id, created, model, choices, usage, rest, origin)
 };
 
 /// An answer begins to stream.
@@ -139,17 +158,19 @@ struct chat_open {
   SKEP_MESSAGE(0x0103, 2, id, created, model, rest, origin)
 };
 
-/// A piece of a streamed answer: for one choice, any of text, other delta members, finish reason.
+/// A piece of a streamed answer: for one choice, any of text, pieces of tool calls, other delta
+/// members, finish reason.
 struct chat_chunk {
   std::uint32_t index = 0;
   std::string content;
-  /// JSON object of the delta's further members (role, tool_calls, refusal, …); or empty.
+  /// JSON object of the delta's further members (refusal, …); or empty.
   std::string delta_rest;
   /// Not empty in the choice's last chunk.
   std::string finish_reason;
   /// JSON object of the choice's further members (logprobs); or empty.
   std::string rest;
-  SKEP_MESSAGE(0x0104, 1, index, content, delta_rest, finish_reason, rest)
+  std::vector<tool_call> tool_calls{};
+  SKEP_MESSAGE(0x0104, 2, index, content, delta_rest, finish_reason, rest, tool_calls)
 };
 
 /// The streamed answer is whole.

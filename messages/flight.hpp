@@ -51,7 +51,7 @@ struct flight_request {
   std::uint64_t value_max = 0;
   std::uint64_t group = 0;
   semantic_wish semantic;
-  SKEP_MESSAGE(0x0501, 1, agent, routes, messages, model, parameters, stream, deadline_ms, cached,
+  SKEP_MESSAGE(0x0501, 2, agent, routes, messages, model, parameters, stream, deadline_ms, cached,
                key, cache, cache_max_age_s, ttl_ms, value_max, group, semantic)
 };
 

@@ -1,5 +1,6 @@
 #include "actors/agent/complexity.hpp"
 
+#include "actors/common/tool_calls.hpp"
 #include "runtime/json/members.hpp"
 
 #include <algorithm>
@@ -117,7 +118,7 @@ std::uint64_t prompt_tokens_estimate(const std::vector<msg::chat_message>& messa
                                      std::string_view parameters) {
   std::uint64_t bytes = parameters.size();
   for (const auto& each : messages)
-    bytes += each.content.size() + each.rest.size();
+    bytes += each.content.size() + each.rest.size() + text_bytes_of(each.tool_calls);
   return (bytes + 3) / 4;
 }
 

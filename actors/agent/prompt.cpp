@@ -37,7 +37,7 @@ public:
     auto key = key_;
     key.add("partition");
     key.add(wanted_.messages.back().role);
-    key.add(contexts_.identity_of(wanted_.messages.back().rest, now_));
+    add_members(key, wanted_.messages.back());
     return key.done();
   }
 
@@ -48,7 +48,18 @@ private:
   void add(identity_hasher& key, const msg::chat_message& message) {
     key.add(message.role);
     key.add(message.content);
+    add_members(key, message);
+  }
+  /// Everything but role and text.
+  void add_members(identity_hasher& key, const msg::chat_message& message) {
     key.add(contexts_.identity_of(message.rest, now_));
+    // With their number no call can be taken for a message, nor the other way round.
+    key.add(std::to_string(message.tool_calls.size()));
+    for (const auto& call : message.tool_calls) {
+      for (const auto* field : {&call.id, &call.type, &call.name, &call.arguments})
+        key.add(*field);
+      key.add(contexts_.identity_of(call.extra, now_));
+    }
   }
 
   const msg::flight_request& wanted_;

@@ -50,6 +50,9 @@ std::uint64_t prefix_key(const msg::chat_request& request, std::size_t bytes_max
     hash.add_whole(message.role);
     hash.add(message.content);
     hash.add(message.rest);
+    for (const auto& call : message.tool_calls)
+      for (const auto* field : {&call.id, &call.type, &call.name, &call.arguments, &call.extra})
+        hash.add(*field);
     if (message.role == "user")
       break;
   }

@@ -84,15 +84,17 @@ bool answer_builder::merge(const msg::chat_chunk& piece) {
   auto* const into = choice_at(piece.index);
   if (into == nullptr)
     return false;
-  const auto before = into->content.size() + into->message.bytes() + into->rest.bytes();
+  const auto before = into->bytes();
   bool fits = true;
   if (!into->content.empty() && has_parts(piece.delta_rest))
     fits = into->message.add(text_as_part(std::exchange(into->content, {})));
   into->content += piece.content;
   fits = fits && into->message.add(piece.delta_rest) && into->rest.add_last(piece.rest);
+  for (const auto& call : piece.tool_calls)
+    fits = fits && into->tool_calls.add(call);
   if (!piece.finish_reason.empty())
     into->finish_reason = piece.finish_reason;
-  bytes_ += into->content.size() + into->message.bytes() + into->rest.bytes() - before;
+  bytes_ += into->bytes() - before;
   return fits && bytes_ <= bytes_max_;
 }
 
@@ -108,8 +110,9 @@ msg::chat_choice answer_builder::whole(choice&& from) {
   msg::chat_choice made;
   made.index = from.index;
   made.content = std::move(from.content);
+  made.tool_calls = from.tool_calls.take();
   made.content_null = made.content.empty() && !from.message.has("content")
-                      && (from.message.has("tool_calls") || from.message.has("function_call"));
+                      && (!made.tool_calls.empty() || from.message.has("function_call"));
   made.finish_reason = std::move(from.finish_reason);
   made.message_rest = from.message.text();
   made.rest = from.rest.text();
@@ -136,15 +139,13 @@ std::optional<msg::chat_reply> answer_builder::finish(const msg::chat_end& end) 
 }
 
 std::string delta_members(const std::string& message_rest) {
-  if (message_rest.find("\"tool_calls\"") == std::string::npos
-      && message_rest.find("\"thinking_blocks\"") == std::string::npos)
+  if (message_rest.find("\"thinking_blocks\"") == std::string::npos)
     return message_rest;
   const json::object given{message_rest};
   json::object_writer out;
   for (const auto& member : given.members()) {
-    const bool entries = member.name == "tool_calls" || member.name == "thinking_blocks";
-    out.raw(member.name, entries && member.value.starts_with('[') ? numbered(member.value)
-                                                                  : std::string{member.value});
+    const bool blocks = member.name == "thinking_blocks" && member.value.starts_with('[');
+    out.raw(member.name, blocks ? numbered(member.value) : std::string{member.value});
   }
   return out.object_or_nothing();
 }
@@ -163,7 +164,7 @@ void answer_player::begin(const msg::chat_choice& choice) {
   json::object_writer early;
   json::object_writer late;
   for (const auto& each : members.members()) {
-    const bool call = each.name == "tool_calls" || each.name == "function_call";
+    const bool call = each.name == "function_call";
     (call && each.value != "null" ? late : early).raw(each.name, each.value);
   }
   early_ = early.object_or_nothing();
@@ -188,6 +189,7 @@ std::optional<msg::chat_chunk> answer_player::next() {
   position_ = to;
   if (position_ == choice.content.size()) {
     piece.delta_rest = joined(std::move(piece.delta_rest), std::exchange(late_, {}));
+    piece.tool_calls = choice.tool_calls;
     piece.finish_reason = choice.finish_reason;
     piece.rest = choice.rest;
     ++choice_;

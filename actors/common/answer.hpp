@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/common/merged_object.hpp"
+#include "actors/common/merged_tool_calls.hpp"
 #include "messages/chat.hpp"
 
 #include <cstddef>
@@ -13,7 +14,7 @@
 namespace skep::actors {
 
 /// Collects a stream into the reply it amounts to: every member of its pieces, as merged_object
-/// puts them together. Costs as much as the pieces are long.
+/// and merged_tool_calls put them together. Costs as much as the pieces are long.
 class answer_builder {
 public:
   /// Answers that take more memory than `bytes_max` are given up.
@@ -35,6 +36,11 @@ private:
     std::string finish_reason;
     merged_object message;
     merged_object rest;
+    merged_tool_calls tool_calls;
+
+    std::size_t bytes() const {
+      return content.size() + message.bytes() + rest.bytes() + tool_calls.bytes();
+    }
   };
 
   bool merge(const msg::chat_chunk& piece);
@@ -48,8 +54,7 @@ private:
   bool given_up_ = false;
 };
 
-/// The members of a whole message as those of one delta: tool calls and thinking blocks get their
-/// index.
+/// The members of a whole message as those of one delta: thinking blocks get their index.
 std::string delta_members(const std::string& message_rest);
 
 /// Plays a whole answer as a stream, piece by piece: of each choice its members and the beginning

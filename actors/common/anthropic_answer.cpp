@@ -1,5 +1,6 @@
 #include "actors/common/anthropic_answer.hpp"
 
+#include "actors/common/tool_calls.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ struct sorted_blocks {
   std::string text;
   std::string reasoning;
   std::vector<std::string> thinking;
-  std::vector<std::string> calls;
+  std::vector<msg::tool_call> calls;
   std::vector<std::string> others;
 
   void add(std::string_view raw) {
@@ -27,7 +28,7 @@ struct sorted_blocks {
     if (type == "text") {
       text += block.text("text");
     } else if (type == "tool_use") {
-      calls.push_back(call_of(block));
+      add_call(block);
     } else if (type == "thinking" || type == "redacted_thinking") {
       reasoning += block.text("thinking");
       thinking.emplace_back(raw);
@@ -44,23 +45,14 @@ struct sorted_blocks {
       rest.raw("thinking_blocks", json::array_of(thinking));
     if (!others.empty())
       rest.raw("content_blocks", json::array_of(others));
-    if (!calls.empty())
-      rest.raw("tool_calls", json::array_of(calls));
     return rest.object_or_nothing();
   }
 
 private:
-  static std::string call_of(const json::object& block) {
+  void add_call(const json::object& block) {
     const auto input = block.at("input");
-    const auto function = json::object_writer{}
-                            .raw("name", block.at("name"))
-                            .text("arguments", input.empty() ? "{}" : input)
-                            .object();
-    return json::object_writer{}
-      .raw("id", block.at("id"))
-      .raw("type", R"("function")")
-      .raw("function", function)
-      .object();
+    calls.push_back(function_call(static_cast<std::uint32_t>(calls.size()), block.text("id"),
+                                  block.text("name"), std::string{input.empty() ? "{}" : input}));
   }
 };
 
@@ -146,6 +138,7 @@ expected<msg::chat_reply> read_messages_reply(std::string_view text) {
   choice.content_null = choice.content.empty() && !sorted.calls.empty();
   choice.finish_reason = stop.finish_reason;
   choice.message_rest = sorted.message_rest();
+  choice.tool_calls = std::move(sorted.calls);
   choice.rest = std::move(stop.rest);
   anthropic_usage usage;
   usage.add(body.at("usage"));

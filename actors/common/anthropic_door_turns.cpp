@@ -1,5 +1,7 @@
 #include "actors/common/anthropic_door_turns.hpp"
 
+#include "actors/common/tool_calls.hpp"
+
 #include <optional>
 #include <utility>
 
@@ -146,7 +148,7 @@ private:
   struct assistant_parts {
     content said;
     list thinking;
-    list calls;
+    std::vector<msg::tool_call> calls;
   };
 
   api_check add_user(std::string_view value, const std::string& where);
@@ -272,16 +274,11 @@ api_check conversation::add_call(assistant_parts& into, std::string_view raw,
     return missing_member(where + ".input");
   if (!is_object(block.at("input")))
     return wrong_member(where + ".input", "Input should be an object");
-  const auto function = json::object_writer{}
-                          .raw("name", block.at("name"))
-                          .text("arguments", block.at("input"))
-                          .object();
-  into.calls.push_back(json::object_writer{}
-                         .raw("id", block.at("id"))
-                         .raw("type", R"("function")")
-                         .raw("function", function)
-                         .raw("cache_control", block.at("cache_control"))
-                         .object());
+  auto& call = into.calls.emplace_back(function_call(static_cast<std::uint32_t>(into.calls.size()),
+                                                     block.text("id"), block.text("name"),
+                                                     std::string{block.at("input")}));
+  call.extra
+    = json::object_writer{}.raw("cache_control", block.at("cache_control")).object_or_nothing();
   return {};
 }
 
@@ -293,8 +290,7 @@ void conversation::flush_assistant(assistant_parts& parts) {
   put(std::move(parts.said), message, rest);
   if (!parts.thinking.empty())
     rest.raw("thinking_blocks", json::array_of(parts.thinking));
-  if (!parts.calls.empty())
-    rest.raw("tool_calls", json::array_of(parts.calls));
+  message.tool_calls = std::move(parts.calls);
   push(std::move(message), rest);
   parts = {};
 }

@@ -12,8 +12,8 @@
 // API towards clients. All of it stands in the members that skep passes on untouched, so a client
 // of the OpenAI door may use it, too:
 //
-//   cache_control     of a content part, a message (its last block), a tool call, an entry of
-//                     `tools`: as it came.
+//   cache_control     of a content part, a message (its last block), a tool call (its `extra`), an
+//                     entry of `tools`: as it came.
 //   thinking_blocks   of an assistant message, in requests and whole answers: a list of Anthropic's
 //                     thinking and redacted_thinking blocks as they came. They stand before text
 //                     and tool calls. In a stream each delta has pieces of them with the block's

@@ -1,5 +1,6 @@
 // The streamed half of anthropic_answer.
 #include "actors/common/anthropic_answer.hpp"
+#include "actors/common/tool_calls.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -28,25 +29,15 @@ void add_rest(chunk_event& into, std::string delta_rest) {
   chunk.delta_rest = std::move(delta_rest);
 }
 
-/// A piece of a call's arguments, in OpenAI's form.
-std::string arguments_piece(std::uint32_t number, std::string_view piece) {
-  const auto call = json::object_writer{}
-                      .number("index", number)
-                      .raw("function", json::object_writer{}.text("arguments", piece).object())
-                      .object();
-  return json::object_writer{}.raw("tool_calls", json::array_of({call})).object();
+void add_arguments(chunk_event& into, std::uint32_t number, std::string piece) {
+  auto& call = into.chunks.emplace_back().tool_calls.emplace_back();
+  call.index = number;
+  call.arguments = std::move(piece);
 }
 
-std::string call_begins(std::uint32_t number, const json::object& content) {
-  const auto function
-    = json::object_writer{}.raw("name", content.at("name")).text("arguments", "").object();
-  const auto call = json::object_writer{}
-                      .number("index", number)
-                      .raw("id", content.at("id"))
-                      .raw("type", R"("function")")
-                      .raw("function", function)
-                      .object();
-  return json::object_writer{}.raw("tool_calls", json::array_of({call})).object();
+void begin_call(chunk_event& into, std::uint32_t number, const json::object& content) {
+  into.chunks.emplace_back().tool_calls.push_back(
+    function_call(number, content.text("id"), content.text("name"), {}));
 }
 
 /// `member` is thinking or signature; `quoted` its JSON.
@@ -119,7 +110,7 @@ expected<void> anthropic_stream::start_block(std::string_view event, chunk_event
     begun.kind = block_kind::tool;
     begun.number = tools_++;
     begun.start = content.at("input");
-    add_rest(into, call_begins(begun.number, content));
+    begin_call(into, begun.number, content);
   } else if (type == "thinking" || type == "redacted_thinking") {
     start_thinking(begun, type, raw, into);
   } else {
@@ -162,12 +153,12 @@ expected<void> anthropic_stream::add_delta(std::string_view event, chunk_event& 
   } else if (type == "signature_delta" && !delta.text("signature").empty()) {
     add_rest(into, thinking_piece(at->number, "signature", delta.at("signature")));
   } else if (type == "input_json_delta") {
-    const auto piece = delta.text("partial_json");
+    auto piece = delta.text("partial_json");
     if (piece.empty())
       return {};
     if (at->kind == block_kind::tool) {
       at->start.clear(); // The pieces say it all.
-      add_rest(into, arguments_piece(at->number, piece));
+      add_arguments(into, at->number, std::move(piece));
     } else if (at->input.size() + piece.size() > block_bytes_max) {
       return broken("has a block over " + std::to_string(block_bytes_max) + " bytes");
     } else {
@@ -183,7 +174,7 @@ void anthropic_stream::stop_block(std::string_view event, chunk_event& into) {
   if (at == nullptr)
     return;
   if (at->kind == block_kind::tool && !at->start.empty()) {
-    add_rest(into, arguments_piece(at->number, at->start));
+    add_arguments(into, at->number, at->start);
   } else if (at->kind == block_kind::other && at->start.size() > 2) {
     auto whole = at->start;
     if (json::is_valid(at->input)) {

@@ -125,21 +125,19 @@ void mark_last(blocks& of, std::string_view cache_control) {
 
 // -- messages -------------------------------------------------------------------------------------
 
-expected<std::string> tool_use_block(std::string_view raw, const std::string& where) {
-  const json::object call{raw};
-  const json::object function{call.at("function")};
-  if (!function.has("name"))
+expected<std::string> tool_use_block(const msg::tool_call& call, const std::string& where) {
+  if (call.name.empty() || call.type == "custom")
     return wrong(where, "must be a call of a function: Anthropic's API knows no others");
-  const auto input = function.text("arguments");
+  const auto& input = call.arguments;
   const bool nothing = input.find_first_not_of(" \t\r\n") == std::string::npos;
   if (!nothing && (!json::members_of(input) || !json::is_valid(input)))
     return wrong(where + ".function.arguments", "must be a JSON object");
   return json::object_writer{}
     .raw("type", R"("tool_use")")
-    .raw("id", call.at("id"))
-    .raw("name", function.at("name"))
+    .raw("id", call.id.empty() ? std::string{} : json::quoted(call.id))
+    .text("name", call.name)
     .raw("input", nothing ? std::string_view{"{}"} : std::string_view{input})
-    .raw("cache_control", call.at("cache_control"))
+    .raw("cache_control", json::object{call.extra}.at("cache_control"))
     .object();
 }
 
@@ -169,9 +167,11 @@ expected<blocks> assistant_blocks(const msg::chat_message& message, const json::
     read.push_back(std::move(block));
   if (content->empty() && !rest.text("refusal").empty())
     read.push_back(text_block(rest.at("refusal")));
-  const auto calls = json::elements_of(rest.at("tool_calls"));
-  for (std::size_t n = 0; calls && n < calls->size(); ++n) {
-    auto block = tool_use_block((*calls)[n], where + ".tool_calls[" + std::to_string(n) + "]");
+  if (const auto odd = json::elements_of(rest.at("tool_calls")); odd && !odd->empty())
+    return wrong(where + ".tool_calls", "must be a list of calls");
+  for (std::size_t n = 0; n < message.tool_calls.size(); ++n) {
+    auto block
+      = tool_use_block(message.tool_calls[n], where + ".tool_calls[" + std::to_string(n) + "]");
     if (!block)
       return fail(block.error());
     read.push_back(std::move(*block));

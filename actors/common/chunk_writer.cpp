@@ -22,6 +22,36 @@ std::string repeated_members(const std::string& rest) {
   return json::object_of(members);
 }
 
+namespace {
+
+/// Appends the members of a delta to an object that has none yet.
+void append_delta(std::string& out, const msg::chat_chunk& chunk) {
+  const auto from = out.size();
+  const auto next = [&] {
+    if (out.size() > from)
+      out += ',';
+  };
+  if (!chunk.content.empty())
+    json::append_member(out, "content", chunk.content);
+  if (!chunk.tool_calls.empty()) {
+    next();
+    out += "\"tool_calls\":";
+    append_tool_call_pieces(out, chunk.tool_calls);
+  }
+  const auto splice = [&](const std::string& members) {
+    if (members.size() <= 2)
+      return;
+    next();
+    out.append(members, 1, members.size() - 2);
+  };
+  if (chunk.tool_calls.empty())
+    splice(chunk.delta_rest);
+  else // What of them could not be read stands among the rest.
+    splice(json::object_without(chunk.delta_rest, {"tool_calls"}));
+}
+
+} // namespace
+
 chunk_writer::chunk_writer(const msg::chat_open& open, bool include_usage)
   : include_usage_(include_usage) {
   constexpr std::string_view list = ",\"choices\":[";
@@ -53,18 +83,12 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
     begin();
     out += R"("role":"assistant","content":""},"finish_reason":null})" + tail_;
     end_frame(out, 0);
-    if (chunk.content.empty() && chunk.delta_rest.empty() && chunk.finish_reason.empty()
-        && chunk.rest.empty())
+    if (chunk.content.empty() && chunk.delta_rest.empty() && chunk.tool_calls.empty()
+        && chunk.finish_reason.empty() && chunk.rest.empty())
       return out;
   }
   begin();
-  if (!chunk.content.empty())
-    json::append_member(out, "content", chunk.content);
-  if (chunk.delta_rest.size() > 2) {
-    if (!chunk.content.empty())
-      out += ',';
-    out.append(chunk.delta_rest, 1, chunk.delta_rest.size() - 2);
-  }
+  append_delta(out, chunk);
   out += "},\"finish_reason\":";
   out += chunk.finish_reason.empty() ? "null" : json::quoted(chunk.finish_reason);
   json::splice_but(out, chunk.rest, {"index", "delta", "finish_reason"});

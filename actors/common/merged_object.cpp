@@ -28,7 +28,7 @@ bool is_label(std::string_view name) {
 }
 
 bool is_indexed(std::string_view name) {
-  return name == "tool_calls" || name == "thinking_blocks";
+  return name == "thinking_blocks";
 }
 
 bool is_between(std::string_view value, char first, char last) {

@@ -9,8 +9,8 @@ namespace skep::actors {
 
 /// One JSON object put together from the pieces of a stream, as clients of the API do it: null says
 /// nothing, strings grow (those that name something stay as they came first), lists join, objects
-/// merge, of numbers and booleans the last one counts. Entries of `tool_calls` and
-/// `thinking_blocks` go by their index, which the whole does not have. What is kept are the bytes
+/// merge, of numbers and booleans the last one counts. Entries of `thinking_blocks`
+/// go by their index, which the whole does not have. What is kept are the bytes
 /// that came, and adding a piece costs as much as the piece is long. Pure. Not thread-safe.
 class merged_object {
 public:

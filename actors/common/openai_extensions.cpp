@@ -70,19 +70,26 @@ bool has_any(std::string_view text) {
   });
 }
 
+bool has_extensions(const msg::chat_message& message) {
+  return has_any(message.rest)
+         || std::any_of(message.tool_calls.begin(), message.tool_calls.end(),
+                        [](const msg::tool_call& call) { return has_any(call.extra); });
+}
+
 /// The list as it is, or one of its own without them.
 shared_list<msg::chat_message> plain_messages(const shared_list<msg::chat_message>& given) {
-  if (std::none_of(given.begin(), given.end(),
-                   [](const msg::chat_message& each) { return has_any(each.rest); }))
+  if (std::none_of(given.begin(), given.end(), has_extensions))
     return given;
   auto messages = given.get();
   for (auto& message : messages) {
+    for (auto& call : message.tool_calls)
+      if (has_any(call.extra))
+        call.extra = json::object_without(call.extra, {"cache_control"});
     if (!has_any(message.rest))
       continue;
     auto rest = json::object_without(message.rest, {"thinking_blocks", "reasoning_content",
                                                     "content_blocks", "is_error", "cache_control"});
-    rest = with_edited(std::move(rest), "content", without_cache_control);
-    message.rest = with_edited(std::move(rest), "tool_calls", without_cache_control);
+    message.rest = with_edited(std::move(rest), "content", without_cache_control);
   }
   return messages;
 }

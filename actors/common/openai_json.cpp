@@ -15,6 +15,8 @@ namespace {
 
 using tree = nlohmann::json;
 
+constexpr const char* calls_member = "tool_calls";
+
 std::string text_of(const tree& value) {
   return value.dump(-1, ' ', false, tree::error_handler_t::replace);
 }
@@ -83,6 +85,12 @@ msg::token_usage read_usage(tree more) {
   return usage;
 }
 
+/// The text of a message's or a delta's list of tool calls; empty when there is none.
+std::string calls_in(const tree& message) {
+  const auto entry = message.find(calls_member);
+  return entry != message.end() && entry->is_array() ? text_of(*entry) : std::string{};
+}
+
 msg::chat_choice read_choice(tree from) {
   msg::chat_choice choice;
   choice.index = static_cast<std::uint32_t>(count_at(from, "index"));
@@ -93,6 +101,9 @@ msg::chat_choice read_choice(tree from) {
     choice.content_null = !message->contains("content") || (*message)["content"].is_null();
     if (auto role = string_at(*message, "role"); !role.empty())
       choice.role = role;
+    choice.tool_calls = read_tool_calls(calls_in(*message));
+    if (!choice.tool_calls.empty())
+      message->erase(calls_member);
     // A content of parts stays among the members.
     const bool parts = message->contains("content") && (*message)["content"].is_array();
     choice.message_rest = rest_of(std::move(*message), {"role", parts ? "role" : "content"});
@@ -124,18 +135,31 @@ std::string content_of(const msg::chat_choice& choice) {
   return json::array_of(all);
 }
 
+/// Appends a list of calls to an object being written. The further members know of one only where
+/// it was none that could be read.
+void append_calls(std::string& out, const std::vector<msg::tool_call>& calls) {
+  if (calls.empty())
+    return;
+  out.append(",\"").append(calls_member).append("\":");
+  append_tool_calls(out, calls);
+}
+
 std::string write_choice(const msg::chat_choice& choice) {
   std::string out = "{\"index\":" + std::to_string(choice.index) + ",\"message\":{";
   json::append_member(out, "role", choice.role);
   out += ",\"content\":" + content_of(choice);
-  json::splice_but(out, choice.message_rest, {"role", "content"});
+  if (choice.tool_calls.empty())
+    json::splice_but(out, choice.message_rest, {"role", "content"});
+  else
+    json::splice_but(out, choice.message_rest, {"role", "content", calls_member});
+  append_calls(out, choice.tool_calls);
   out += "},\"finish_reason\":";
   out += choice.finish_reason.empty() ? "null" : json::quoted(choice.finish_reason);
   json::splice_but(out, choice.rest, {"index", "message", "finish_reason"});
   return out + "}";
 }
 
-msg::chat_chunk read_delta(tree from) {
+msg::chat_chunk read_delta(tree from, std::map<std::uint32_t, tool_call_reader>& calls) {
   msg::chat_chunk chunk;
   chunk.index = static_cast<std::uint32_t>(count_at(from, "index"));
   chunk.finish_reason = string_at(from, "finish_reason");
@@ -143,6 +167,10 @@ msg::chat_chunk read_delta(tree from) {
   if (delta != from.end() && delta->is_object()) {
     chunk.content = string_at(*delta, "content");
     auto rest = std::move(*delta);
+    if (const auto pieces = calls_in(rest); !pieces.empty())
+      chunk.tool_calls = calls[chunk.index].read(pieces);
+    if (!chunk.tool_calls.empty())
+      rest.erase(calls_member);
     // The role stands in our own first delta; an empty text says nothing.
     rest.erase("role");
     if (rest.contains("content") && (rest["content"].is_string() || rest["content"].is_null()))
@@ -299,7 +327,11 @@ std::string write_chat_request(const msg::chat_request& request, bool stream_usa
       out += ',';
       json::append_member(out, "content", message.content);
     }
-    json::splice(out, message.rest);
+    if (message.tool_calls.empty())
+      json::splice(out, message.rest);
+    else
+      json::splice_but(out, message.rest, {calls_member});
+    append_calls(out, message.tool_calls);
     out += '}';
   }
   out += ']';
@@ -377,7 +409,7 @@ std::string write_chat_reply(const msg::chat_reply& reply) {
 
 // -- streams --------------------------------------------------------------------------------------
 
-tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
+tl::expected<chunk_event, failure> chunk_reader::read(std::string_view text) {
   auto read = parse_bounded(text);
   if (!read)
     return no_answer("an event of the provider's stream is no JSON we can read: "
@@ -397,7 +429,7 @@ tl::expected<chunk_event, failure> read_chunk(std::string_view text) {
   if (body.contains("choices") && body["choices"].is_array())
     for (auto& choice : body["choices"])
       if (choice.is_object())
-        event.chunks.push_back(read_delta(std::move(choice)));
+        event.chunks.push_back(read_delta(std::move(choice), calls_));
   for (const auto& chunk : event.chunks)
     if (auto fits = check_index(chunk.index); !fits)
       return fail(fits.error());

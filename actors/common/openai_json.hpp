@@ -1,11 +1,13 @@
 #pragma once
 
+#include "actors/common/tool_calls.hpp"
 #include "messages/chat.hpp"
 #include "messages/failure.hpp"
 #include "messages/provider.hpp"
 
 #include <tl/expected.hpp>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -92,8 +94,15 @@ struct chunk_event {
   bool last = false;
 };
 
-/// Reads the data of one event; errc::provider_failed when it is no chunk.
-tl::expected<chunk_event, failure> read_chunk(std::string_view json);
+/// Reads the events of one streamed answer, in their order.
+class chunk_reader {
+public:
+  /// Reads the data of one event; errc::provider_failed when it is no chunk.
+  tl::expected<chunk_event, failure> read(std::string_view json);
+
+private:
+  std::map<std::uint32_t, tool_call_reader> calls_; // By the choice's number.
+};
 
 /// `{"error":{message,type,param,code}}`, all four always there; empty param and code are null.
 std::string write_error(std::string_view message, std::string_view type, std::string_view param,

@@ -14,14 +14,20 @@ constexpr std::array roles = {"system", "developer", "user", "assistant", "tool"
 // Taken up here; everything else is a parameter.
 constexpr std::array own_members = {"model", "messages", "stream", "stream_options"};
 
-/// What a message has besides role and text, as it came; a missing content means the same as null.
-std::string message_rest(const std::vector<json::member>& members, bool content_is_text) {
+constexpr std::string_view calls_member = "tool_calls";
+
+/// What a message has besides role, text and calls, as it came; a missing content means the same as
+/// null.
+std::string message_rest(const std::vector<json::member>& members, bool content_is_text,
+                         bool has_calls) {
   json::object_writer rest;
   bool has_content = false;
   for (const auto& each : members) {
     const bool is_content = each.name == "content";
     has_content = has_content || is_content;
-    if (each.name != "role" && !(is_content && content_is_text))
+    const bool is_taken = each.name == "role" || (is_content && content_is_text)
+                          || (has_calls && each.name == calls_member);
+    if (!is_taken)
       rest.raw(each.name, each.value);
   }
   return rest.raw("content", has_content ? "" : "null").object_or_nothing();
@@ -43,7 +49,8 @@ tl::expected<msg::chat_message, api_error> read_message(std::string_view raw, st
   if (!text && !content.empty() && !content.starts_with('['))
     return bad_request(where() + ".content must be a string, a list of parts or null",
                        where() + ".content");
-  message.rest = message_rest(from.members(), text.has_value());
+  message.tool_calls = read_tool_calls(from.at(calls_member));
+  message.rest = message_rest(from.members(), text.has_value(), !message.tool_calls.empty());
   message.content = std::move(text).value_or(std::string{});
   return message;
 }

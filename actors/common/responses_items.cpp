@@ -1,6 +1,7 @@
 // Items of the Responses API as messages of a conversation.
 #include "actors/common/request_body.hpp"
 #include "actors/common/responses_json.hpp"
+#include "actors/common/tool_calls.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -102,6 +103,13 @@ tl::expected<content, api_error> content_of(std::string_view raw, const std::str
   return content{{}, json::array_of(parts)};
 }
 
+/// Arguments are a text; some clients send the object it stands for, or nothing.
+std::string arguments_of(std::string_view raw) {
+  if (raw.starts_with('{'))
+    return std::string{raw};
+  return raw.empty() ? "{}" : json::string_of(raw).value_or(std::string{});
+}
+
 // -- items ----------------------------------------------------------------------------------------
 
 /// Puts a conversation together, item by item.
@@ -140,7 +148,7 @@ private:
     std::string refusal;
     std::string reasoning;
     std::string thinking; // JSON list.
-    std::vector<std::string> calls;
+    std::vector<msg::tool_call> calls;
     bool spoke = false;
     bool empty = true;
   };
@@ -210,12 +218,9 @@ private:
       if (item.text(name).empty())
         return bad_request(where + "." + name + " is required", where + "." + name);
     turn_.empty = false;
-    json::object_writer function;
-    function.raw("name", item.at("name"));
-    function.raw("arguments", item.has("arguments") ? item.at("arguments") : "\"{}\"");
-    json::object_writer call;
-    call.raw("id", item.at("call_id")).text("type", "function");
-    turn_.calls.push_back(call.raw("function", function.object()).object());
+    turn_.calls.push_back(function_call(static_cast<std::uint32_t>(turn_.calls.size()),
+                                        item.text("call_id"), item.text("name"),
+                                        arguments_of(item.at("arguments"))));
     return {};
   }
 
@@ -245,9 +250,8 @@ private:
     if (!ended.reasoning.empty())
       rest.text("reasoning_content", ended.reasoning);
     rest.raw("thinking_blocks", ended.thinking);
-    if (!ended.calls.empty())
-      rest.raw("tool_calls", json::array_of(ended.calls));
-    messages_.push_back({"assistant", std::move(ended.text), rest.object_or_nothing()});
+    messages_.push_back(
+      {"assistant", std::move(ended.text), rest.object_or_nothing(), std::move(ended.calls)});
   }
 
   std::vector<msg::chat_message> messages_;

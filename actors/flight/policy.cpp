@@ -38,11 +38,9 @@ bool ended_by_itself(const msg::chat_choice& choice, std::string_view parameters
   return said.empty() || is_natural(said) || is_one_of(said, json::object{parameters}.at("stop"));
 }
 
-/// Some servers write all members there are, with nothing in them.
-bool calls_tools(const json::object& message) {
-  const auto calls = json::elements_of(message.at("tool_calls"));
-  const json::object older{message.at("function_call")};
-  return (calls && !calls->empty()) || !older.text("name").empty();
+/// The older form of a tool call; some servers write it with nothing in it.
+bool calls_function(const json::object& message) {
+  return !json::object{message.at("function_call")}.text("name").empty();
 }
 
 bool is_blank(std::string_view text) {
@@ -52,6 +50,8 @@ bool is_blank(std::string_view text) {
 /// Text, also as one of several parts, and neither a tool call nor a refusal. Without a word it is
 /// an accident rather than an answer, which the next call may mend.
 bool is_text(const msg::chat_choice& choice) {
+  if (!choice.tool_calls.empty())
+    return false;
   if (choice.message_rest.empty())
     return !is_blank(choice.content);
   const json::object message{choice.message_rest};
@@ -61,7 +61,7 @@ bool is_text(const msg::chat_choice& choice) {
     return !is_blank(json::object{each}.text("text"));
   });
   return (!is_blank(choice.content) || text_part) && message.text("refusal").empty()
-         && !calls_tools(message);
+         && !calls_function(message);
 }
 
 } // namespace

@@ -103,15 +103,12 @@ std::string input_of(const std::string& arguments) {
   return json::object_writer{}.text("INVALID_JSON", arguments).object();
 }
 
-std::string tool_use_block(std::string_view raw, std::string_view answer_id, std::size_t number) {
-  const json::object call{raw};
-  const json::object function{call.at("function")};
-  const auto id = call.text("id");
+std::string tool_use_block(const msg::tool_call& call, const std::string& id) {
   return json::object_writer{}
     .raw("type", R"("tool_use")")
-    .text("id", id.empty() ? made_up_call_id(answer_id, number) : id)
-    .text("name", function.text("name"))
-    .raw("input", input_of(function.text("arguments")))
+    .text("id", id)
+    .text("name", call.name)
+    .raw("input", input_of(call.arguments))
     .object();
 }
 
@@ -133,9 +130,10 @@ std::vector<std::string> blocks_of(const msg::chat_choice& choice, const json::o
   for (const auto& text : {choice.content, rest.text("refusal")})
     if (!text.empty())
       blocks.push_back(text_block(text));
-  std::size_t number = 0;
-  for (const auto raw : entries(rest, "tool_calls"))
-    blocks.push_back(tool_use_block(raw, answer_id, number++));
+  call_ids ids;
+  for (const auto& call : choice.tool_calls)
+    blocks.push_back(
+      tool_use_block(call, ids.unique(call.id, made_up_call_prefix(answer_id), call.index)));
   return blocks;
 }
 
@@ -185,9 +183,8 @@ std::string messages_answer::whole(const msg::chat_reply& reply) {
   const auto& choice = reply.choices.empty() ? nothing : reply.choices.front();
   const json::object rest{choice.message_rest};
   const auto blocks = blocks_of(choice, rest, reply.id, wish_.thinking);
-  const bool calls_tools = !entries(rest, "tool_calls").empty();
-  const auto ended
-    = stop_of(choice.finish_reason, json::object{choice.rest}, calls_tools, wish_.stop_sequences);
+  const auto ended = stop_of(choice.finish_reason, json::object{choice.rest},
+                             !choice.tool_calls.empty(), wish_.stop_sequences);
   auto out = message_head(reply.id, reply.model);
   out.raw("content", json::array_of(blocks))
     .raw("stop_reason", ended.reason)
@@ -219,11 +216,10 @@ std::string messages_answer::chunk(const msg::chat_chunk& piece) {
   const json::object delta{piece.delta_rest};
   add_members(delta);
   blocks_.add_text(piece.content);
-  if (!piece.delta_rest.empty()) {
+  if (!piece.delta_rest.empty())
     blocks_.add_text(delta.text("refusal"));
-    for (const auto raw : entries(delta, "tool_calls"))
-      blocks_.add_call(raw, id_);
-  }
+  for (const auto& call : piece.tool_calls)
+    blocks_.add_call(call, id_);
   if (!piece.finish_reason.empty())
     finish_reason_ = piece.finish_reason;
   if (!piece.rest.empty())

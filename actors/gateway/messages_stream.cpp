@@ -25,7 +25,7 @@ std::string messages_event(std::string_view name, std::string_view data) {
   return frame;
 }
 
-std::string made_up_call_id(std::string_view answer_id, std::uint64_t number) {
+std::string made_up_call_prefix(std::string_view answer_id) {
   std::string id = "toolu_";
   // One goes with every call, so a long one is cut.
   constexpr std::size_t part_of_answer_id = 64;
@@ -33,7 +33,7 @@ std::string made_up_call_id(std::string_view answer_id, std::uint64_t number) {
   for (const char each : answer_id.substr(0, part_of_answer_id))
     if (std::isalnum(static_cast<unsigned char>(each)) != 0 || each == '-' || each == '_')
       id += each;
-  return id + "_" + std::to_string(number);
+  return id + "_";
 }
 
 std::string block_stream::take() {
@@ -121,17 +121,6 @@ void block_stream::add_thinking(std::string_view raw) {
 
 // -- tool calls -----------------------------------------------------------------------------------
 
-/// Which call a piece is of: its index; without one an id begins the next call.
-std::uint64_t block_stream::key_of(const json::object& piece) {
-  if (piece.has("index"))
-    return piece.count("index");
-  if (calls_.empty())
-    return 0;
-  const auto id = piece.text("id");
-  const bool same = id.empty() || id == calls_[call_].id;
-  return same ? call_ : calls_.rbegin()->first + 1;
-}
-
 void block_stream::begin_call(call& which, std::string_view name) {
   begin(open_block::call, json::object_writer{}
                             .raw("type", R"("tool_use")")
@@ -143,23 +132,16 @@ void block_stream::begin_call(call& which, std::string_view name) {
   which.begun = true;
 }
 
-void block_stream::add_call(std::string_view raw, std::string_view answer_id) {
-  const json::object piece{raw};
-  const json::object function{piece.at("function")};
-  call_ = key_of(piece);
-  const auto [at, fresh] = calls_.try_emplace(call_);
+void block_stream::add_call(const msg::tool_call& piece, std::string_view answer_id) {
+  const auto [at, fresh] = calls_.try_emplace(piece.index);
   auto& which = at->second;
-  if (fresh) {
-    which.id = piece.text("id");
-    if (which.id.empty())
-      which.id = made_up_call_id(answer_id, call_);
-  }
-  which.waiting += function.text("arguments");
+  if (fresh)
+    which.id = ids_.unique(piece.id, made_up_call_prefix(answer_id), piece.index);
+  which.waiting += piece.arguments;
   if (!which.begun) {
-    const auto name = function.text("name");
-    if (name.empty())
+    if (piece.name.empty())
       return;
-    begin_call(which, name);
+    begin_call(which, piece.name);
   }
   if (!which.waiting.empty())
     delta(which.block, typed_delta("input_json_delta", "partial_json", which.waiting));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/common/tool_calls.hpp"
 #include "runtime/json/object.hpp"
 
 #include <cstdint>
@@ -12,8 +13,8 @@ namespace skep::actors {
 /// One event of Anthropic's streams as a frame.
 std::string messages_event(std::string_view name, std::string_view data);
 
-/// The id of a tool call that came without one: the answer's id and the call's number.
-std::string made_up_call_id(std::string_view answer_id, std::uint64_t number);
+/// What the id of a tool call begins with that came without one: it says which answer it is of.
+std::string made_up_call_prefix(std::string_view answer_id);
 
 /// Writes the content of one streamed answer as Anthropic's events: each piece opens the block it
 /// belongs to when another one is open, so text, thinking and tool calls may come in any order. Its
@@ -25,10 +26,10 @@ public:
   /// A block of any other type, whole.
   void add_block(std::string_view raw);
   void add_text(std::string_view text);
-  /// One entry of OpenAI's `tool_calls`. Those of several calls may come by turns: what comes late
-  /// goes to its block's index, which clients put together by. `answer_id` makes up the name of a
-  /// call that has none.
-  void add_call(std::string_view raw, std::string_view answer_id);
+  /// A piece of a tool call. Those of several calls may come by turns: what comes late goes to its
+  /// block's index, which clients put together by. `answer_id` makes up the id of a call that has
+  /// none of its own.
+  void add_call(const msg::tool_call& piece, std::string_view answer_id);
   /// Ends what is open.
   void end();
 
@@ -53,7 +54,6 @@ private:
   void begin(open_block kind, std::string_view content);
   void delta(std::uint64_t block, std::string_view data);
   void stop(std::uint64_t block);
-  std::uint64_t key_of(const json::object& piece);
   void begin_call(call& which, std::string_view name);
 
   std::string out_;
@@ -62,8 +62,8 @@ private:
   std::uint64_t next_ = 0;
   std::uint64_t thinking_ = 0;
   std::string signature_;
-  std::map<std::uint64_t, call> calls_;
-  std::uint64_t call_ = 0; // The key of the last one.
+  std::map<std::uint32_t, call> calls_; // By their index.
+  call_ids ids_;
 };
 
 } // namespace skep::actors

@@ -84,8 +84,8 @@ std::string response_writer::add(const msg::chat_chunk& piece) {
     say(part_kind::text, piece.content, logprobs.at("content"));
   if (const auto refusal = delta.text("refusal"); !refusal.empty())
     say(part_kind::refusal, refusal, {});
-  if (delta.has("tool_calls"))
-    call_tools(delta.at("tool_calls"));
+  for (const auto& call : piece.tool_calls)
+    call_tool(call);
   if (!piece.finish_reason.empty())
     finish_reason_ = piece.finish_reason;
   return std::exchange(events_, {});
@@ -95,7 +95,8 @@ void response_writer::take(const msg::chat_reply& reply) {
   if (!reply.model.empty())
     head_.model = reply.model;
   for (const auto& choice : reply.choices)
-    add({choice.index, choice.content, choice.message_rest, choice.finish_reason, choice.rest});
+    add({choice.index, choice.content, choice.message_rest, choice.finish_reason, choice.rest,
+         choice.tool_calls});
   finish(reply.usage);
   events_.clear();
 }
@@ -186,18 +187,10 @@ void response_writer::say(part_kind kind, std::string_view text, std::string_vie
   std::move(fresh.begin(), fresh.end(), std::back_inserter(p.logprobs));
 }
 
-/// Whole calls have no number but their place.
-void response_writer::call_tools(std::string_view calls) {
-  std::uint64_t position = 0;
-  for (const auto& raw : list_of(calls)) {
-    const json::object call{raw};
-    const json::object function{call.at("function")};
-    const auto number = call.has("index") ? call.count("index") : position;
-    ++position;
-    if (!calls_at_.contains(number))
-      begin_call(number, call.text("id"), function.text("name"));
-    add_arguments(items_[calls_at_.at(number)], function.text("arguments"));
-  }
+void response_writer::call_tool(const msg::tool_call& piece) {
+  if (!calls_at_.contains(piece.index))
+    begin_call(piece);
+  add_arguments(items_[calls_at_.at(piece.index)], piece.arguments);
 }
 
 void response_writer::add_arguments(item& it, const std::string& piece) {
@@ -209,15 +202,14 @@ void response_writer::add_arguments(item& it, const std::string& piece) {
 }
 
 /// Calls stay open until the end: nobody says that the pieces of one come before the next one's.
-void response_writer::begin_call(std::uint64_t number, std::string call_id, std::string name) {
+void response_writer::begin_call(const msg::tool_call& first) {
   close_open_talk();
   item made;
   made.kind = item_kind::call;
   made.id = "fc_" + hex_of(head_.id) + std::to_string(items_.size());
-  made.call_id
-    = call_id.empty() ? "call_" + hex_of(head_.id) + std::to_string(number) : std::move(call_id);
-  made.name = std::move(name);
-  calls_at_.emplace(number, items_.size());
+  made.call_id = call_ids_.unique(first.id, "call_" + hex_of(head_.id), first.index);
+  made.name = first.name;
+  calls_at_.emplace(first.index, items_.size());
   items_.push_back(std::move(made));
   const auto& it = items_.back();
   event("response.output_item.added",

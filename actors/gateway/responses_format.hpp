@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/common/tool_calls.hpp"
 #include "actors/gateway/answer_format.hpp"
 
 #include <cstdint>
@@ -81,12 +82,12 @@ private:
   void think(std::string_view text);
   void think_blocks(std::string_view blocks);
   void say(part_kind kind, std::string_view text, std::string_view logprobs);
-  void call_tools(std::string_view calls);
+  void call_tool(const msg::tool_call& piece);
   item& item_for(item_kind kind);
   item& open_item(item_kind kind);
   part& part_for(item& in, part_kind kind);
   void add_arguments(item& it, const std::string& piece);
-  void begin_call(std::uint64_t number, std::string call_id, std::string name);
+  void begin_call(const msg::tool_call& first);
   void close_open_talk();
   void close(item& it);
   void close_part(const item& it, std::size_t index);
@@ -103,9 +104,10 @@ private:
   response_head head_;
   std::vector<item> items_;
   // Where in items_ a call and a thinking block of a number stand, and what is being said.
-  std::map<std::uint64_t, std::size_t> calls_at_;
+  std::map<std::uint32_t, std::size_t> calls_at_;
   std::map<std::uint64_t, std::size_t> thoughts_at_;
   std::optional<std::size_t> talk_at_;
+  call_ids call_ids_;
   std::string events_; // Of the call at work.
   std::uint64_t sequence_ = 0;
   std::string finish_reason_;

@@ -1,6 +1,7 @@
 #include "actors/provider/answer_stream.hpp"
 
 #include "actors/common/answer.hpp"
+#include "actors/common/tool_calls.hpp"
 #include "actors/provider/outcome.hpp"
 #include "messages/size.hpp"
 #include "runtime/base/text.hpp"
@@ -42,7 +43,8 @@ bool has_value(const std::string& members) {
 
 /// Whether a client would see something of the piece besides that there is an answer.
 bool begins(const msg::chat_chunk& piece) {
-  return !piece.content.empty() || !piece.finish_reason.empty() || has_value(piece.delta_rest);
+  return !piece.content.empty() || !piece.tool_calls.empty() || !piece.finish_reason.empty()
+         || has_value(piece.delta_rest);
 }
 
 /// The members of both objects; of one that both have, that of the first.
@@ -71,14 +73,14 @@ msg::token_usage estimated_usage(std::size_t prompt_bytes, std::size_t answer_by
 std::size_t prompt_bytes_of(const msg::chat_request& request) {
   std::size_t bytes = 0;
   for (const auto& message : request.messages)
-    bytes += message.content.size() + message.rest.size();
+    bytes += message.content.size() + message.rest.size() + text_bytes_of(message.tool_calls);
   return bytes;
 }
 
 std::size_t answer_bytes_of(const msg::chat_reply& reply) {
   std::size_t bytes = 0;
   for (const auto& choice : reply.choices)
-    bytes += choice.content.size() + choice.message_rest.size();
+    bytes += choice.content.size() + choice.message_rest.size() + text_bytes_of(choice.tool_calls);
   return bytes;
 }
 
@@ -190,7 +192,7 @@ void answer_stream::ended() {
 
 /// Keeps the books on the piece's choice, which finishes once.
 void answer_stream::note(msg::chat_chunk& piece) {
-  answer_bytes_ += piece.content.size() + piece.delta_rest.size();
+  answer_bytes_ += piece.content.size() + piece.delta_rest.size() + text_bytes_of(piece.tool_calls);
   auto mark = std::find_if(choices_.begin(), choices_.end(),
                            [&](const choice_mark& m) { return m.index == piece.index; });
   if (mark == choices_.end()) {

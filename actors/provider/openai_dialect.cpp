@@ -9,7 +9,7 @@ class openai_events final : public event_reader {
 public:
   expected<chunk_event> read(std::string_view data) override {
     if (data != "[DONE]")
-      return read_chunk(data);
+      return reader_.read(data);
     chunk_event done;
     done.last = true;
     return done;
@@ -18,6 +18,9 @@ public:
   bool finish_is_enough() const override {
     return true;
   }
+
+private:
+  chunk_reader reader_;
 };
 
 /// OpenAI's own service refuses members it does not know; others know some of them.

@@ -35,6 +35,9 @@ std::uint64_t hash_of(std::uint64_t seed, const msg::chat_request& request) {
     hash = XXH3_64bits_withSeed(message.role.data(), message.role.size(), hash);
     hash = XXH3_64bits_withSeed(message.content.data(), message.content.size(), hash);
     hash = XXH3_64bits_withSeed(message.rest.data(), message.rest.size(), hash);
+    for (const auto& call : message.tool_calls)
+      for (const auto* field : {&call.id, &call.type, &call.name, &call.arguments, &call.extra})
+        hash = XXH3_64bits_withSeed(field->data(), field->size(), hash);
   }
   return hash;
 }

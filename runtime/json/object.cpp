@@ -27,18 +27,28 @@ std::uint64_t object::count(std::string_view name) const {
   return all && value > 0 && value < 9e15 ? static_cast<std::uint64_t>(value) : 0;
 }
 
+namespace {
+
+void append_name(std::string& out, std::string_view name) {
+  out += out.empty() ? '{' : ',';
+  append_quoted(out, name);
+  out += ':';
+}
+
+} // namespace
+
 object_writer& object_writer::raw(std::string_view name, std::string_view value) {
   if (value.empty())
     return *this;
-  out_ += out_.empty() ? '{' : ',';
-  out_ += quoted(name);
-  out_ += ':';
+  append_name(out_, name);
   out_ += value;
   return *this;
 }
 
 object_writer& object_writer::text(std::string_view name, std::string_view value) {
-  return raw(name, quoted(value));
+  append_name(out_, name);
+  append_quoted(out_, value);
+  return *this;
 }
 
 object_writer& object_writer::number(std::string_view name, std::uint64_t value) {

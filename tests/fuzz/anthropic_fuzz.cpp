@@ -2,6 +2,7 @@
 // refused; what is handed on is JSON again; and a stream says the same wherever it is split.
 #include "actors/common/anthropic_answer.hpp"
 #include "actors/common/anthropic_request.hpp"
+#include "actors/common/tool_calls.hpp"
 #include "runtime/json/object.hpp"
 #include "runtime/net/sse_parser.hpp"
 
@@ -62,6 +63,7 @@ std::string read_stream(std::string_view bytes, std::size_t piece) {
       require(chunk.delta_rest.empty() || json::members_of(chunk.delta_rest));
       require_object(chunk.rest);
       story += chunk.content + '|' + chunk.delta_rest + '|' + chunk.finish_reason + ';';
+      append_tool_call_pieces(story, chunk.tool_calls);
     }
     if (read->usage)
       story += std::to_string(read->usage->prompt) + '/' + std::to_string(read->usage->completion);

@@ -101,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_whole(*reply);
   if (const auto reply = read_messages_reply(bytes))
     write_whole(*reply);
-  if (const auto event = read_chunk(bytes)) {
+  if (const auto event = chunk_reader{}.read(bytes)) {
     write_stream(*event);
     put_together(*event);
   }

@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   take_apart(bytes);
   read_chat_body(bytes);
   read_chat_reply(bytes);
-  read_chunk(bytes);
+  chunk_reader{}.read(bytes);
   read_models(bytes);
   if (const auto body = read_embeddings_body(bytes))
     write_embeddings_request(body->request);

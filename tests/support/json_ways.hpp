@@ -1,5 +1,7 @@
 #pragma once
 
+// tidy: allow size, every way in one place
+
 #include "actors/agent/complexity.hpp"
 #include "actors/common/answer.hpp"
 #include "actors/common/anthropic_answer.hpp"
@@ -32,8 +34,11 @@ inline void send_on(const msg::chat_request& request) {
   using namespace actors;
   context_cache contexts;
   contexts.assemble({R"({"temperature":0,"max_tokens":7})", request.parameters}, time_point{});
-  for (const auto& message : request.messages)
+  for (const auto& message : request.messages) {
     contexts.identity_of(message.rest, time_point{});
+    for (const auto& call : message.tool_calls)
+      contexts.identity_of(call.extra, time_point{});
+  }
   complexity_of(request.messages, request.parameters);
   write_chat_request(without_extensions(request));
   write_messages_request(request, {});
@@ -140,7 +145,8 @@ inline void through_models_and_errors(std::string_view text) {
   actors::read_error(text);
 }
 inline void through_chat_stream(std::string_view bytes) {
-  stream_through(bytes, [](std::string_view data) { return actors::read_chunk(data); });
+  actors::chunk_reader reader;
+  stream_through(bytes, [&](std::string_view data) { return reader.read(data); });
 }
 inline void through_messages_stream(std::string_view bytes) {
   actors::anthropic_stream reader;

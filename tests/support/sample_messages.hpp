@@ -14,17 +14,20 @@ namespace skep::test {
 inline auto written_samples() {
   const msg::answer_origin origin{"openai", 2, 1, 3600, "0123456789abcdeffedcba9876543210", 971};
   const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
+  const msg::tool_call call{1, "c1", "function", "add", R"({"a":2})", R"({"cache_control":{}})"};
+  const msg::chat_message asked{"user", "2+2?", R"({"name":"ann"})", {call}};
   const msg::chat_choice choice{
-    1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})"};
+    1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})", {call},
+  };
   const msg::member node{"a", 11, "tcp://node-a", 2, true};
   return std::tuple{
     msg::failure_reply{1, "full", 250, "openai", 503, 2},
     msg::ack{},
-    msg::chat_request{
-      "support", {{"user", "2+2?", R"({"name":"ann"})"}}, R"({"temperature":0.5})", true, 1, 60},
+    msg::chat_request{"support", {asked}, R"({"temperature":0.5})", true, 1, 60},
     msg::chat_reply{"chatcmpl-1", 1'700'000'000, "gpt", {choice}, usage, R"({"x":1})", origin},
     msg::chat_open{"chatcmpl-1", -1, "gpt", R"({"x":1})", origin},
-    msg::chat_chunk{1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})"},
+    msg::chat_chunk{
+      1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})", {call}},
     msg::chat_end{usage, origin},
     msg::cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5, 30'000, "a", 6, 7},
     msg::cache_get_reply{std::string("\0\xff", 2), 7, 9, 1, false, true, 2, 11, "b"},
@@ -45,7 +48,7 @@ inline auto written_samples() {
     msg::embed_reply{"embedder", {{std::string("\0\0\x80?", 4)}}, 3},
     msg::flight_request{"support",
                         {{"openai", "gpt"}},
-                        {{"user", "2+2?", R"({"name":"ann"})"}},
+                        {asked},
                         "gpt",
                         R"({"temperature":0.5})",
                         true,

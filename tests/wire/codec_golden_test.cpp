@@ -132,6 +132,22 @@ static T decode_kept(const char* file) {
   return *value;
 }
 
+/// Conversations from before tool calls had a field of their own.
+static void check_kept_chat() {
+  using namespace msg;
+  const chat_message asked{"user", "2+2?", R"({"name":"ann"})"};
+  CHECK(decode_kept<chat_request>("chat_request.v1.hex")
+        == chat_request{"support", {asked}, R"({"temperature":0.5})", true, 1, 60});
+  const chat_choice choice{
+    1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})"};
+  CHECK(decode_kept<chat_reply>("chat_reply.v2.hex").choices == std::vector<chat_choice>{choice});
+  CHECK(decode_kept<chat_chunk>("chat_chunk.v1.hex")
+        == chat_chunk{1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})"});
+  const auto flight = decode_kept<flight_request>("flight_request.v1.hex");
+  CHECK(flight.messages == shared_list<chat_message>{asked});
+  CHECK(flight.semantic.text == "2+2?");
+}
+
 TEST_CASE("bytes of older versions decode, with defaults for what came later", "[wire][codec]") {
   using namespace msg;
   CHECK(decode_kept<cache_put_request>("cache_put_request.v1.hex")
@@ -152,6 +168,7 @@ TEST_CASE("bytes of older versions decode, with defaults for what came later", "
   CHECK(decode_kept<chat_reply>("chat_reply.v1.hex").origin == origin);
   CHECK(decode_kept<chat_open>("chat_open.v1.hex").origin == origin);
   CHECK(decode_kept<chat_end>("chat_end.v1.hex").origin == origin);
+  check_kept_chat();
   const auto state = decode_kept<member_state>("member_state.v1.hex");
   CHECK(state.vote.number == 4);
   CHECK_FALSE(state.cannot_vote);

@@ -18,9 +18,9 @@ TEST_CASE("a tool call that comes in pieces is shared, also with those who want 
   auto& out = a.upstream.held.at(0);
   out.open(msg::chat_open{"chatcmpl-1", 1, "big", {}, {}});
   auto call = airport::piece("");
-  call.delta_rest = R"({"tool_calls":[{"index":0,"id":"c","function":{"arguments":"{"}}]})";
+  call.tool_calls = {{0, "c", "function", "f", "{", ""}};
   out.chunk(call);
-  call.delta_rest = R"({"tool_calls":[{"index":0,"function":{"arguments":"}"}}]})";
+  call.tool_calls = {{0, "", "", "", "}", ""}};
   out.chunk(call);
   msg::chat_chunk last;
   last.finish_reason = "tool_calls";
@@ -33,8 +33,8 @@ TEST_CASE("a tool call that comes in pieces is shared, also with those who want 
   REQUIRE(reply != nullptr);
   CHECK(reply->choices.at(0).finish_reason == "tool_calls");
   CHECK(reply->choices.at(0).content_null);
-  CHECK(reply->choices.at(0).message_rest
-        == R"({"tool_calls":[{"id":"c","function":{"arguments":"{}"}}]})");
+  CHECK(reply->choices.at(0).tool_calls
+        == std::vector<msg::tool_call>{{0, "c", "function", "f", "{}", ""}});
   CHECK(a.cache.puts.empty());
   CHECK(a.cache.releases.size() == 1);
 }

@@ -71,7 +71,7 @@ TEST_CASE("an answer over the bound is not collected", "[actors][answer]") {
   answer_builder calls{10'000};
   piece = {};
   for (int n = 0; n < 1000; ++n) {
-    piece.delta_rest = R"({"tool_calls":[{"index":0,"function":{"arguments":"0123456789"}}]})";
+    piece.tool_calls = {{0, "", "", "", "0123456789", ""}};
     calls.add(piece);
     CHECK(calls.bytes() <= 10'000);
   }
@@ -130,13 +130,14 @@ TEST_CASE("a stream is put together with all its members", "[actors][answer]") {
   CHECK(reply->choices[0].rest == e.choice);
 }
 
-TEST_CASE("tool calls are put together by their index, and without one by their id",
-          "[actors][answer]") {
+TEST_CASE("tool calls are put together from their pieces", "[actors][answer]") {
   const bool indexed = GENERATE(true, false);
   const std::string first = indexed ? R"("index":0,)" : "";
   const std::string second = indexed ? R"("index":1,)" : "";
-  const auto call = [](const std::string& members) {
-    return msg::chat_chunk{0, "", R"({"tool_calls":[{)" + members + "}]}", "", ""};
+  chunk_reader reader;
+  const auto call = [&](const std::string& members) {
+    const auto event = reader.read(R"({"choices":[{"delta":{"tool_calls":[{)" + members + "}]}}]}");
+    return event.value().chunks.at(0);
   };
   answer_builder builder{1 << 20};
   builder.add(call(first + R"("id":"a","type":"function","function":{"name":"f","arguments":""})"));
@@ -150,26 +151,31 @@ TEST_CASE("tool calls are put together by their index, and without one by their 
   const auto& choice = reply->choices[0];
   CHECK(choice.content_null);
   CHECK(choice.finish_reason == "tool_calls");
-  CHECK(choice.message_rest
-        == R"({"tool_calls":[{"id":"a","type":"function",)"
-           R"("function":{"name":"f","arguments":"{\"x\":1}"}},)"
-           R"({"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]})");
+  CHECK(choice.message_rest.empty());
+  CHECK_THAT(write_chat_reply(*reply),
+             Contains(R"("tool_calls":[{"id":"a","type":"function",)"
+                      R"("function":{"name":"f","arguments":"{\"x\":1}"}},)"
+                      R"({"id":"b","type":"function",)"
+                      R"("function":{"name":"g","arguments":"{}"}}])"));
   answer_player player{*reply};
   const auto piece = player.next();
   REQUIRE(piece);
-  CHECK(piece->delta_rest.find(R"([{"index":0,"id":"a")") != std::string::npos);
-  CHECK(piece->delta_rest.find(R"({"index":1,"id":"b")") != std::string::npos);
+  CHECK(piece->delta_rest.empty());
+  CHECK(piece->tool_calls == choice.tool_calls);
+  CHECK(choice.tool_calls.at(1).index == 1);
 }
 
 TEST_CASE("members are played before a long text and tool calls behind it", "[actors][answer]") {
   auto reply = reply_of(std::string(3000, 'x'));
-  reply.choices[0].message_rest = R"({"tool_calls":[{"id":"a"}],"reasoning":"hm","refusal":null})";
+  reply.choices[0].message_rest = R"({"reasoning":"hm","refusal":null})";
+  reply.choices[0].tool_calls = {{0, "a", "", "", "", ""}};
   answer_player player{reply};
   CHECK(player.next()->delta_rest == R"({"reasoning":"hm","refusal":null})");
   CHECK(player.next()->delta_rest.empty());
   const auto last = player.next();
   REQUIRE(last);
-  CHECK(last->delta_rest == R"({"tool_calls":[{"index":0,"id":"a"}]})");
+  CHECK(last->delta_rest.empty());
+  CHECK(last->tool_calls == reply.choices[0].tool_calls);
   CHECK(last->finish_reason == "stop");
   CHECK(!player.next());
 }
@@ -221,9 +227,9 @@ TEST_CASE("putting a stream together takes time in proportion to its length", "[
     const auto from = std::chrono::steady_clock::now();
     for (int n = 0; n < pieces; ++n) {
       piece.delta_rest
-        = R"({"reasoning":"some words","reasoning_details":[{"index":0,"text":"some words"}],)"
-          R"("tool_calls":[{"index":)"
-          + std::to_string(n % 50) + R"(,"function":{"arguments":"abcdefgh"}}]})";
+        = R"({"reasoning":"some words","reasoning_details":[{"index":0,"text":"some words"}]})";
+      piece.tool_calls = {{static_cast<std::uint32_t>(n % 50), "", "", "", "abcdefgh",
+                           R"({"extra_content":{"signature":"abc"}})"}};
       piece.rest = R"({"logprobs":{"content":[{"token":"x","logprob":-1}]}})";
       builder.add(piece);
     }

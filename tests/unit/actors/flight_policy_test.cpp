@@ -1,5 +1,6 @@
 #include "actors/flight/policy.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/openai_members.hpp"
 
 using namespace skep;
 using namespace skep::actors;
@@ -19,7 +20,7 @@ bool kept(const example& e) {
   auto& choice = reply.choices.emplace_back();
   choice.content = e.content;
   choice.finish_reason = e.finish_reason;
-  choice.message_rest = e.message_rest;
+  test::take_members(choice, e.message_rest);
   choice.rest = e.rest;
   return may_store(reply, e.parameters);
 }

@@ -104,9 +104,7 @@ void scripted_agent::begin(rt::responder out, bool then_cut) {
 
 void scripted_agent::call_tool(rt::responder out) {
   out.open(msg::chat_open{"chatcmpl-1", 1, "tiny", {}, {}});
-  const auto* call = R"({"tool_calls":[{"index":0,"id":"a","type":"function",)"
-                     R"("function":{"name":"f","arguments":""}}]})";
-  out.chunk(msg::chat_chunk{0, {}, call, {}, {}});
+  out.chunk(msg::chat_chunk{0, {}, {}, {}, {}, {{0, "a", "function", "f", {}, {}}}});
   out.chunk(msg::chat_chunk{0, {}, {}, "tool_calls", {}});
   out.end(msg::chat_end{});
 }
@@ -118,7 +116,7 @@ void scripted_agent::lump(rt::responder out) {
   whole.choices.emplace_back();
   whole.choices.back().content = std::string(300'000, 'y');
   whole.choices.back().finish_reason = "tool_calls";
-  whole.choices.back().message_rest = R"({"tool_calls":[{"id":"a"},{"id":"b"}]})";
+  whole.choices.back().tool_calls = {{0, "a", {}, {}, {}, {}}, {1, "b", {}, {}, {}, {}}};
   whole.usage.prompt = 7;
   out.reply(std::move(whole));
 }

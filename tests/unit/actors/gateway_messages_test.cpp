@@ -51,8 +51,7 @@ struct prompted {
     auto& choice = whole.choices.emplace_back();
     choice.content_null = true;
     choice.finish_reason = "tool_calls";
-    choice.message_rest = R"({"tool_calls":[{"id":"call_1","type":"function",)"
-                          R"("function":{"name":"f","arguments":"{\"city\": \"Bonn\"}"}}]})";
+    choice.tool_calls = {{0, "call_1", "function", "f", R"({"city": "Bonn"})", {}}};
     whole.usage.prompt = 11;
     whole.usage.completion = 4;
     gateway.publish("agent/prompted",

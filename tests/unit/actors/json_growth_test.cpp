@@ -260,11 +260,12 @@ TEST_CASE("an answer has a bounded number of choices and names of bounded length
   CHECK(reply_of(choices_max - 1));
   CHECK_FALSE(reply_of(choices_max));
   const auto piece_of = [](std::size_t index) {
-    return read_chunk(numbered(R"({"choices":[{"index":)", index, R"(,"delta":{}}]})"));
+    return chunk_reader{}.read(numbered(R"({"choices":[{"index":)", index, R"(,"delta":{}}]})"));
   };
   CHECK(piece_of(choices_max - 1));
   CHECK_FALSE(piece_of(choices_max));
-  CHECK_FALSE(read_chunk(R"({"id":")" + std::string(answer_name_bytes_max + 1, 'i') + "\"}"));
+  CHECK_FALSE(
+    chunk_reader{}.read(R"({"id":")" + std::string(answer_name_bytes_max + 1, 'i') + "\"}"));
   CHECK_FALSE(read_chat_reply(R"({"model":")" + std::string(answer_name_bytes_max + 1, 'm')
                               + R"(","choices":[]})"));
 }

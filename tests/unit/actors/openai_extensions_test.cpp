@@ -33,8 +33,14 @@ TEST_CASE("members only other APIs have are left out, the others keep bytes and 
 TEST_CASE("cache marks go from parts, calls and tools", "[actors][openai][extensions]") {
   CHECK(rest(R"({"content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}, 7]})")
         == R"({"content":[{"type":"text","text":"a"},7]})");
-  CHECK(rest(R"({"tool_calls":[{"id":"c","cache_control":{},"type":"function"}]})")
-        == R"({"tool_calls":[{"id":"c","type":"function"}]})");
+  msg::chat_request request;
+  msg::chat_message turn{"assistant", {}, {}};
+  turn.tool_calls = {{0, "c", "function", "f", "{}", R"({"cache_control":{},"a": 1})"},
+                     {1, "d", "function", "g", "{}", R"({"cache_control":{}})"}};
+  request.messages = {turn};
+  const auto plain = without_extensions(std::move(request)).messages.front();
+  CHECK(plain.tool_calls.at(0).extra == R"({"a":1})");
+  CHECK(plain.tool_calls.at(1).extra.empty());
   CHECK(parameters(R"({"tools":[{"type":"function","defer_loading":true,"function":{"b":1,"a":2}},)"
                    R"({"type":"web_search_20250305","name":"web_search"}]})")
         == R"({"tools":[{"type":"function","function":{"b":1,"a":2}},)"

@@ -101,8 +101,8 @@ TEST_CASE("answers that are none are the provider's failure", "[actors][json]") 
     REQUIRE(!read);
     CHECK(read.error().code == errc::provider_failed);
   }
-  CHECK(!read_chunk("nonsense"));
-  CHECK(read_chunk(R"({"error":{"message":"broken"}})")->error->message == "broken");
+  CHECK(!chunk_reader{}.read("nonsense"));
+  CHECK(chunk_reader{}.read(R"({"error":{"message":"broken"}})")->error->message == "broken");
 }
 
 TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {

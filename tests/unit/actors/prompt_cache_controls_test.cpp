@@ -97,7 +97,8 @@ TEST_CASE("a whole answer's account of the provider's prompt cache reaches the c
 
 TEST_CASE("a stream's account of the provider's prompt cache reaches the client",
           "[actors][provider][prompt_cache]") {
-  const auto event = read_chunk(R"({"id":"x","model":"m","choices":[],"usage":)" + usage + "}");
+  const auto event
+    = chunk_reader{}.read(R"({"id":"x","model":"m","choices":[],"usage":)" + usage + "}");
   REQUIRE(event);
   REQUIRE(event->usage);
   CHECK(event->usage->cached_prompt == 1920);

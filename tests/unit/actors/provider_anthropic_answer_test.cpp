@@ -70,6 +70,7 @@ const std::string text_block = R"({"type":"text","text":""})";
 struct taken {
   std::string text;
   std::vector<json> rests;
+  std::vector<msg::tool_call> calls;
   std::string finish_reason;
   std::string rest;
 };
@@ -80,6 +81,7 @@ taken take_all(answer_stream& from) {
     all.text += chunk.content;
     if (!chunk.delta_rest.empty())
       all.rests.push_back(json::parse(chunk.delta_rest));
+    all.calls.insert(all.calls.end(), chunk.tool_calls.begin(), chunk.tool_calls.end());
     if (!chunk.finish_reason.empty())
       all.finish_reason = chunk.finish_reason;
     all.rest += chunk.rest;
@@ -123,11 +125,11 @@ TEST_CASE("tool use, thinking and unknown blocks keep their bytes in an answer",
   CHECK(rest["reasoning_content"] == "hm");
   CHECK(rest["thinking_blocks"].size() == 2);
   CHECK(rest["content_blocks"][0]["name"] == "w");
-  CHECK(rest["tool_calls"][0]
-        == json{{"id", "t1"},
-                {"type", "function"},
-                {"function", {{"name", "f"}, {"arguments", R"({"z": 1.50,"a":[]})"}}}});
-  CHECK(rest["tool_calls"][1]["function"]["arguments"] == "{}");
+  CHECK(choice.tool_calls
+        == std::vector<msg::tool_call>{
+          {0, "t1", "function", "f", R"({"z": 1.50,"a":[]})", {}},
+          {1, "t2", "function", "g", "{}", {}},
+        });
   CHECK(choice.message_rest.find(R"({"q":1.50})") != std::string::npos);
 }
 
@@ -210,13 +212,12 @@ TEST_CASE("streamed tool calls come as OpenAI streams them", "[provider][anthrop
               + end_block(3) + stop("tool_use"));
   const auto all = take_all(stream);
   CHECK(all.finish_reason == "tool_calls");
-  REQUIRE(all.rests.size() == 7);
-  CHECK(all.rests[0] == json::parse(R"({"tool_calls":[{"index":0,"id":"t1","type":"function",
-                                        "function":{"name":"f","arguments":""}}]})"));
+  CHECK(all.rests.empty());
+  REQUIRE(all.calls.size() == 7);
+  CHECK(all.calls[0] == msg::tool_call{0, "t1", "function", "f", {}, {}});
   std::array<std::string, 3> arguments;
-  for (const auto& rest : all.rests)
-    for (const auto& call : rest["tool_calls"])
-      arguments.at(call["index"].get<std::size_t>()) += call["function"]["arguments"];
+  for (const auto& call : all.calls)
+    arguments.at(call.index) += call.arguments;
   CHECK(arguments == std::array<std::string, 3>{R"({"a":1})", "{}", R"({"b":2})"});
 }
 

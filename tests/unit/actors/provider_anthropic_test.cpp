@@ -125,9 +125,8 @@ TEST_CASE("an anthropic tool call streams as OpenAI's", "[actors][provider][anth
   const auto got = provider.finish_chat(true);
   CHECK(got->story() == "open chunk end");
   CHECK(got->deltas()
-        == R"({"tool_calls":[{"index":0,"id":"t","type":"function","function":{"name":"f",)"
-           R"("arguments":""}}]})"
-           R"({"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]})");
+        == R"([{"index":0,"id":"t","type":"function","function":{"name":"f","arguments":""}}])"
+           R"([{"index":0,"function":{"arguments":"{\"a\":1}"}}])");
 }
 
 TEST_CASE("anthropic failures have their codes, their tries and no keys",

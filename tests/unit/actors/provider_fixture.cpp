@@ -1,5 +1,6 @@
 #include "tests/unit/actors/provider_fixture.hpp"
 
+#include "actors/common/tool_calls.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
 #include "tests/support/catch.hpp"
 
@@ -18,6 +19,8 @@ void call_record::add(const rt::answer& got) {
   if (const auto* piece = got.get<msg::chat_chunk>()) {
     text_ += piece->content;
     deltas_ += piece->delta_rest;
+    if (!piece->tool_calls.empty())
+      append_tool_call_pieces(deltas_, piece->tool_calls);
     cost_ += bytes_of(*piece);
   }
   if (const auto* begin = got.get<msg::chat_open>())

@@ -89,11 +89,12 @@ TEST_CASE("a server that leaves [DONE] out has its finish reason believed",
 }
 
 TEST_CASE("tool-call deltas pass through untouched", "[actors][provider][openai]") {
-  const std::string first = R"({"tool_calls":[{"function":{"arguments":"","name":"f"},"id":"t",)"
-                            R"("index":0,"type":"function"}]})";
-  const std::string second = R"({"tool_calls":[{"function":{"arguments":"{\"a\":"},"index":0}]})";
+  const std::string first = R"([{"index":0,"id":"t","type":"function",)"
+                            R"("function":{"name":"f","arguments":""}}])";
+  const std::string second = R"([{"index":0,"function":{"arguments":"{\"a\":"}}])";
   const auto piece = [](const std::string& delta) {
-    return sse(R"({"id":"c","model":"m","choices":[{"index":0,"delta":)" + delta + "}]}");
+    return sse(R"({"id":"c","model":"m","choices":[{"index":0,"delta":{"tool_calls":)" + delta
+               + "}}]}");
   };
   std::atomic<int> requests{0};
   open_provider provider{counting(requests, [&](upstream_connection& on, int) {

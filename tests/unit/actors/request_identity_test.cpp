@@ -76,3 +76,35 @@ TEST_CASE("tenants, fields and their bounds make other keys", "[actors][identity
   tool.parameters = R"({"tools":[{"a":1,"b":"2"}],"temperature":0})";
   CHECK_FALSE(d.key(tool) == key);
 }
+
+TEST_CASE("tool calls make other keys, however they are written the same ones",
+          "[actors][identity]") {
+  desk d;
+  const auto key = [&](const std::vector<msg::chat_message>& between) {
+    auto request = order("2+2?");
+    std::vector<msg::chat_message> all{{"user", "add", {}}};
+    all.insert(all.end(), between.begin(), between.end());
+    all.push_back({"user", "2+2?", {}});
+    request.messages = std::move(all);
+    return d.key(request);
+  };
+  const auto calling = [](const std::vector<msg::tool_call>& calls) {
+    return msg::chat_message{"assistant", "", {}, calls};
+  };
+  const msg::tool_call call{0, "c", "function", "f", "{}", R"({"a":1,"b":2})"};
+  const auto one = key({calling({call})});
+  std::vector<msg::tool_call> others(5, call);
+  others[0].id = "d";
+  others[1].type = "custom";
+  others[2].name = "g";
+  others[3].arguments = "[]";
+  others[4].extra = R"({"a":1,"b":3})";
+  for (const auto& other : others)
+    CHECK_FALSE(key({calling({other})}) == one);
+  CHECK_FALSE(key({calling({})}) == one);
+  CHECK_FALSE(key({calling({call, call})}) == one);
+  CHECK_FALSE(key({calling({call}), calling({})}) == key({calling({}), calling({call})}));
+  auto respelled = call;
+  respelled.extra = R"({ "b": 2, "a": 1 })";
+  CHECK(key({calling({respelled})}) == one);
+}

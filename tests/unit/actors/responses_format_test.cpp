@@ -1,5 +1,6 @@
 #include "actors/gateway/responses_format.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/openai_members.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -51,7 +52,7 @@ msg::chat_chunk text(const std::string& content) {
   return {0, content, {}, {}, {}};
 }
 msg::chat_chunk delta(const std::string& rest) {
-  return {0, {}, rest, {}, {}};
+  return test::piece_of(rest);
 }
 msg::chat_chunk finish(const std::string& reason) {
   return {0, {}, {}, reason, {}};
@@ -220,11 +221,11 @@ TEST_CASE("a whole answer and a streamed one are the same response", "[responses
   reply.choices.emplace_back();
   reply.choices[0].content = "I look.";
   reply.choices[0].finish_reason = "tool_calls";
-  reply.choices[0].message_rest = R"({"reasoning_content":"hm",
+  test::take_members(reply.choices[0], R"({"reasoning_content":"hm",
     "thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"},
                        {"type":"redacted_thinking","data":"x"}],
     "tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},
-                  {"id":"c2","type":"function","function":{"name":"g","arguments":"[]"}}]})";
+                  {"id":"c2","type":"function","function":{"name":"g","arguments":"[]"}}]})");
   reply.choices.emplace_back();
   reply.choices[1].index = 1;
   reply.choices[1].content = "another choice";

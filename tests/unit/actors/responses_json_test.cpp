@@ -86,9 +86,12 @@ TEST_CASE("items of a turn become one message of the assistant's", "[responses][
   CHECK(messages[1].content == "weather?");
   CHECK(messages[2].role == "assistant");
   CHECK(messages[2].content == "I look.");
-  CHECK(json::parse(messages[2].rest) == json::parse(R"({"reasoning_content":"hm","tool_calls":[
-    {"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},
-    {"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]})"));
+  CHECK(messages[2].rest == R"({"reasoning_content":"hm"})");
+  CHECK(messages[2].tool_calls
+        == std::vector<msg::tool_call>{
+          {0, "c1", "function", "f", R"({"a":1})", {}},
+          {1, "c2", "function", "g", "{}", {}},
+        });
   CHECK(messages[3] == msg::chat_message{"tool", "sun", R"({"tool_call_id":"c1"})"});
   CHECK(messages[4] == msg::chat_message{"tool", "rain", R"({"tool_call_id":"c2"})"});
   CHECK(messages[5].content == "Both.");
