@@ -394,7 +394,7 @@ TEST_CASE("a caller that goes away closes the provider's socket", "[actors][prov
 TEST_CASE("a caller that goes away between two tries ends them", "[actors][provider][openai]") {
   std::atomic<int> requests{0};
   open_provider provider{counting(requests, [](upstream_connection& on, int) {
-    on.reply(429, error_body("slow down"), "retry-after: 10\r\n");
+    on.reply(429, error_body("slow down"), "retry-after: 4\r\n");
   })};
   const auto call = provider.chat(false, 0, 20s);
   CHECK(eventually([&] { return requests == 1; }));
