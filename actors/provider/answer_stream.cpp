@@ -6,6 +6,7 @@
 #include "messages/size.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
+#include "runtime/json/repair.hpp"
 
 #include <algorithm>
 #include <array>
@@ -84,8 +85,12 @@ std::size_t answer_bytes_of(const msg::chat_reply& reply) {
   return bytes;
 }
 
+struct answer_stream::text_repair : json::stream_repair {};
+
 answer_stream::answer_stream(std::unique_ptr<event_reader> reader, std::size_t body_max)
   : reader_(std::move(reader)), parser_(event_bytes_max), body_max_(body_max) {}
+
+answer_stream::~answer_stream() = default;
 
 void answer_stream::push(std::string_view bytes) {
   if (state_ != phase::reading)
@@ -114,12 +119,14 @@ void answer_stream::read_event(std::string_view data) {
   data = trimmed(data, " \t\n");
   if (state_ != phase::reading || is_heartbeat(data))
     return;
-  if (!repair_.holds()) {
+  if (!repair_ || !repair_->holds()) {
     auto event = reader_->read(data);
     if (event || json::repaired(data) == data)
       return take(std::move(event));
   }
-  for (const auto& ready : repair_.add(data))
+  if (!repair_)
+    repair_ = std::make_unique<text_repair>();
+  for (const auto& ready : repair_->add(data))
     take(reader_->read(ready));
 }
 
@@ -219,7 +226,7 @@ bool answer_stream::finished() const {
 
 /// Nothing follows the event that waits for its other half.
 void answer_stream::read_last() {
-  if (const auto last = repair_.finish())
+  if (const auto last = repair_ ? repair_->finish() : std::nullopt)
     take(reader_->read(*last));
 }
 

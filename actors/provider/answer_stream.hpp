@@ -3,7 +3,6 @@
 #include "actors/provider/dialect.hpp"
 #include "messages/chat.hpp"
 #include "messages/failure.hpp"
-#include "runtime/json/repair.hpp"
 #include "runtime/net/sse_parser.hpp"
 
 #include <cstdint>
@@ -32,6 +31,9 @@ public:
   /// `reader` knows the API's events; `body_max` bounds what is no stream of events.
   explicit answer_stream(std::unique_ptr<event_reader> reader,
                          std::size_t body_max = std::size_t{16} << 20);
+  answer_stream(const answer_stream&) = delete;
+  answer_stream& operator=(const answer_stream&) = delete;
+  ~answer_stream();
 
   /// Reads more bytes. What follows the answer's end, or its failure, is ignored.
   void push(std::string_view bytes);
@@ -89,7 +91,8 @@ private:
 
   std::unique_ptr<event_reader> reader_;
   net::sse_parser parser_;
-  json::stream_repair repair_;
+  struct text_repair;
+  std::unique_ptr<text_repair> repair_; // Since the first event that needed it.
   const std::size_t body_max_;
   std::optional<std::string> body_;
   bool first_byte_ = true; // Is still to come.

@@ -5,6 +5,7 @@
 #include "runtime/json/canonical.hpp"
 #include "runtime/json/check.hpp"
 #include "runtime/json/members.hpp"
+#include "runtime/json/repair.hpp"
 #include "runtime/json/string.hpp"
 
 #include <nlohmann/json.hpp>
@@ -41,6 +42,19 @@ void compare(std::string_view text) {
     require(json::string_of(text) == nlohmann::json::parse(text).get<std::string>());
 }
 
+/// What is JSON needs no repair, what was repaired needs none again, and a stream of texts gives
+/// back as many as came.
+void repair(std::string_view text) {
+  const auto repaired = json::repaired(text);
+  require(json::repaired(repaired) == repaired);
+  require(!json::is_valid(text) || repaired == text);
+  json::stream_repair stream;
+  std::size_t ready = 0;
+  for (int n = 0; n < 3; ++n)
+    ready += stream.add(text).size();
+  require(ready + (stream.finish() ? 1 : 0) == 3);
+}
+
 void take_apart(std::string_view text) {
   const auto members = json::members_of(text);
   json::elements_of(text);
@@ -72,6 +86,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string bytes(data, data + size);
   compare(bytes);
   take_apart(bytes);
+  repair(bytes);
+  read_error(bytes);
   read_chat_body(bytes);
   read_chat_reply(bytes);
   chunk_reader{}.read(bytes);

@@ -136,6 +136,7 @@ void scripted_agent::pour(std::uint64_t id) {
     ++script_.pauses;
     return;
   }
+  f.out.chunk(msg::chat_chunk{0, {}, {}, "stop", {}});
   f.out.end(msg::chat_end{});
   floods_.erase(found);
 }

@@ -267,7 +267,7 @@ TEST_CASE("without message_stop a stream was cut, whatever finished",
   stream.close();
   CHECK(stream.state() == phase::failed);
   CHECK(stream.why().code == errc::stream_cut);
-  CHECK(stream.take_open().has_value() == bytes.starts_with(begin_line));
+  CHECK(stream.take_open().has_value() == (bytes.find("text_delta") != std::string::npos));
 }
 
 TEST_CASE("a cut answer's tokens are the prompt's as counted and the text's as estimated",

@@ -244,6 +244,17 @@ TEST_CASE("a whole answer and a streamed one are the same response", "[responses
   CHECK(whole["output"].size() == 4);
 }
 
+TEST_CASE("an answer of which nobody said how it ended is incomplete", "[responses][format]") {
+  msg::chat_reply reply;
+  reply.model = "gpt";
+  reply.choices.emplace_back();
+  reply.choices[0].content = "hey";
+  const auto whole = json::parse(responses_format(some_head)->whole(reply));
+  CHECK(whole["status"] == "incomplete");
+  CHECK(whole["incomplete_details"].is_null());
+  CHECK(whole["output"][0]["status"] == "incomplete");
+}
+
 TEST_CASE("a failure in the middle ends in error and response.failed", "[responses][format]") {
   const auto format = responses_format(some_head);
   auto frames = format->open({"chatcmpl-1", 1, "gpt", {}, {}});
