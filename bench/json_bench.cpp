@@ -16,8 +16,8 @@ using namespace skep::bench;
 constexpr int runs = 7;
 
 /// A conversation with line breaks and quotes in its texts, and with a tool to every fourth turn;
-/// `calls`: with a call of it and what came back, too.
-std::string chat_of(std::size_t bytes, bool calls) {
+/// `with_calls`: with a call of it and what came back, too.
+std::string chat_of(std::size_t bytes, bool with_calls) {
   const auto turn = [](const char* role) {
     return std::string{R"({"role":")"} + role
            + R"(","content":"The lamp of order \"4711\" has left the warehouse on Monday.\n\n)"
@@ -37,7 +37,7 @@ std::string chat_of(std::size_t bytes, bool calls) {
     if (n % 4 != 3)
       continue;
     tools += "," + tool;
-    if (calls)
+    if (with_calls)
       messages += "," + call;
   }
   return R"({"model":"p/m","temperature":0,"messages":[)" + messages + R"(],"tools":[)" + tools
@@ -56,10 +56,10 @@ double us_per_call(int calls, Work&& work) {
   return took;
 }
 
-void bench_body(std::size_t bytes, bool calls) {
-  const auto body = chat_of(bytes, calls);
+void bench_body(std::size_t bytes, bool with_calls) {
+  const auto body = chat_of(bytes, with_calls);
   const auto request = skep::actors::read_chat_body(body)->request;
-  const auto name = std::string{calls ? "chat with calls of " : "chat of "}
+  const auto name = std::string{with_calls ? "chat with calls of " : "chat of "}
                     + std::to_string(bytes / 1000) + " kB, ";
   const auto figure = [&](const char* what, auto&& work) {
     const int calls = bytes > 50'000 ? 100 : 2000;
@@ -79,7 +79,7 @@ void bench_body(std::size_t bytes, bool calls) {
 
 int main() {
   for (const std::size_t bytes : {1000u, 10'000u, 100'000u})
-    for (const bool calls : {false, true})
-      bench_body(bytes, calls);
+    for (const bool with_calls : {false, true})
+      bench_body(bytes, with_calls);
   return 0;
 }

@@ -11,6 +11,10 @@ namespace skep::actors {
 
 namespace {
 
+// More calls are nothing a model makes, and such a list is kept as it is: a call takes fifty times
+// the memory of the shortest text of one.
+constexpr std::size_t calls_max = 4096;
+
 constexpr std::string_view custom_type = "custom";
 
 /// How the API spells a call of one type: the member that describes it, and the arguments in there.
@@ -91,11 +95,12 @@ msg::tool_call read_call(const members& from, bool numbered) {
   return call;
 }
 
-/// The elements of a list of objects; none when other things stand in it.
+/// The elements of a list of objects; none when other things stand in it, or too many.
 std::vector<std::string_view> objects_in(std::string_view list) {
   auto elements = json::elements_of(list).value_or(std::vector<std::string_view>{});
-  const bool all = std::all_of(elements.begin(), elements.end(),
-                               [](std::string_view each) { return each.starts_with('{'); });
+  const bool all = elements.size() <= calls_max
+                   && std::all_of(elements.begin(), elements.end(),
+                                  [](std::string_view each) { return each.starts_with('{'); });
   return all ? std::move(elements) : std::vector<std::string_view>{};
 }
 

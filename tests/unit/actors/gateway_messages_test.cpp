@@ -130,11 +130,9 @@ TEST_CASE("tool calls come as tool_use, whole, streamed and played",
     = json::parse(R"([{"type":"tool_use","id":"call_1","name":"f","input":{"city":"Bonn"}}])");
   CHECK(body["content"] == expected);
   CHECK(body["stop_reason"] == "tool_use");
-  const std::string begin = R"({"tool_calls":[{"index":0,"id":"call_1","type":"function",)"
-                            R"("function":{"name":"f","arguments":""}}]})";
-  const std::string more
-    = R"({"tool_calls":[{"index":0,"function":{"arguments":"{\"city\": \"Bonn\"}"}}]})";
-  prompted pieces{{{0, {}, begin, {}, {}}, {0, {}, more, {}, {}}, {0, {}, {}, "tool_calls", {}}}};
+  prompted pieces{{{0, {}, {}, {}, {}, {{0, "call_1", "function", "f", {}, {}}}},
+                   {0, {}, {}, {}, {}, {{0, {}, {}, {}, R"({"city": "Bonn"})", {}}}},
+                   {0, {}, {}, "tool_calls", {}}}};
   for (auto* each : {&whole, &pieces}) {
     const auto got = ask_messages(each->gateway, asking("weather?", stream, "prompted"));
     REQUIRE(got.events.size() == 6);

@@ -53,14 +53,16 @@ std::vector<json> streamed(answer_format& format, const std::vector<msg::chat_ch
 /// Call by call "index id name arguments", as a client puts the chunks together.
 std::string at_chat_door(const std::vector<msg::chat_chunk>& pieces) {
   std::map<std::uint64_t, std::string> all;
-  for (const auto& event : streamed(*chat_format(false), pieces))
-    for (const auto& call : event["choices"][0]["delta"].value("tool_calls", json::array())) {
+  for (const auto& event : streamed(*chat_format(false), pieces)) {
+    const auto list = event["choices"][0]["delta"].value("tool_calls", json::array());
+    for (const auto& call : list) {
       auto& into = all[call.at("index").get<std::uint64_t>()];
       if (into.empty())
         into
           = call["id"].get<std::string>() + " " + call["function"]["name"].get<std::string>() + " ";
       into += call["function"]["arguments"].get<std::string>();
     }
+  }
   std::string text;
   for (const auto& [index, call] : all)
     text += std::to_string(index) + " " + call + "\n";
@@ -70,7 +72,8 @@ std::string at_chat_door(const std::vector<msg::chat_chunk>& pieces) {
 std::string at_responses_door(const std::vector<msg::chat_chunk>& pieces) {
   const auto format = responses_format({"resp_1", 1, "m", "{}"});
   std::string text;
-  for (const auto& item : streamed(*format, pieces).back()["response"]["output"])
+  const auto events = streamed(*format, pieces);
+  for (const auto& item : events.back()["response"]["output"])
     text += item["call_id"].get<std::string>() + " " + item["name"].get<std::string>() + " "
             + item["arguments"].get<std::string>() + "\n";
   return text;
@@ -145,6 +148,18 @@ TEST_CASE("a list that is none of calls stays what it is", "[actors][tools]") {
   const auto piece = pieces_of({list}).at(0);
   chunk_writer writer{{}, false};
   CHECK(writer.frame(piece).find(R"("tool_calls":)" + list) != std::string::npos);
+}
+
+TEST_CASE("a list of more calls than any model makes is not taken apart", "[actors][tools]") {
+  constexpr std::size_t calls_max = 4096;
+  std::string list = "[{}";
+  for (std::size_t n = 1; n < calls_max; ++n)
+    list += ",{}";
+  CHECK(read_tool_calls(list + "]").size() == calls_max);
+  CHECK(read_tool_calls(list + ",{}]").empty());
+  const auto request = request_with(list + ",{}]");
+  CHECK(write_chat_request(request).find(list + ",{}]") != std::string::npos);
+  CHECK_FALSE(write_messages_request(request, {}));
 }
 
 TEST_CASE("calls stand once where a list came that is none, too", "[actors][tools]") {
