@@ -36,7 +36,9 @@ test("messages are written as skep writes them", () => {
   }
   const request = chatRequest.decode(golden("chat_request"));
   assert.equal(request.model, "support");
-  assert.deepEqual(request.messages, [{ role: "user", content: "2+2?", rest: '{"name":"ann"}' }]);
+  assert.deepEqual(request.messages, [{ role: "user", content: "2+2?", rest: '{"name":"ann"}', toolCalls: [
+    { index: 1, id: "c1", type: "function", name: "add", arguments: '{"a":2}', extra: '{"cache_control":{}}' },
+  ] }]);
   assert.deepEqual(failureReply.decode(golden("failure_reply")),
     { code: 1, detail: "full", retryAfterMs: 250, provider: "openai", status: 503, tries: 2 });
 });

@@ -23,34 +23,40 @@ export const code = {
 
 // -- conversations --------------------------------------------------------------------------------
 
-const chatMessage = record({ role: text, content: text, rest: text });
+const toolCall = record({ index: integer, id: text, type: text, name: text, arguments: text, extra: text });
+const chatMessage = record({ role: text, content: text, rest: text, toolCalls: list(toolCall) });
 const tokenUsage = record({ prompt: integer, completion: integer, cachedPrompt: integer, estimated: flag, rest: text });
 const answerOrigin = record({
   provider: text, attempts: integer, cache: integer, cacheTtlS: integer, cacheKey: text, similarity: integer,
 });
 const chatChoice = record({
   index: integer, role: text, content: text, contentNull: flag, finishReason: text, messageRest: text, rest: text,
+  toolCalls: list(toolCall),
 }, { role: "assistant" });
 
-export const chatRequest = message(0x0101, 1, {
+export const chatRequest = message(0x0101, 2, {
   model: text, messages: list(chatMessage), parameters: text, stream: flag, cache: integer, cacheMaxAgeS: integer,
 });
-export const chatReply = message(0x0102, 2, {
+export const chatReply = message(0x0102, 3, {
   id: text, created: integer, model: text, choices: list(chatChoice), usage: tokenUsage, rest: text, origin: answerOrigin,
 });
 export const chatOpen = message(0x0103, 2, {
   id: text, created: integer, model: text, rest: text, origin: answerOrigin,
 });
-export const chatChunk = message(0x0104, 1, {
+export const chatChunk = message(0x0104, 2, {
   index: integer, content: text, deltaRest: text, finishReason: text, rest: text,
+  toolCalls: list(toolCall),
 });
 export const chatEnd = message(0x0105, 2, { usage: tokenUsage, origin: answerOrigin });
 
 /// What a chunk takes from the stream's credit. It must be what skep counts, or the credit that comes
-/// back does not match what was spent: 4 bytes of index, and 32 for each text beside its own bytes.
+/// back does not match what was spent: 4 bytes of index, and 32 for each text beside its own bytes; a
+/// list that is not empty 24, and each of its calls what a chunk with such texts costs.
 export function costOfChunk(chunk) {
-  const texts = [chunk.content, chunk.deltaRest, chunk.finishReason, chunk.rest];
-  return texts.reduce((sum, each) => sum + 32 + Buffer.byteLength(each ?? ""), 4);
+  const cost = (texts) => texts.reduce((sum, each) => sum + 32 + Buffer.byteLength(each ?? ""), 4);
+  const calls = chunk.toolCalls ?? [];
+  return calls.reduce((sum, { id, type, name, arguments: given, extra }) => sum + cost([id, type, name, given, extra]),
+    cost([chunk.content, chunk.deltaRest, chunk.finishReason, chunk.rest]) + (calls.length > 0 ? 24 : 0));
 }
 
 // -- nodes among themselves -----------------------------------------------------------------------
@@ -66,8 +72,8 @@ export const nodeHello = message(0x0401, 1, {
 export const nodeRefusal = message(0x0402, 1, { node: text, reason: integer, text, incarnation: u64 });
 export const linkBeat = message(0x0403, 1, { pingUs: u64, echoUs: u64, heldUs: u64, state: octets },
                                 { state: "" });
-export const memberState = message(0x0404, 1, {
-  self: member, hears: list(text), installed: clusterView, vote: clusterView,
+export const memberState = message(0x0404, 2, {
+  self: member, hears: list(text), installed: clusterView, vote: clusterView, cannotVote: flag,
 });
 export const nodeAnnounce = message(0x0405, 1, { names: list(text) });
 export const nodeDrainRequest = message(0x0406, 1, {});

@@ -5,6 +5,7 @@
 #include "actors/common/tool_calls.hpp"
 #include "actors/gateway/messages_format.hpp"
 #include "actors/gateway/responses_format.hpp"
+#include "messages/size.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/openai_members.hpp"
 
@@ -288,4 +289,12 @@ TEST_CASE("an id that was made up is no other call's", "[actors][tools]") {
   CHECK(ids.unique("x_1", "x_", 0) == "x_1");
   CHECK(ids.unique("", "x_", 1) == "x_2");
   CHECK(ids.unique("x_2", "x_", 2) == "x_3");
+}
+
+TEST_CASE("a chunk costs what docs/wire-protocol.md says", "[actors][tools]") {
+  msg::chat_chunk piece;
+  piece.content = "ab";
+  CHECK(bytes_of(piece) == 4 + 4 * 32 + 2);
+  piece.tool_calls = {{0, "c", "", "f", "{}", ""}};
+  CHECK(bytes_of(piece) == 4 + 4 * 32 + 2 + 24 + 4 + 5 * 32 + 4);
 }
