@@ -57,7 +57,8 @@ TEST_CASE("Anthropic's stream has not begun before its first delta", "[actors][p
   const std::string overloaded
     = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
       "\"message\":\"Overloaded\"}}\n\n";
-  const auto preamble = GENERATE_COPY(start + "", start + ping, start + block, start + block + ping);
+  const auto preamble
+    = GENERATE_COPY(start + "", start + ping, start + block, start + block + ping);
   auto options = quick_options();
   options.kind = provider_kind::anthropic;
   options.attempts_max = 2;
