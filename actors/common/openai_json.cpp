@@ -194,12 +194,14 @@ const tree* failed_choice(const tree& body) {
   const auto choices = body.find("choices");
   if (choices == body.end() || !choices->is_array())
     return nullptr;
-  const auto failed = std::find_if(choices->begin(), choices->end(), [](const tree& choice) {
+  const auto count = std::min<std::size_t>(choices->size(), choices_max);
+  const auto end = choices->begin() + static_cast<std::ptrdiff_t>(count);
+  const auto failed = std::find_if(choices->begin(), end, [](const tree& choice) {
     return choice.is_object()
            && (string_at(choice, "finish_reason") == "error"
                || (choice.contains("error") && is_error(choice["error"])));
   });
-  return failed == choices->end() ? nullptr : &*failed;
+  return failed == end ? nullptr : &*failed;
 }
 
 /// A string, or a number as text.
@@ -352,6 +354,9 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   auto& body = *read;
   if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array())
     return no_answer("the provider's answer has no choices");
+  if (const auto count = body["choices"].size(); count > choices_max)
+    return no_answer("the provider's answer has " + std::to_string(count) + " choices; at most "
+                     + std::to_string(choices_max) + " are read");
   if (error_in(body))
     return no_answer("the provider's answer has an error in it");
   msg::chat_reply reply;
@@ -366,9 +371,6 @@ tl::expected<msg::chat_reply, failure> read_chat_reply(std::string_view text) {
   for (const auto& choice : reply.choices)
     if (auto fits = check_index(choice.index); !fits)
       return fail(fits.error());
-  if (reply.choices.size() > choices_max)
-    return no_answer("the provider's answer has " + std::to_string(reply.choices.size())
-                     + " choices; at most " + std::to_string(choices_max) + " are read");
   if (body.contains("usage") && body["usage"].is_object())
     reply.usage = read_usage(std::move(body["usage"]));
   reply.rest = rest_of(std::move(body), {"id", "object", "created", "model", "choices", "usage"});
