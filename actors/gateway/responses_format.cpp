@@ -109,6 +109,8 @@ std::string response_writer::end(const msg::token_usage& usage) {
 
 std::string response_writer::fail(const failure& why, std::string_view param) {
   events_.clear();
+  if (param.empty())
+    param = why.param;
   const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
   const auto code = error_code(why.code);
   // The reference shows its members flat, the wire has them in an object, by which the official

@@ -18,7 +18,7 @@ inline auto written_samples() {
     1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})"};
   const msg::member node{"a", 11, "tcp://node-a", 2, true};
   return std::tuple{
-    msg::failure_reply{1, "full", 250, "openai", 503, 2},
+    msg::failure_reply{1, "full", 250, "openai", 503, 2, "messages", "overloaded", "busy"},
     msg::ack{},
     msg::chat_request{
       "support", {{"user", "2+2?", R"({"name":"ann"})"}}, R"({"temperature":0.5})", true, 1, 60},

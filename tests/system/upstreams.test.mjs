@@ -38,6 +38,7 @@ const models = {
   "no-stream": { status: 200, body: { error: { message: "this model cannot stream", type: "invalid_request_error", param: "stream", code: null } } },
   "json-answer": { status: 200, body: whole({ message: { content: "hey" }, finish_reason: "stop" }) },
   flagged: { status: 403, body: { error: { message: "Your input was flagged", code: 403, metadata: { reasons: ["violence"] } } } },
+  "too-hot": { status: 400, body: { error: { message: "Invalid 'temperature'", type: "invalid_request_error", param: "temperature", code: "decimal_above_max_value" } } },
   "no-words": { status: 422, body: { detail: [{ loc: ["body", "messages", 0], msg: "Field required" }] } },
 };
 
@@ -202,6 +203,8 @@ ${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
     const got = await chat("up/no-words", false);
     assert.equal(got.status, 422);
     assert.equal(JSON.parse(got.text).error.message, "messages[0]: Field required");
+    assert.equal(JSON.parse(got.text).error.param, "messages[0]");
+    assert.deepEqual(JSON.parse((await chat("up/too-hot", false)).text), models["too-hot"].body);
   });
 
   test("stream_options is left out on wish", async () => {
