@@ -19,7 +19,11 @@ struct failure_reply {
   std::string provider{};
   std::uint32_t status = 0;
   std::uint32_t tries = 0;
-  SKEP_MESSAGE(0x0001, 2, code, detail, retry_after_ms, provider, status, tries)
+  std::string param{};
+  std::string provider_type{};
+  std::string provider_code{};
+  SKEP_MESSAGE(0x0001, 3, code, detail, retry_after_ms, provider, status, tries, param,
+               provider_type, provider_code)
 };
 
 inline failure_reply failure_message(const failure& why) {
@@ -28,7 +32,10 @@ inline failure_reply failure_message(const failure& why) {
           static_cast<std::uint32_t>(why.retry_after.count()),
           why.provider,
           why.status,
-          why.tries};
+          why.tries,
+          why.param,
+          why.provider_type,
+          why.provider_code};
 }
 
 /// Codes of a newer peer become errc::actor_failed.
@@ -38,6 +45,9 @@ inline failure failure_from(failure_reply from) {
   why.provider = std::move(from.provider);
   why.status = from.status;
   why.tries = from.tries;
+  why.param = std::move(from.param);
+  why.provider_type = std::move(from.provider_type);
+  why.provider_code = std::move(from.provider_code);
   return why;
 }
 

@@ -23,6 +23,12 @@ struct failure {
   std::uint32_t status = 0;
   /// How often providers were asked before the call was given up, retries included.
   std::uint32_t tries = 0;
+  /// The member of the request at fault, as the provider names it; empty when it names none.
+  std::string param;
+  /// What the provider calls a fault of the request that no errc names, for clients that know its
+  /// words; empty otherwise.
+  std::string provider_type;
+  std::string provider_code;
 
   failure() = default;
   explicit failure(errc c, std::string d = {}, std::chrono::milliseconds after = {})

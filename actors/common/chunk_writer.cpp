@@ -78,8 +78,13 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
     out += first_head_.empty() ? head_ : std::exchange(first_head_, {});
     out += "{\"index\":" + std::to_string(chunk.index) + ",\"delta\":{";
   };
-  if (std::find(begun_.begin(), begun_.end(), chunk.index) == begun_.end()) {
-    begun_.push_back(chunk.index);
+  auto* choice = find(chunk.index);
+  const bool first = choice == nullptr;
+  if (first)
+    choice = &begun_.emplace_back(begun_choice{chunk.index});
+  choice->calls_tools = choice->calls_tools || !chunk.tool_calls.empty();
+  choice->finished = choice->finished || !chunk.finish_reason.empty();
+  if (first) {
     begin();
     out += R"("role":"assistant","content":""},"finish_reason":null})" + tail_;
     end_frame(out, 0);
@@ -98,11 +103,26 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
   return out;
 }
 
-std::string chunk_writer::finish(const msg::token_usage& usage) const {
+chunk_writer::begun_choice* chunk_writer::find(std::uint32_t index) {
+  const auto found = std::find_if(begun_.begin(), begun_.end(),
+                                  [index](const begun_choice& c) { return c.index == index; });
+  return found == begun_.end() ? nullptr : &*found;
+}
+
+std::string chunk_writer::finish(const msg::token_usage& usage) {
   std::string out;
+  for (const auto& choice : begun_) {
+    if (choice.finished)
+      continue;
+    msg::chat_chunk last;
+    last.index = choice.index;
+    last.finish_reason = choice.calls_tools ? "tool_calls" : "stop";
+    out += frame(last);
+  }
   if (include_usage_) {
-    out = head_ + "],\"usage\":" + write_usage(usage) + "}";
-    end_frame(out, 0);
+    const auto from = out.size();
+    out += head_ + "],\"usage\":" + write_usage(usage) + "}";
+    end_frame(out, from);
   }
   return out + "data: [DONE]\n\n";
 }

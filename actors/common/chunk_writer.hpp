@@ -15,15 +15,24 @@ public:
 
   std::string frame(const msg::chat_chunk& chunk);
   /// The usage frame (only when asked for) and [DONE].
-  std::string finish(const msg::token_usage& usage) const;
+  /// A choice of which nobody said how it ended has ended by itself, since the answer is whole.
+  std::string finish(const msg::token_usage& usage);
 
 private:
   std::string head_;
   std::string first_head_; // Of the first frame, where it says more.
   std::string tail_;
   bool include_usage_;
-  // Choices whose first delta, the one with the role, was written.
-  std::vector<std::uint32_t> begun_;
+
+  /// A choice whose first delta, the one with the role, was written.
+  struct begun_choice {
+    std::uint32_t index = 0;
+    bool calls_tools = false;
+    bool finished = false;
+  };
+  begun_choice* find(std::uint32_t index);
+
+  std::vector<begun_choice> begun_;
 };
 
 } // namespace skep::actors

@@ -120,7 +120,11 @@ api_status api_status_of(const failure& why) {
 
 std::string error_body(const failure& why, std::string_view param) {
   const auto shown = api_status_of(why);
-  return write_error(text_of(why), shown.type, param, shown.code);
+  const auto either = [](std::string_view first, std::string_view otherwise) {
+    return first.empty() ? otherwise : first;
+  };
+  return write_error(text_of(why), either(why.provider_type, shown.type), either(param, why.param),
+                     either(why.provider_code, shown.code));
 }
 
 std::string messages_error_body(const failure& why, std::string_view request_id) {

@@ -53,7 +53,8 @@ net::http_response refused_response(int status, std::string_view message, std::s
 net::http_response denied_response(const denial& why, std::string_view path,
                                    const std::string& request_id);
 
-/// The envelope alone, for an error in the middle of a stream.
+/// The envelope alone, for an error in the middle of a stream. What the provider said of a fault of
+/// the request stands in it as it came.
 std::string error_body(const failure& why, std::string_view param);
 
 /// Anthropic's envelope, {"type":"error","error":{type,message},"request_id"}.

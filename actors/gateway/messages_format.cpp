@@ -71,8 +71,6 @@ std::string_view reason_of(std::string_view finish_reason, bool calls_tools) {
 
 stop stop_of(std::string_view finish_reason, const json::object& rest, bool calls_tools,
              const std::vector<std::string>& sequences) {
-  if (finish_reason.empty())
-    return {"null"}; // Nobody said how it ended.
   stop read{json::quoted(reason_of(finish_reason, calls_tools))};
   // Anthropic's own word for what finish_reason cannot say; with vLLM the sequence that was hit.
   const auto said = rest.text("stop_reason");

@@ -110,6 +110,8 @@ std::string response_writer::end(const msg::token_usage& usage) {
 
 std::string response_writer::fail(const failure& why, std::string_view param) {
   events_.clear();
+  if (param.empty())
+    param = why.param;
   const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
   const auto code = error_code(why.code);
   // The reference shows its members flat, the wire has them in an object, by which the official
@@ -367,8 +369,7 @@ std::string response_writer::status() const {
     return "failed";
   if (!done_)
     return "in_progress";
-  const bool cut
-    = finish_reason_.empty() || finish_reason_ == "length" || finish_reason_ == "content_filter";
+  const bool cut = finish_reason_ == "length" || finish_reason_ == "content_filter";
   return cut ? "incomplete" : "completed";
 }
 
@@ -381,9 +382,8 @@ std::vector<std::string> response_writer::items() const {
 
 std::string response_writer::object() const {
   const auto state = status();
-  const auto* why = finish_reason_.empty()       ? "null" // Nobody said how it ended.
-                    : finish_reason_ == "length" ? R"({"reason":"max_output_tokens"})"
-                                                 : R"({"reason":"content_filter"})";
+  const auto* why = finish_reason_ == "length" ? R"({"reason":"max_output_tokens"})"
+                                               : R"({"reason":"content_filter"})";
   json::object_writer made;
   made.text("id", head_.id).text("object", "response");
   made.raw("created_at", std::to_string(head_.created)).text("status", state);

@@ -191,8 +191,6 @@ void answer_stream::ended() {
     return;
   if (!begun_)
     fail(failure{errc::stream_cut, "the provider's stream ended before its answer began"});
-  else if (!all_finished())
-    fail(failure{errc::stream_cut, "the provider's stream ended without a finish reason"});
   else
     state_ = phase::whole;
 }

@@ -187,6 +187,30 @@ std::string plain_text(std::string_view body) {
   return utf8_repaired(utf8_prefix(text, detail_bytes_max));
 }
 
+/// A fault of the request keeps the provider's own words for it. Codes of ours that clients act on
+/// (context_length_exceeded, content_filter, model_not_found) stand for those.
+void add_members(failure& why, const provider_error& error) {
+  constexpr std::size_t member_bytes_max = 256;
+  const auto kept
+    = [](const std::string& text) { return std::string{utf8_prefix(text, member_bytes_max)}; };
+  switch (why.code) {
+    case errc::bad_request:
+      why.provider_type = kept(error.type);
+      if (!number_of(error.code)) // The status once more.
+        why.provider_code = kept(error.code);
+      break;
+    case errc::content_filtered:
+      if (error.code.starts_with("content_"))
+        why.provider_code = kept(error.code);
+      break;
+    case errc::not_found:
+    case errc::too_large:
+    case errc::context_overflow: break;
+    default: return;
+  }
+  why.param = kept(error.param);
+}
+
 milliseconds bounded(double ms) {
   return milliseconds{
     static_cast<std::int64_t>(std::min(ms, static_cast<double>(retry_after_max.count())))};
@@ -258,6 +282,7 @@ failure failure_of_status(int status, std::string_view body, milliseconds retry_
     otherwise += ", a redirect, which is not followed; check its base_url";
   failure why{code, words_of(error, std::move(otherwise)), retry_after};
   why.status = static_cast<std::uint32_t>(status);
+  add_members(why, error);
   return why;
 }
 
@@ -268,7 +293,9 @@ failure failure_of_error(const provider_error& error) {
     code = code_of_status(static_cast<int>(status), error);
   if (code == errc::none)
     code = errc::provider_failed;
-  return failure{code, words_of(error, "the provider reports an error without a message")};
+  failure why{code, words_of(error, "the provider reports an error without a message")};
+  add_members(why, error);
+  return why;
 }
 
 failure failure_of_transfer(const net::fetch_result& result, const std::string& provider) {

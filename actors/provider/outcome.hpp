@@ -13,7 +13,8 @@
 namespace skep::actors {
 
 /// A status other than 2xx as the failure callers act on. Three kinds of 429 are told apart; the
-/// provider's own words go into the detail, cut to a sane length.
+/// provider's own words go into the detail, cut to a sane length, and of a fault of the request
+/// into its further members.
 failure failure_of_status(int status, std::string_view body, std::chrono::milliseconds retry_after);
 
 /// An error a provider reports under a good status: in the middle of a stream, or as the whole

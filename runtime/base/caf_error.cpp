@@ -23,7 +23,8 @@ errc errc_of(caf::sec code) {
 
 caf::error to_caf_error(const failure& why) {
   const auto retry_ms = static_cast<std::uint32_t>(why.retry_after.count());
-  return caf::make_error(why.code, why.detail, retry_ms, why.provider, why.status, why.tries);
+  return caf::make_error(why.code, why.detail, retry_ms, why.provider, why.status, why.tries,
+                         why.param, why.provider_type, why.provider_code);
 }
 
 failure from_caf_error(const caf::error& why) {
@@ -32,12 +33,15 @@ failure from_caf_error(const caf::error& why) {
     result.code = errc_from(why.code()).value_or(errc::actor_failed);
     const auto& context = why.context();
     if (context.match_elements<std::string, std::uint32_t, std::string, std::uint32_t,
-                               std::uint32_t>()) {
+                               std::uint32_t, std::string, std::string, std::string>()) {
       result.detail = context.get_as<std::string>(0);
       result.retry_after = std::chrono::milliseconds{context.get_as<std::uint32_t>(1)};
       result.provider = context.get_as<std::string>(2);
       result.status = context.get_as<std::uint32_t>(3);
       result.tries = context.get_as<std::uint32_t>(4);
+      result.param = context.get_as<std::string>(5);
+      result.provider_type = context.get_as<std::string>(6);
+      result.provider_code = context.get_as<std::string>(7);
     }
     return result;
   }

@@ -21,7 +21,7 @@ inline auto written_samples() {
   };
   const msg::member node{"a", 11, "tcp://node-a", 2, true};
   return std::tuple{
-    msg::failure_reply{1, "full", 250, "openai", 503, 2},
+    msg::failure_reply{1, "full", 250, "openai", 503, 2, "messages", "overloaded", "busy"},
     msg::ack{},
     msg::chat_request{"support", {asked}, R"({"temperature":0.5})", true, 1, 60},
     msg::chat_reply{"chatcmpl-1", 1'700'000'000, "gpt", {choice}, usage, R"({"x":1})", origin},

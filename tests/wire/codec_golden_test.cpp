@@ -164,6 +164,8 @@ TEST_CASE("bytes of older versions decode, with defaults for what came later", "
   CHECK(decode_kept<cache_fill_request>("cache_fill_request.v1.hex")
         == cache_fill_request{12, {{{5, 6}, "value", 100, 900}}});
   CHECK(decode_kept<failure_reply>("failure_reply.v1.hex") == failure_reply{1, "full", 250});
+  CHECK(decode_kept<failure_reply>("failure_reply.v2.hex")
+        == failure_reply{1, "full", 250, "openai", 503, 2});
   const answer_origin origin{"openai", 2, 1, 3600};
   CHECK(decode_kept<chat_reply>("chat_reply.v1.hex").origin == origin);
   CHECK(decode_kept<chat_open>("chat_open.v1.hex").origin == origin);

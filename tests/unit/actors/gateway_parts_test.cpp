@@ -106,6 +106,13 @@ TEST_CASE("an error's envelope always has its four keys", "[actors][gateway]") {
                             {"type", "invalid_request_error"},
                             {"param", nullptr},
                             {"code", nullptr}}}});
+  failure told{errc::bad_request, "Invalid 'temperature'"};
+  told.param = "temperature";
+  told.provider_type = "invalid_request_error";
+  told.provider_code = "decimal_above_max_value";
+  const auto as_it_came = nlohmann::json::parse(error_body(told, ""))["error"];
+  CHECK(as_it_came["param"] == "temperature");
+  CHECK(as_it_came["code"] == "decimal_above_max_value");
   const auto blamed = nlohmann::json::parse(error_body(failure{errc::not_found}, "model"));
   CHECK(blamed["error"]["param"] == "model");
   CHECK(blamed["error"]["message"] == "not_found");

@@ -52,6 +52,24 @@ TEST_CASE("a plain text is the provider's word, a page is not", "[provider]") {
   CHECK(failure_of_status(302, "moved", {}).detail.starts_with("the provider answered 302"));
 }
 
+TEST_CASE("a fault of the request keeps the provider's members", "[provider]") {
+  const auto why = failure_of_status(
+    400,
+    R"({"error":{"message":"Invalid 'temperature'","type":"invalid_request_error",)"
+    R"("param":"temperature","code":"decimal_above_max_value"}})",
+    {});
+  CHECK(why.param == "temperature");
+  CHECK(why.provider_type == "invalid_request_error");
+  CHECK(why.provider_code == "decimal_above_max_value");
+  // Our own codes stand for what clients act on, and a number is the status once more.
+  CHECK(failure_of_status(400, error("context_length_exceeded"), {}).provider_code.empty());
+  CHECK(
+    failure_of_status(400, R"({"error":{"message":"m","code":400}})", {}).provider_code.empty());
+  CHECK(failure_of_status(401, error("invalid_api_key"), {}).provider_code.empty());
+  CHECK(failure_of_status(400, error("content_policy_violation"), {}).provider_code
+        == "content_policy_violation");
+}
+
 TEST_CASE("one prompt that a filter refused is no trouble of the account", "[provider]") {
   const auto* const openrouter
     = R"({"error":{"message":"This model requires moderation. Your input was flagged for )"
