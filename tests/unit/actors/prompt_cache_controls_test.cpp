@@ -102,7 +102,7 @@ TEST_CASE("a stream's account of the provider's prompt cache reaches the client"
   REQUIRE(event);
   REQUIRE(event->usage);
   CHECK(event->usage->cached_prompt == 1920);
-  const chunk_writer writer{msg::chat_open{"x", 1, "m", {}, {}}, true};
+  chunk_writer writer{msg::chat_open{"x", 1, "m", {}, {}}, true};
   const auto frames = writer.finish(*event->usage);
   const auto frame = frames.substr(6, frames.find("\n\n") - 6);
   CHECK(json::parse(frame)["usage"] == json::parse(usage));
