@@ -154,7 +154,7 @@ TEST_CASE("why an answer ended is said in Anthropic's words", "[actors][messages
   CHECK(ended("length") == json{"max_tokens", nullptr});
   CHECK(ended("tool_calls") == json{"tool_use", nullptr});
   CHECK(ended("content_filter") == json{"refusal", nullptr});
-  CHECK(ended("") == json{nullptr, nullptr});
+  CHECK(ended("") == json{"end_turn", nullptr});
   CHECK(ended("stop", R"({"stop_sequence":"END"})") == json{"stop_sequence", "END"});
   CHECK(ended("stop", R"({"stop_reason":"pause_turn"})") == json{"pause_turn", nullptr});
   CHECK(ended("length", R"({"stop_reason":"model_context_window_exceeded"})")

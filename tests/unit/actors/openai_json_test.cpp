@@ -105,6 +105,25 @@ TEST_CASE("answers that are none are the provider's failure", "[actors][json]") 
   CHECK(chunk_reader{}.read(R"({"error":{"message":"broken"}})")->error->message == "broken");
 }
 
+TEST_CASE("a choice of which nobody said how it ended gets a finish reason", "[actors][json]") {
+  chunk_writer writer{msg::chat_open{"c", 5, "m", {}, {}}, false};
+  for (const std::uint32_t index : {0, 1, 2}) {
+    msg::chat_chunk piece;
+    piece.index = index;
+    piece.content = "a";
+    if (index == 1)
+      piece.tool_calls.push_back({0, "t", "function", "f", "{}", {}});
+    if (index == 2)
+      piece.finish_reason = "length";
+    writer.frame(piece);
+  }
+  const auto last = writer.finish({});
+  CHECK(last.find(R"({"index":0,"delta":{},"finish_reason":"stop"})") != std::string::npos);
+  CHECK(last.find(R"({"index":1,"delta":{},"finish_reason":"tool_calls"})") != std::string::npos);
+  CHECK(last.find(R"("index":2)") == std::string::npos);
+  CHECK(last.ends_with("data: [DONE]\n\n"));
+}
+
 TEST_CASE("frames follow OpenAI's rules", "[actors][json]") {
   const bool usage = GENERATE(false, true);
   chunk_writer writer{msg::chat_open{"c", 5, "m", R"({"system_fingerprint":"fp"})", {}}, usage};

@@ -244,15 +244,16 @@ TEST_CASE("a whole answer and a streamed one are the same response", "[responses
   CHECK(whole["output"].size() == 4);
 }
 
-TEST_CASE("an answer of which nobody said how it ended is incomplete", "[responses][format]") {
+TEST_CASE("an answer of which nobody said how it ended has ended by itself",
+          "[responses][format]") {
   msg::chat_reply reply;
   reply.model = "gpt";
   reply.choices.emplace_back();
   reply.choices[0].content = "hey";
   const auto whole = json::parse(responses_format(some_head)->whole(reply));
-  CHECK(whole["status"] == "incomplete");
+  CHECK(whole["status"] == "completed");
   CHECK(whole["incomplete_details"].is_null());
-  CHECK(whole["output"][0]["status"] == "incomplete");
+  CHECK(whole["output"][0]["status"] == "completed");
 }
 
 TEST_CASE("a failure in the middle ends in error and response.failed", "[responses][format]") {
