@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 
-import { eventually, SkepNode } from "./support/node.mjs";
+import { eventually, freePorts, SkepNode } from "./support/node.mjs";
 import { failureOf, providerConfig, Simulated } from "./support/simulate.mjs";
 
 /// No call may take longer than the node's own deadline, and a little for the way.
