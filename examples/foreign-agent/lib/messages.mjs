@@ -3,8 +3,9 @@ import { flag, integer, list, message, octets, record, text, u64 } from "./codec
 
 // -- core -----------------------------------------------------------------------------------------
 
-export const failureReply = message(0x0001, 2, {
+export const failureReply = message(0x0001, 3, {
   code: integer, detail: text, retryAfterMs: integer, provider: text, status: integer, tries: integer,
+  param: text, providerType: text, providerCode: text,
 });
 
 /// The codes a foreign agent has a use for; messages/errc.hpp has them all.
