@@ -90,7 +90,7 @@ struct chat_choice {
   std::string content;
   /// The provider sent `content: null` (a tool call).
   bool content_null = false;
-  /// stop, length, tool_calls or content_filter; empty when the answer was cut.
+  /// stop, length, tool_calls or content_filter; empty when nobody said how the answer ended.
   std::string finish_reason;
   /// JSON object of further members of the message (refusal, …); or empty.
   std::string message_rest;

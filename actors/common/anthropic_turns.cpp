@@ -1,6 +1,7 @@
 #include "actors/common/anthropic_turns.hpp"
 
 #include "actors/common/openai_json.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <utility>
@@ -129,7 +130,7 @@ expected<std::string> tool_use_block(const msg::tool_call& call, const std::stri
   if (call.name.empty() || call.type == "custom")
     return wrong(where, "must be a call of a function: Anthropic's API knows no others");
   const auto& input = call.arguments;
-  const bool nothing = input.find_first_not_of(" \t\r\n") == std::string::npos;
+  const bool nothing = is_blank(input);
   if (!nothing && (!json::members_of(input) || !json::is_valid(input)))
     return wrong(where + ".function.arguments", "must be a JSON object");
   return json::object_writer{}

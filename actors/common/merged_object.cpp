@@ -1,6 +1,7 @@
 #include "actors/common/merged_object.hpp"
 
 #include "actors/common/openai_json.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -37,9 +38,7 @@ bool is_between(std::string_view value, char first, char last) {
 
 /// What stands between the brackets, without spaces at its ends.
 std::string_view inside(std::string_view value) {
-  value = value.substr(1, value.size() - 2);
-  value.remove_prefix(std::min(value.find_first_not_of(" \t\r\n"), value.size()));
-  return value.substr(0, value.find_last_not_of(" \t\r\n") + 1);
+  return trimmed(value.substr(1, value.size() - 2), white_space);
 }
 
 bool says_nothing(std::string_view value) {

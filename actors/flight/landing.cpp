@@ -15,6 +15,11 @@ namespace {
 /// paid for again.
 constexpr duration keep_deadline = std::chrono::seconds{10};
 
+context unwaited(context of, time_point now) {
+  of.deadline = now + keep_deadline;
+  return of;
+}
+
 } // namespace
 
 /// The answer is whole.
@@ -55,9 +60,7 @@ void flight::store(trip& t) {
     release(t);
     return;
   }
-  auto context = t.context;
-  context.deadline = now() + keep_deadline;
-  tell(peers_.cache, std::move(context), std::move(put));
+  tell(peers_.cache, unwaited(t.context, now()), std::move(put));
   learn(t, *reply);
 }
 
@@ -75,9 +78,7 @@ void flight::store_refusal(trip& t, const failure& why) {
   kept.tries = 0; // Whoever is served it from here asks nobody.
   put.value = begin_kept(t.context.tenant);
   encode(kept, put.value);
-  auto context = t.context;
-  context.deadline = now() + keep_deadline;
-  tell(peers_.cache, std::move(context), std::move(put)); // It ends the lease as well.
+  tell(peers_.cache, unwaited(t.context, now()), std::move(put)); // It ends the lease as well.
   led_.erase(std::exchange(t.lease, 0));
 }
 
@@ -121,9 +122,7 @@ void flight::release(trip& t) {
   if (t.lease == 0 || t.at == stage::joined || !peers_.cache)
     return;
   led_.erase(t.lease);
-  auto context = t.context;
-  context.deadline = now() + keep_deadline;
-  tell(peers_.cache, std::move(context),
+  tell(peers_.cache, unwaited(t.context, now()),
        msg::cache_release_request{t.request.key, std::exchange(t.lease, 0)});
 }
 

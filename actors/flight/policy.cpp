@@ -43,10 +43,6 @@ bool calls_function(const json::object& message) {
   return !json::object{message.at("function_call")}.text("name").empty();
 }
 
-bool is_blank(std::string_view text) {
-  return trimmed(text, " \t\r\n").empty();
-}
-
 /// Text, also as one of several parts, and neither a tool call nor a refusal. Without a word it is
 /// an accident rather than an answer, which the next call may mend.
 bool is_text(const msg::chat_choice& choice) {

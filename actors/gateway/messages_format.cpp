@@ -3,6 +3,7 @@
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/messages_stream.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -94,7 +95,7 @@ std::string text_block(std::string_view text) {
 
 /// The arguments as they came where they are an object; what they are otherwise, said openly.
 std::string input_of(const std::string& arguments) {
-  if (arguments.find_first_not_of(" \t\r\n") == std::string::npos)
+  if (is_blank(arguments))
     return "{}";
   if (json::members_of(arguments) && json::is_valid(arguments))
     return arguments;

@@ -96,7 +96,7 @@ void answer_stream::push(std::string_view bytes) {
   if (state_ != phase::reading)
     return;
   if (first_byte_) {
-    bytes = bytes.substr(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+    bytes = bytes.substr(std::min(bytes.find_first_not_of(white_space), bytes.size()));
     if (bytes.empty())
       return;
     first_byte_ = false;
@@ -116,7 +116,7 @@ void answer_stream::push(std::string_view bytes) {
 }
 
 void answer_stream::read_event(std::string_view data) {
-  data = trimmed(data, " \t\n");
+  data = trimmed(data, white_space);
   if (state_ != phase::reading || is_heartbeat(data))
     return;
   if (!repair_ || !repair_->holds()) {

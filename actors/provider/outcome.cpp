@@ -175,12 +175,11 @@ std::string words_of(const provider_error& error, std::string otherwise) {
 
 /// A body that is no JSON but says something to people; a page of HTML does not.
 std::string plain_text(std::string_view body) {
-  constexpr std::string_view space = " \t\r\n";
-  auto text = trimmed(body, space);
+  auto text = trimmed(body, white_space);
   if (const auto quoted = json::string_of(text))
     return *quoted;
   const bool printable = std::none_of(text.begin(), text.end(), [&](char c) {
-    return static_cast<unsigned char>(c) < ' ' && space.find(c) == std::string_view::npos;
+    return static_cast<unsigned char>(c) < ' ' && white_space.find(c) == std::string_view::npos;
   });
   if (!printable || text.empty() || text.find_first_of("<{[") == 0)
     return {};

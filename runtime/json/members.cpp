@@ -1,5 +1,6 @@
 #include "runtime/json/members.hpp"
 
+#include "runtime/base/text.hpp"
 #include "runtime/json/scan.hpp"
 #include "runtime/json/string.hpp"
 
@@ -100,7 +101,7 @@ std::string_view scanner::value() {
     ++at_;
   }
   const auto piece = text_.substr(from, at_ - from);
-  return piece.substr(0, piece.find_last_not_of(" \t\r\n") + 1);
+  return piece.substr(0, piece.find_last_not_of(white_space) + 1);
 }
 
 /// Without quotes and escapes; a name that is no string of JSON stays as it is.

@@ -205,15 +205,14 @@ bool fetch_transfer::on_header_line(std::string_view line) {
   // What comes after the body are trailers; nobody asked for them.
   if (headers_done_)
     return true;
-  constexpr std::string_view blanks = " \t\r\n";
-  const auto text = trimmed(line, blanks);
+  const auto text = trimmed(line, white_space);
   if (text.empty()) {
     on_headers_end();
   } else if (text.starts_with("HTTP/")) {
     headers_.clear();
   } else if (const auto colon = text.find(':'); colon != std::string_view::npos) {
-    headers_.emplace_back(trimmed(text.substr(0, colon), blanks),
-                          trimmed(text.substr(colon + 1), blanks));
+    headers_.emplace_back(trimmed(text.substr(0, colon), white_space),
+                          trimmed(text.substr(colon + 1), white_space));
   }
   return true;
 }

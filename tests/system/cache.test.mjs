@@ -10,11 +10,12 @@ import { after, before, test } from "node:test";
 
 import OpenAI from "openai";
 
+import { LoopbackServer } from "./support/loopback_server.mjs";
 import { binary, eventually, SkepNode } from "./support/node.mjs";
 
 /// An upstream that counts its calls by the last message and answers when the test lets it. What a
 /// call's answer is, its number tells: no two calls are answered alike.
-class CountingUpstream {
+class CountingUpstream extends LoopbackServer {
   calls = new Map();
   bodies = [];
   aborted = 0;
@@ -24,16 +25,8 @@ class CountingUpstream {
   #gates = new Map();
 
   async start() {
-    this.server = http.createServer((request, response) => this.#serve(request, response));
     this.server.keepAliveTimeout = 60000;
-    await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
-    this.url = `http://127.0.0.1:${this.server.address().port}/v1`;
-    return this;
-  }
-
-  async stop() {
-    this.server.closeAllConnections();
-    await new Promise((done) => this.server.close(done));
+    return super.start();
   }
 
   count(text) {
@@ -48,7 +41,7 @@ class CountingUpstream {
     return open;
   }
 
-  #serve(request, response) {
+  serve(request, response) {
     response.on("close", () => {
       if (!response.writableFinished) this.aborted += 1;
     });

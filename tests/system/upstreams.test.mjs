@@ -1,9 +1,9 @@
 // Providers as users of other gateways met them: their streams begin late, end early, carry errors where
 // nobody looks, or speak of things no client asked. The same at every API of the node.
 import assert from "node:assert/strict";
-import http from "node:http";
 import { after, before, describe, test } from "node:test";
 
+import { LoopbackServer } from "./support/loopback_server.mjs";
 import { SkepNode } from "./support/node.mjs";
 
 const chunk = (delta, finish = null, more = {}) =>
@@ -42,22 +42,13 @@ const models = {
   "no-words": { status: 422, body: { detail: [{ loc: ["body", "messages", 0], msg: "Field required" }] } },
 };
 
-class Scripted {
-  async start() {
-    this.asked = [];
-    this.server = http.createServer((request, response) => {
-      let text = "";
-      request.on("data", (piece) => (text += piece));
-      request.on("end", () => this.#answer(JSON.parse(text), response));
-    });
-    await new Promise((ready) => this.server.listen(0, "127.0.0.1", ready));
-    this.url = `http://127.0.0.1:${this.server.address().port}/v1`;
-    return this;
-  }
+class Scripted extends LoopbackServer {
+  asked = [];
 
-  async stop() {
-    this.server.closeAllConnections();
-    await new Promise((ended) => this.server.close(ended));
+  serve(request, response) {
+    let text = "";
+    request.on("data", (piece) => (text += piece));
+    request.on("end", () => this.#answer(JSON.parse(text), response));
   }
 
   #answer(body, response) {

@@ -2,8 +2,6 @@
 #include "actors/cache/shard.hpp"
 #include "actors/common/metric_names.hpp"
 #include "actors/roles.hpp"
-#include "messages/chat.hpp"
-#include "runtime/actor/call.hpp"
 #include "runtime/actor/metric_names.hpp"
 #include "runtime/config/loader.hpp"
 #include "runtime/io/metric_names.hpp"
@@ -13,9 +11,8 @@
 #include "runtime/telemetry/metric_names.hpp"
 #include "runtime/telemetry/window_history.hpp"
 #include "runtime/testing/test_system.hpp"
+#include "tests/support/ask_provider.hpp"
 #include "tests/support/catch.hpp"
-
-#include <caf/scoped_actor.hpp>
 
 using namespace skep;
 using namespace skep::actors;
@@ -75,20 +72,6 @@ models = ["sim/small"]
 url = "redis://127.0.0.1:1"
 )";
 
-/// One answer of the provider, whose metrics begin with it.
-void ask(rt::node& node) {
-  caf::scoped_actor client{node.env().system()};
-  skep::context context;
-  context.deadline = clock::now() + 10s;
-  msg::chat_request request;
-  request.model = "m";
-  request.messages = {{"user", "hi", {}}};
-  client
-    ->request(node.env().find("provider/sim"), std::chrono::seconds{10},
-              rt::call{context, nullptr, 1}, request)
-    .receive([](const msg::chat_reply&) {}, [](const caf::error&) { FAIL("no answer"); });
-}
-
 double shown(rt::test_system& sys, const telemetry::metric_info& what) {
   return telemetry::sum_of(sys.env().metrics().collect(), what);
 }
@@ -102,7 +85,7 @@ TEST_CASE("a node exports every metric that code of ours reads, with the label i
   REQUIRE(document);
   const auto node = rt::node::start(*document, roles);
   REQUIRE(node);
-  ask(**node);
+  REQUIRE(test::ask_provider(**node, "provider/sim")); // Its metrics begin with an answer.
   const auto all = (*node)->env().metrics().collect();
   for (const auto& each : read_by_us) {
     INFO(each.name);

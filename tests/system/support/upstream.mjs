@@ -1,6 +1,6 @@
 // A small OpenAI-compatible upstream written for the tests. What it does with a request is decided by
 // the model's name: "echo", "tools", "status-429", "cut", "stall", "slow-first", "flood", "hold".
-import http from "node:http";
+import { LoopbackServer } from "./loopback_server.mjs";
 
 const usage = { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 };
 
@@ -22,27 +22,16 @@ const errors = {
   500: { message: "it broke", type: "server_error", param: null, code: null },
 };
 
-export class Upstream {
+export class Upstream extends LoopbackServer {
   constructor() {
+    super();
     this.requests = [];
     this.aborted = 0; // Requests whose caller went away before the answer was complete.
     this.written = 0; // Bytes of "flood" streams handed to the socket.
     this.down = false;
-    this.server = http.createServer((request, response) => this.#serve(request, response));
   }
 
-  async start() {
-    await new Promise((done) => this.server.listen(0, "127.0.0.1", done));
-    this.url = `http://127.0.0.1:${this.server.address().port}/v1`;
-    return this;
-  }
-
-  async stop() {
-    this.server.closeAllConnections();
-    await new Promise((done) => this.server.close(done));
-  }
-
-  #serve(request, response) {
+  serve(request, response) {
     response.on("close", () => {
       if (!response.writableFinished) this.aborted += 1;
     });

@@ -150,13 +150,13 @@ TEST_CASE("a large streamed answer passes as credit allows", "[actors][gateway][
   options.stream_window = 16 * 1024;
   open_gateway gateway{options};
   raw_client client{gateway.port(), 4096};
-  REQUIRE(client.send(post_to("/v1/messages", asking("flood 512", stream))));
+  REQUIRE(client.send(post_to("/v1/messages", asking("flood 8192", stream))));
   REQUIRE(eventually([&] { return gateway.helper.pauses > 0; }));
-  CHECK(gateway.helper.sent < 512 * 1024);
+  CHECK(gateway.helper.sent < 8192 * 1024);
   const auto got = read_reply(client);
   CHECK(got.whole);
   CHECK(got.names.back() == "message_stop");
-  CHECK(got.events.size() == 512 + 5);
+  CHECK(got.events.size() == 8192 + 5);
 }
 
 TEST_CASE("errors of /v1/messages stand in Anthropic's envelope", "[actors][gateway][messages]") {

@@ -1,12 +1,8 @@
 #include "actors/provider/role.hpp"
-#include "messages/chat.hpp"
-#include "runtime/actor/bounded_actor.hpp"
-#include "runtime/base/caf_error.hpp"
 #include "runtime/config/loader.hpp"
 #include "runtime/node/node.hpp"
+#include "tests/support/ask_provider.hpp"
 #include "tests/support/catch.hpp"
-
-#include <caf/scoped_actor.hpp>
 
 #include <array>
 #include <string>
@@ -31,21 +27,10 @@ std::string complaint(const std::string& lines) {
   return to_string(loaded.error().front());
 }
 
-/// Asks a provider of the node for a whole answer, from outside of the actors.
+/// The provider's text, or why there is none.
 std::string answer_of(rt::node& node, const std::string& name) {
-  caf::scoped_actor client{node.env().system()};
-  skep::context context;
-  context.deadline = clock::now() + 10s;
-  msg::chat_request request;
-  request.model = "m";
-  request.messages = {{"user", "hi", {}}};
-  std::string text;
-  client
-    ->request(node.env().find(name), std::chrono::seconds{10}, rt::call{context, nullptr, 1},
-              request)
-    .receive([&](const msg::chat_reply& reply) { text = reply.choices.at(0).content; },
-             [&](const caf::error& e) { text = to_string(from_caf_error(e)); });
-  return text;
+  const auto got = test::ask_provider(node, name);
+  return got ? got->choices.at(0).content : to_string(got.error());
 }
 
 } // namespace
