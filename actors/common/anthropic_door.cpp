@@ -56,6 +56,15 @@ tl::expected<std::string, api_error> tool_of(std::string_view raw, const std::st
   return entry.object();
 }
 
+/// A thread lives on Anthropic's servers: later turns say only what is new, so without the thread
+/// a model would answer without the question and without its tools.
+api_check refuse_thread() {
+  auto refused = wrong_member("thread", "conversations kept on the server are not served here; "
+                                        "send the whole conversation with each turn");
+  refused.value().why.provider_code = thread_unsupported_code;
+  return refused;
+}
+
 /// The parameters of one request on their way into OpenAI's form.
 class parameters {
 public:
@@ -98,6 +107,8 @@ api_check parameters::read(messages_body& into) {
       added = add_tool_choice(value);
     else if (name == "metadata")
       add_metadata(value);
+    else if (name == "thread")
+      added = refuse_thread();
     else
       out_.raw(name, value);
     if (!added)

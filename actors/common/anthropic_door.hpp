@@ -25,6 +25,10 @@ struct messages_body {
   std::vector<std::string> stop_sequences;
 };
 
+/// Anthropic's code for a `thread` that cannot be served. Its clients obey it by sending the whole
+/// conversation with each turn.
+inline constexpr std::string_view thread_unsupported_code = "thread_unsupported_request";
+
 /// Reads the body of POST /v1/messages. Members nobody knows are passed on. Errors name the member
 /// as Anthropic's API does ("messages.0.role: …"), in the text and as `param`.
 ///

@@ -2,6 +2,7 @@
 
 #include "actors/common/tool_calls.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -137,7 +138,7 @@ void put(content from, msg::chat_message& into, json::object_writer& rest) {
 /// Puts a conversation together, turn by turn.
 class conversation {
 public:
-  api_check add_system(std::string_view value);
+  api_check add_system(std::string_view value, const std::string& where = "system");
   api_check add_turn(std::string_view raw, const std::string& where);
 
   std::vector<msg::chat_message> take() {
@@ -167,15 +168,15 @@ void conversation::push(msg::chat_message message, const json::object_writer& re
   messages_.push_back(std::move(message));
 }
 
-api_check conversation::add_system(std::string_view value) {
+api_check conversation::add_system(std::string_view value, const std::string& where) {
   if (value.empty() || value == R"("")" || value == "[]")
     return {};
-  auto read = content_of(value, "system");
+  auto read = content_of(value, where);
   if (!read)
     return tl::make_unexpected(read.error());
   for (std::size_t n = 0; n < read->parts.size(); ++n)
     if (json::object{read->parts[n]}.text("type") != "text")
-      return wrong_member(member_at("system", n) + ".type", "Input should be \"text\"");
+      return wrong_member(member_at(where, n) + ".type", "Input should be \"text\"");
   msg::chat_message message{"system", {}, {}};
   json::object_writer rest;
   put(std::move(*read), message, rest);
@@ -197,10 +198,8 @@ api_check conversation::add_turn(std::string_view raw, const std::string& where)
   if (role == "assistant")
     return add_assistant(turn.at("content"), where + ".content");
   if (role == "system")
-    return wrong_member(where + ".role",
-                        "the Messages API takes instructions as the top-level `system`, "
-                        "not as a message of role \"system\"");
-  return wrong_member(where + ".role", "Input should be \"user\" or \"assistant\"");
+    return add_system(turn.at("content"), where + ".content");
+  return wrong_member(where + ".role", "Input should be \"user\", \"assistant\" or \"system\"");
 }
 
 void conversation::flush_user(content& said) {
@@ -345,7 +344,8 @@ tl::expected<std::vector<msg::chat_message>, api_error> read_door_turns(std::str
   if (!step)
     return tl::make_unexpected(step.error());
   auto read = talk.take();
-  if (read.empty() || read.back().role == "system")
+  if (std::all_of(read.begin(), read.end(),
+                  [](const msg::chat_message& each) { return each.role == "system"; }))
     return wrong_member("messages", "at least one message must say something");
   return read;
 }

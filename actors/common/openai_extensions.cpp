@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <set>
 
 namespace skep::actors {
 
 namespace {
+
+// A tier of Anthropic's: what OpenAI calls "default".
+constexpr std::string_view standard_only = R"("standard_only")";
 
 using edit = std::function<std::string(std::string_view)>;
 
@@ -94,7 +98,61 @@ shared_list<msg::chat_message> plain_messages(const shared_list<msg::chat_messag
   return messages;
 }
 
+/// Whether OpenAI takes a schema as strict, in it and in all that it holds.
+bool is_strict_schema(std::string_view text) {
+  if (const auto elements = json::elements_of(text))
+    return std::all_of(elements->begin(), elements->end(), is_strict_schema);
+  const json::object schema{text};
+  if (const json::object properties{schema.at("properties")}; !properties.members().empty()) {
+    const auto required = json::elements_of(schema.at("required"));
+    std::set<std::string> names;
+    for (const auto name : required.value_or(std::vector<std::string_view>{}))
+      names.insert(json::string_of(name).value_or(""));
+    if (schema.at("additionalProperties") != "false"
+        || !std::all_of(properties.members().begin(), properties.members().end(),
+                        [&](const json::member& each) { return names.count(each.name) > 0; }))
+      return false;
+  }
+  return std::all_of(schema.members().begin(), schema.members().end(),
+                     [](const json::member& each) { return is_strict_schema(each.value); });
+}
+
+/// The `response_format` for the format of an `output_config`; empty where it names no schema.
+std::string response_format_of(const json::object& format) {
+  const auto schema = format.at("schema");
+  if (format.text("type") != "json_schema" || schema.empty())
+    return {};
+  const auto named = json::object_writer{}
+                       .text("name", "answer")
+                       .raw("strict", is_strict_schema(schema) ? "true" : "false")
+                       .raw("schema", schema)
+                       .object();
+  return json::object_writer{}.text("type", "json_schema").raw("json_schema", named).object();
+}
+
 } // namespace
+
+bool has_anthropic_words(std::string_view parameters) {
+  return parameters.find(R"("output_config")") != std::string_view::npos
+         || parameters.find(standard_only) != std::string_view::npos;
+}
+
+std::string in_openai_words(std::string_view parameters) {
+  const json::object given{parameters};
+  json::object_writer out;
+  for (const auto& each : given.members())
+    if (each.name == "service_tier" && each.value == standard_only)
+      out.text(each.name, "default");
+    else if (each.name != "output_config")
+      out.raw(each.name, each.value);
+  const json::object config{given.at("output_config")};
+  if (!given.has("response_format"))
+    out.raw("response_format", response_format_of(json::object{config.at("format")}));
+  const auto effort = config.text("effort");
+  if (!effort.empty() && !given.has("reasoning_effort"))
+    out.text("reasoning_effort", effort == "max" ? "xhigh" : effort);
+  return out.object_or_nothing();
+}
 
 msg::chat_request without_extensions(msg::chat_request request) {
   request.messages = plain_messages(request.messages);

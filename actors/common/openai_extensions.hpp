@@ -2,6 +2,9 @@
 
 #include "messages/chat.hpp"
 
+#include <string>
+#include <string_view>
+
 namespace skep::actors {
 
 /// The request without the members that only other APIs have (the vocabulary of
@@ -9,5 +12,13 @@ namespace skep::actors {
 /// top_k): OpenAI itself refuses what it does not know. They steer caches, or how an answer came
 /// about; what was said stays. Everything else keeps its bytes and its order.
 msg::chat_request without_extensions(msg::chat_request request);
+
+/// The parameters with what only Anthropic's API names so in OpenAI's words: the format and the
+/// effort of `output_config` are `response_format` and `reasoning_effort`, unless these are given,
+/// and its other members are left out; `service_tier` "standard_only" is "default". A schema is
+/// strict where it keeps OpenAI's rules for strict ones: every property required, no others.
+std::string in_openai_words(std::string_view parameters);
+/// Whether in_openai_words() may change the parameters: a quick look, true more often than needed.
+bool has_anthropic_words(std::string_view parameters);
 
 } // namespace skep::actors

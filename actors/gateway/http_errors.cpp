@@ -1,5 +1,6 @@
 #include "actors/gateway/http_errors.hpp"
 
+#include "actors/common/anthropic_door.hpp"
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/admission.hpp"
 #include "messages/ids.hpp"
@@ -53,10 +54,12 @@ std::string_view messages_type_of(int status) {
   }
 }
 
-std::string messages_envelope(int status, std::string_view message, std::string_view request_id) {
+std::string messages_envelope(int status, std::string_view message, std::string_view request_id,
+                              std::string_view details = {}) {
   const auto error = json::object_writer{}
                        .text("type", messages_type_of(status))
                        .text("message", message)
+                       .raw("details", details)
                        .object();
   json::object_writer out;
   out.raw("type", R"("error")").raw("error", error);
@@ -128,7 +131,14 @@ std::string error_body(const failure& why, std::string_view param) {
 }
 
 std::string messages_error_body(const failure& why, std::string_view request_id) {
-  return messages_envelope(messages_status_of(api_status_of(why).status), text_of(why), request_id);
+  std::string details;
+  if (why.provider_code == thread_unsupported_code)
+    details = json::object_writer{}
+                .text("error_code", why.provider_code)
+                .raw("unsupported", R"(["thread"])")
+                .object();
+  return messages_envelope(messages_status_of(api_status_of(why).status), text_of(why), request_id,
+                           details);
 }
 
 net::http_response json_response(int status, std::string body) {

@@ -54,9 +54,13 @@ public:
     return "/chat/completions";
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
-    if (drops_extensions_)
-      return write_chat_request(without_extensions(request), options_->stream_usage);
-    return write_chat_request(request, options_->stream_usage);
+    const bool translate = has_anthropic_words(request.parameters);
+    if (!drops_extensions_ && !translate)
+      return write_chat_request(request, options_->stream_usage);
+    auto plain = drops_extensions_ ? without_extensions(request) : request;
+    if (translate)
+      plain.parameters = in_openai_words(plain.parameters);
+    return write_chat_request(plain, options_->stream_usage);
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
     return read_chat_reply(body);

@@ -127,6 +127,23 @@ for (const kind of kinds) {
       }
     });
 
+    test("the tool runner falls back to whole conversations", async () => {
+      const run = async () => "sunny, 22 degrees";
+      const answer = await client.beta.messages.toolRunner({
+        model: "up/small", max_tokens: 200, tools: [{ ...weather, run }],
+        messages: [{ role: "user", content: "please get_weather" }],
+      });
+      assert.equal(textOf(answer), "[simulated] The tool said: sunny, 22 degrees");
+    });
+
+    test("a thread is refused in the words the client knows", async () => {
+      const asked = client.messages.create({ ...parameters("hello"), thread: { type: "create" } });
+      const error = await asked.then(() => null, (failed) => failed);
+      assert.equal(error?.status, 400);
+      assert.deepEqual(error.error.error.details,
+        { error_code: "thread_unsupported_request", unsupported: ["thread"] });
+    });
+
     test("a tool can be forced, and forbidden", async () => {
       for (const tool_choice of [{ type: "any" }, { type: "tool", name: "get_weather" }])
         assert.equal((await ask("hello", { tools: [weather], tool_choice })).stop_reason, "tool_use");

@@ -206,7 +206,9 @@ TEST_CASE("wrong bodies are refused by the name of their member", "[actors][mess
   starts(body_of(R"([{"role":"user","content":[]}])"), "messages: at least one message");
   starts(body_of("[1]"), "messages.0: ");
   starts(body_of(R"([{"content":"a"}])"), "messages.0.role: Field required");
-  starts(body_of(R"([{"role":"system","content":"a"}])"), "messages.0.role: the Messages API");
+  starts(body_of(R"([{"role":"system","content":"a"}])"), "messages: at least one message");
+  starts(body_of(R"([{"role":"system","content":[{"type":"image"}]}])"), "messages.0.content.0");
+  starts(body_of(hello, R"("thread":{"type":"create"})"), "thread: ");
   starts(body_of(R"([{"role":"tool","content":"a"}])"), "messages.0.role: Input should be");
   starts(body_of(R"([{"role":"user"}])"), "messages.0.content: Field required");
   starts(body_of(R"([{"role":"user","content":7}])"), "messages.0.content: ");
@@ -300,4 +302,12 @@ TEST_CASE("what a client writes reaches a provider of Anthropic's as it was",
   CHECK(body["top_k"] == 3);
   CHECK(body["max_tokens"] == 64);
   CHECK(body["stream"] == true);
+}
+
+TEST_CASE("instructions within the conversation keep their place", "[actors][messages]") {
+  const auto got = read(body_of(R"([{"role":"user","content":"a"},)"
+                                R"({"role":"system","content":"be brief"}])",
+                                R"("thread":null)"));
+  CHECK(got.messages
+        == std::vector<msg::chat_message>{{"user", "a", {}}, {"system", "be brief", {}}});
 }

@@ -185,6 +185,11 @@ TEST_CASE("errors of /v1/messages stand in Anthropic's envelope", "[actors][gate
         == "messages: Field required");
   CHECK(refused(post_to(path, asking("say hi", {}, "nobody"), key), 404, "not_found_error")
         == "the model \"nobody\" does not exist; GET /v1/models lists what there is");
+  const std::string threaded{R"({"model":"helper","max_tokens":1,"messages":)"
+                             R"([{"role":"user","content":"hi"}],"thread":{"type":"create"}})"};
+  refused(post_to(path, threaded, key), 400, "invalid_request_error");
+  CHECK(json::parse(fetch(gateway, post_to(path, threaded, key)).body)["error"]["details"]
+        == json::parse(R"({"error_code":"thread_unsupported_request","unsupported":["thread"]})"));
   refused(get(path, key), 405, "invalid_request_error");
   refused(post_to(path + "/count_tokens", "{}", key), 404, "not_found_error");
   refused(post_to(path, asking("fail 18"), key), 429, "rate_limit_error");

@@ -54,3 +54,34 @@ TEST_CASE("a request without such members stays as it is", "[actors][openai][ext
   CHECK_NOTHROW(rest(odd));
   CHECK_NOTHROW(parameters(odd));
 }
+
+TEST_CASE("what Anthropic's API calls otherwise gets OpenAI's words",
+          "[actors][openai][extensions]") {
+  CHECK_FALSE(has_anthropic_words(R"({"max_tokens": 9})"));
+  CHECK(has_anthropic_words(R"({"output_config":{}})"));
+  CHECK(in_openai_words(R"({"service_tier":"standard_only","a":1})")
+        == R"({"service_tier":"default","a":1})");
+  CHECK(in_openai_words(R"({"output_config":{"effort":"max"}})")
+        == R"({"reasoning_effort":"xhigh"})");
+  CHECK(in_openai_words(R"({"output_config":{"effort":"low"},"reasoning_effort":"high"})")
+        == R"({"reasoning_effort":"high"})");
+  CHECK(in_openai_words(R"({"output_config":{"task_budget":{"total":5}}})").empty());
+  const auto formatted = [](const std::string& schema) {
+    return in_openai_words(R"({"output_config":{"format":{"type":"json_schema","schema":)" + schema
+                           + "}}}");
+  };
+  const auto expected = [](const std::string& schema, const std::string& strict) {
+    return R"({"response_format":{"type":"json_schema","json_schema":{"name":"answer","strict":)"
+           + strict + R"(,"schema":)" + schema + "}}}";
+  };
+  const std::string strict = R"({"type":"object", "properties":{"a":{"type":"array","items":)"
+                             R"({"type":"object","properties":{"b":{"type":"string"}},)"
+                             R"("required":["b"],"additionalProperties":false}}},)"
+                             R"("required":["a"],"additionalProperties":false})";
+  CHECK(formatted(strict) == expected(strict, "true"));
+  const std::string optional = R"({"type":"object","properties":{"a":{"type":"string"}},)"
+                               R"("additionalProperties":false})";
+  CHECK(formatted(optional) == expected(optional, "false"));
+  const std::string inside = R"({"anyOf":[)" + optional + "]}";
+  CHECK(formatted(inside) == expected(inside, "false"));
+}
