@@ -14,6 +14,10 @@ namespace {
 // A tier of Anthropic's: what OpenAI calls "default".
 constexpr std::string_view standard_only = R"("standard_only")";
 
+// OpenAI takes no longer ones as strict. Each of their levels is scanned once more, so the bound
+// keeps that work small as well.
+constexpr std::size_t strict_schema_bytes_max = 120'000;
+
 using edit = std::function<std::string(std::string_view)>;
 
 /// The list with every element edited; a text that is no list stays as it is.
@@ -122,9 +126,10 @@ std::string response_format_of(const json::object& format) {
   const auto schema = format.at("schema");
   if (format.text("type") != "json_schema" || schema.empty())
     return {};
+  const bool strict = schema.size() <= strict_schema_bytes_max && is_strict_schema(schema);
   const auto named = json::object_writer{}
                        .text("name", "answer")
-                       .raw("strict", is_strict_schema(schema) ? "true" : "false")
+                       .raw("strict", strict ? "true" : "false")
                        .raw("schema", schema)
                        .object();
   return json::object_writer{}.text("type", "json_schema").raw("json_schema", named).object();

@@ -41,6 +41,7 @@ inline void send_on(const msg::chat_request& request) {
   }
   complexity_of(request.messages, request.parameters);
   write_chat_request(without_extensions(request));
+  in_openai_words(request.parameters);
   write_messages_request(request, {});
 }
 

@@ -82,6 +82,9 @@ TEST_CASE("what Anthropic's API calls otherwise gets OpenAI's words",
   const std::string optional = R"({"type":"object","properties":{"a":{"type":"string"}},)"
                                R"("additionalProperties":false})";
   CHECK(formatted(optional) == expected(optional, "false"));
+  const std::string long_one
+    = R"({"type":"object","description":")" + std::string(120'000, 'x') + "\"}";
+  CHECK(formatted(long_one) == expected(long_one, "false"));
   const std::string inside = R"({"anyOf":[)" + optional + "]}";
   CHECK(formatted(inside) == expected(inside, "false"));
 }
