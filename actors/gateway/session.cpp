@@ -3,6 +3,7 @@
 #include "actors/common/answer.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/origin_headers.hpp"
+#include "actors/gateway/whole_answer.hpp"
 #include "messages/size.hpp"
 #include "runtime/actor/call.hpp"
 #include "runtime/base/caf_error.hpp"
@@ -26,17 +27,6 @@ constexpr std::size_t reason_bytes_max = 300;
 
 // Whoever works on the call hears of the deadline, too, and can say whom it waited for.
 constexpr duration last_word = 25ms;
-
-/// The body of a whole answer under the name in `head`.
-std::string write_whole(answer_format& format, const msg::chat_reply& reply, msg::chat_open head) {
-  if (head.id == reply.id && head.model == reply.model && head.created == reply.created)
-    return format.whole(reply);
-  auto renamed = reply;
-  renamed.id = std::move(head.id);
-  renamed.model = std::move(head.model);
-  renamed.created = head.created;
-  return format.whole(renamed);
-}
 
 /// gateway.answers_bytes is used up.
 failure no_room() {
@@ -257,11 +247,6 @@ void session::whole(const msg::chat_reply& reply) {
     play(reply);
     return;
   }
-  // Writing it costs its whole memory once more.
-  if (!exchange_->has_room(bytes_of(reply))) {
-    fail(no_room());
-    return;
-  }
   // Written outside of the lock: an answer may be large. Nobody else needs the format any more.
   std::unique_ptr<answer_format> format;
   msg::chat_open head{reply.id, reply.created, reply.model, {}, reply.origin};
@@ -272,8 +257,7 @@ void session::whole(const msg::chat_reply& reply) {
     format = std::move(format_);
     head = named(std::move(head));
   }
-  auto response = json_response(200, write_whole(*format, reply, std::move(head)));
-  add_origin_headers(response.headers, reply.origin);
+  auto response = whole_answer(*format, reply, head);
   ending over;
   {
     std::lock_guard hold{lock_};

@@ -85,6 +85,7 @@ void shape_answer(http_response& response, const answer_wishes& wishes,
     response.status = 304;
     response.headers = without(response.headers, {"content-type"});
     response.body.clear();
+    response.shared_from = 0;
     return;
   }
   const auto size = response.body.size();
@@ -99,6 +100,7 @@ void shape_answer(http_response& response, const answer_wishes& wishes,
   counters.plain_bytes.fetch_add(size, std::memory_order_relaxed);
   counters.packed_bytes.fetch_add(packed->size(), std::memory_order_relaxed);
   response.body = std::move(*packed);
+  response.shared_from = 0; // Each is packed with a beginning of its own.
   response.headers.add("content-encoding", word_of(wishes.coding.coding));
 }
 

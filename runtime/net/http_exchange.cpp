@@ -36,17 +36,16 @@ bool http_exchange::try_respond(http_response response) {
     return true;
   auto& server = session_->worker().shared();
   shape_answer(response, wishes_, server.config.compression, server.compressed);
+  http_tail_ptr tail;
+  if (!session_->budget().share_tail(response, tail))
+    return false;
   auto lease = session_->budget().book(response.body.size());
   if (!lease)
     return false;
   if (advance(phase::waiting, phase::done))
-    session_->worker().submit(session_, number_,
-                              http_op::respond{std::move(response), std::move(*lease)});
+    session_->worker().submit(
+      session_, number_, http_op::respond{std::move(response), std::move(*lease), std::move(tail)});
   return true;
-}
-
-bool http_exchange::has_room(std::size_t bytes) const noexcept {
-  return session_->budget().has_room(bytes);
 }
 
 void http_exchange::begin_stream(int status, http_headers headers) {

@@ -37,8 +37,6 @@ public:
   void respond(http_response response);
   /// The same, but false when there is no room: the exchange is still to be answered then.
   [[nodiscard]] bool try_respond(http_response response);
-  /// Whether answers_max_bytes has room for such an answer now: a hint, to be spared its making.
-  [[nodiscard]] bool has_room(std::size_t bytes) const noexcept;
   /// Starts an answer of unknown length: chunked for HTTP/1.1, ended by the connection for 1.0.
   void begin_stream(int status, http_headers headers);
   /// Queues one frame; it becomes one HTTP chunk, sent at once when the socket has room. False, and

@@ -71,6 +71,9 @@ struct http_response {
   int status = 200;
   http_headers headers;
   std::string body;
+  /// Where the part of the body begins that other answers may have, too. While several wait for
+  /// their clients, an equal large end is kept and counted once. 0: nothing is shared.
+  std::size_t shared_from = 0;
 };
 
 /// True when both are equal, upper and lower case ASCII letters being the same.

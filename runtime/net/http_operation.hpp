@@ -5,14 +5,16 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 namespace skep::net {
 
-/// Outgoing bytes as booked against their connection and against all connections, until it is
-/// destroyed. The counters must outlive it.
+/// Outgoing bytes as booked against all connections, and their own one if it has them alone, until
+/// it is destroyed. The counters must outlive it.
 class byte_lease {
 public:
   byte_lease() = default;
@@ -20,6 +22,11 @@ public:
              std::size_t bytes) noexcept
     : mine_(&mine), all_(&all), bytes_(bytes) {
     mine_->fetch_add(bytes_, std::memory_order_relaxed);
+    all_->fetch_add(bytes_, std::memory_order_relaxed);
+  }
+  /// Of bytes that several connections send.
+  byte_lease(std::atomic<std::size_t>& all, std::size_t bytes) noexcept
+    : all_(&all), bytes_(bytes) {
     all_->fetch_add(bytes_, std::memory_order_relaxed);
   }
   byte_lease(byte_lease&& other) noexcept
@@ -33,7 +40,8 @@ public:
   ~byte_lease() {
     if (bytes_ == 0)
       return;
-    mine_->fetch_sub(bytes_, std::memory_order_relaxed);
+    if (mine_ != nullptr)
+      mine_->fetch_sub(bytes_, std::memory_order_relaxed);
     all_->fetch_sub(bytes_, std::memory_order_relaxed);
   }
 
@@ -43,11 +51,26 @@ private:
   std::size_t bytes_ = 0;
 };
 
+/// The end of a body, immutable, which the answers that have it share with its one booking.
+struct http_tail {
+  std::string bytes;
+  /// Where it begins in the bytes.
+  std::size_t begin = 0;
+  byte_lease lease;
+
+  [[nodiscard]] std::string_view view() const noexcept {
+    return std::string_view{bytes}.substr(begin);
+  }
+};
+using http_tail_ptr = std::shared_ptr<const http_tail>;
+
 /// The calls of http_exchange as values, so that they can cross threads.
 namespace http_op {
 struct respond {
   http_response response;
   byte_lease lease;
+  /// Follows the response's body; or null.
+  http_tail_ptr tail{};
 };
 struct begin_stream {
   int status;

@@ -27,4 +27,16 @@ std::optional<byte_lease> http_send_budget::book(std::size_t bytes) noexcept {
   return std::nullopt;
 }
 
+bool http_send_budget::share_tail(http_response& response, http_tail_ptr& tail) {
+  const auto begin = response.shared_from;
+  if (begin == 0 || response.body.size() < begin + http_body_store::shared_min_bytes)
+    return true;
+  tail = shared_.bodies.share(response.body, begin, shared_.counters.answers_bytes,
+                              shared_.config.answers_max_bytes);
+  if (tail)
+    return true;
+  count(shared_.counters.answers_refused);
+  return false;
+}
+
 } // namespace skep::net

@@ -24,10 +24,9 @@ public:
   }
   /// Books bytes against answers_max_bytes; nothing when they do not fit.
   [[nodiscard]] std::optional<byte_lease> book(std::size_t bytes) noexcept;
-  /// Whether book() would find room now.
-  [[nodiscard]] bool has_room(std::size_t bytes) noexcept {
-    return book(bytes).has_value();
-  }
+  /// Takes the end that others may share from the response, if it is large, and books it. False
+  /// when answers_max_bytes has no room for it.
+  [[nodiscard]] bool share_tail(http_response& response, http_tail_ptr& tail);
 
   [[nodiscard]] bool gone() const noexcept {
     return gone_.load(std::memory_order_relaxed);

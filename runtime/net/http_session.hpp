@@ -94,7 +94,7 @@ private:
   void perform(http_op::watch_closed& op);
   void perform(http_op::watch_drained& op);
   void apply_late(std::uint64_t number, http_operation& operation);
-  void queue_response(http_response response, byte_lease lease = {});
+  void queue_response(http_response response, byte_lease lease = {}, http_tail_ptr tail = {});
   [[nodiscard]] http_head_options head_options(const http_headers& headers);
 
   void flush();

@@ -46,9 +46,9 @@ http_head_options http_session::head_options(const http_headers& headers) {
   return {worker_->date(), !keep_alive_, http_1_0_};
 }
 
-void http_session::queue_response(http_response response, byte_lease lease) {
-  auto bytes = format_head(response.status, response.headers, head_options(response.headers),
-                           response.body.size());
+void http_session::queue_response(http_response response, byte_lease lease, http_tail_ptr tail) {
+  const auto size = response.body.size() + (tail ? tail->view().size() : 0);
+  auto bytes = format_head(response.status, response.headers, head_options(response.headers), size);
   const bool send_body = !head_request_ && status_has_body(response.status);
   // Copying a small body costs less than a second buffer in the write.
   constexpr std::size_t join_max_bytes = 16 * 1024;
@@ -58,12 +58,14 @@ void http_session::queue_response(http_response response, byte_lease lease) {
   output_.push(std::move(bytes), 0, separate ? byte_lease{} : std::move(lease));
   if (separate)
     output_.push(std::move(response.body), 0, std::move(lease));
+  if (send_body && tail)
+    output_.push(std::move(tail));
 }
 
 void http_session::perform(http_op::respond& op) {
   if (streaming_)
     return;
-  queue_response(std::move(op.response), std::move(op.lease));
+  queue_response(std::move(op.response), std::move(op.lease), std::move(op.tail));
   finish_exchange();
 }
 

@@ -90,19 +90,27 @@ std::string format_chunk(std::string_view frame) {
 }
 
 void http_output::push(std::string bytes, std::size_t credit, byte_lease lease) {
+  push(segment{std::move(bytes), credit, std::move(lease)});
+}
+
+void http_output::push(http_tail_ptr tail) {
+  push(segment{{}, 0, {}, std::move(tail)});
+}
+
+void http_output::push(segment next) {
   if (empty()) {
     segments_.clear();
     first_ = 0;
   }
-  bytes_ += bytes.size();
-  segments_.push_back({std::move(bytes), credit, std::move(lease)});
+  bytes_ += next.view().size();
+  segments_.push_back(std::move(next));
 }
 
 std::span<const boost::asio::const_buffer>
 http_output::gather(std::span<boost::asio::const_buffer> into) const noexcept {
   const auto count = std::min(into.size(), segments_.size() - first_);
   for (std::size_t i = 0; i < count; ++i)
-    into[i] = boost::asio::buffer(segments_[first_ + i].bytes);
+    into[i] = boost::asio::buffer(segments_[first_ + i].view());
   if (count > 0)
     into[0] += offset_;
   return into.first(count);
@@ -111,12 +119,13 @@ http_output::gather(std::span<boost::asio::const_buffer> into) const noexcept {
 std::size_t http_output::consume(std::size_t count) {
   std::size_t credit = 0;
   bytes_ -= count;
-  while (!empty() && count >= segments_[first_].bytes.size() - offset_) {
-    count -= segments_[first_].bytes.size() - offset_;
+  while (!empty() && count >= segments_[first_].view().size() - offset_) {
+    count -= segments_[first_].view().size() - offset_;
     offset_ = 0;
     credit += segments_[first_].credit;
     // Gives the memory back now: a slow reader may take the rest minutes later.
     segments_[first_].bytes = {};
+    segments_[first_].tail.reset();
     segments_[first_++].lease = {};
   }
   offset_ += count;

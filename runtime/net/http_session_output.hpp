@@ -44,6 +44,8 @@ public:
   void clear() noexcept {
     *this = {};
   }
+  /// Bytes that others may send, too; gives them up once they are gone.
+  void push(http_tail_ptr tail);
   [[nodiscard]] bool empty() const noexcept {
     return first_ == segments_.size();
   }
@@ -62,7 +64,14 @@ private:
     std::string bytes;
     std::size_t credit;
     byte_lease lease;
+    http_tail_ptr tail{}; // In the place of the bytes.
+
+    [[nodiscard]] std::string_view view() const noexcept {
+      return tail ? tail->view() : std::string_view{bytes};
+    }
   };
+
+  void push(segment next);
 
   std::vector<segment> segments_;
   std::size_t first_ = 0;

@@ -2,6 +2,7 @@
 
 #include "runtime/net/answer_shape.hpp"
 #include "runtime/net/http_server.hpp"
+#include "runtime/net/http_shared_body.hpp"
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -46,6 +47,7 @@ struct http_shared {
   http_counters counters;
   http_address_book addresses;
   compression_counters compressed;
+  http_body_store bodies;
 };
 
 /// Adds to a counter.
