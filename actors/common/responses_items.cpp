@@ -127,9 +127,11 @@ public:
       return item.text("role") == "assistant" ? said(item, where) : told(item, where);
     if (type == "reasoning")
       return thought(item);
-    if (type == "function_call")
-      return called(item, where);
-    if (type == "function_call_output")
+    if (type == "function_call" || type == "custom_tool_call")
+      return called(item, where, type == "custom_tool_call");
+    if (type == "additional_tools" || type == "configuration_update")
+      return {}; // The tools are read with the body's; the rest is between a client and its vendor.
+    if (type == "function_call_output" || type == "custom_tool_call_output")
       return returned(item, where);
     if (type.empty())
       return bad_request(where + " must be an item with a type, or a message with a role", where);
@@ -213,14 +215,20 @@ private:
     return {};
   }
 
-  tl::expected<void, api_error> called(const json::object& item, const std::string& where) {
+  tl::expected<void, api_error> called(const json::object& item, const std::string& where,
+                                       bool custom) {
     for (const auto* name : {"call_id", "name"})
       if (item.text(name).empty())
         return bad_request(where + "." + name + " is required", where + "." + name);
     turn_.empty = false;
-    turn_.calls.push_back(function_call(static_cast<std::uint32_t>(turn_.calls.size()),
-                                        item.text("call_id"), item.text("name"),
-                                        arguments_of(item.at("arguments"))));
+    const auto space = item.text("namespace");
+    const auto name = item.text("name");
+    turn_.calls.push_back(
+      function_call(static_cast<std::uint32_t>(turn_.calls.size()), item.text("call_id"),
+                    space.empty() ? name : flat_name(space, name),
+                    custom ? item.text("input") : arguments_of(item.at("arguments"))));
+    if (custom)
+      turn_.calls.back().type = "custom";
     return {};
   }
 

@@ -1,6 +1,8 @@
 #include "actors/common/responses_json.hpp"
 
 #include "actors/common/request_body.hpp"
+#include "actors/common/responses_echo.hpp"
+#include "actors/common/responses_tools.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -21,70 +23,6 @@ void add_others(json::object_writer& into, const json::object& from,
       into.raw(member.name, member.value);
 }
 
-// -- tools ----------------------------------------------------------------------------------------
-
-/// {"type":"function","name":…} as {"type":"function","function":{"name":…}}.
-translated tool_of(std::string_view raw, const std::string& where) {
-  const json::object tool{raw};
-  const auto type = tool.text("type");
-  if (type != "function")
-    return bad_request(
-      "tools of type \"" + type
-        + "\" are not served here: only \"function\"; hosted tools need a model that "
-          "brings them, behind POST /v1/chat/completions or /v1/messages",
-      where + ".type");
-  if (tool.text("name").empty())
-    return bad_request(where + ".name is required", where + ".name");
-  json::object_writer function;
-  for (const auto* name : {"name", "description", "parameters", "strict"})
-    function.raw(name, tool.at(name));
-  json::object_writer made;
-  made.text("type", "function").raw("function", function.object());
-  add_others(made, tool, {"type", "name", "description", "parameters", "strict"});
-  return made.object();
-}
-
-translated tools_of(std::string_view raw) {
-  const auto elements = json::elements_of(raw);
-  if (!elements)
-    return bad_request("tools must be a list", "tools");
-  std::vector<std::string> made;
-  for (std::size_t n = 0; n < elements->size(); ++n) {
-    auto tool = tool_of((*elements)[n], "tools[" + std::to_string(n) + "]");
-    if (!tool)
-      return tool;
-    made.push_back(std::move(*tool));
-  }
-  return made.empty() ? std::string{} : json::array_of(made);
-}
-
-/// {"type":"function","name":"f"} as {"type":"function","function":{"name":"f"}}.
-std::string named_function(const json::object& choice) {
-  json::object_writer name;
-  name.raw("name", choice.at("name"));
-  json::object_writer made;
-  return made.text("type", "function").raw("function", name.object()).object();
-}
-
-translated tool_choice_of(std::string_view raw) {
-  if (json::string_of(raw))
-    return std::string{raw};
-  const json::object choice{raw};
-  const auto type = choice.text("type");
-  if (type == "function")
-    return named_function(choice);
-  if (type != "allowed_tools")
-    return bad_request("a tool_choice of type \"" + type + "\" is not served here", "tool_choice");
-  std::vector<std::string> tools;
-  for (const auto each :
-       json::elements_of(choice.at("tools")).value_or(std::vector<std::string_view>{}))
-    tools.push_back(named_function(json::object{each}));
-  json::object_writer allowed;
-  allowed.raw("mode", choice.at("mode")).raw("tools", json::array_of(tools));
-  json::object_writer made;
-  return made.text("type", type).raw("allowed_tools", allowed.object()).object();
-}
-
 /// text.format as response_format; empty: plain text, as ever.
 translated format_of(std::string_view raw) {
   if (raw.empty())
@@ -94,8 +32,7 @@ translated format_of(std::string_view raw) {
   if (type == "text")
     return std::string{};
   if (type != "json_schema")
-    return std::string{
-      raw}; // json::object is the same in both; others are the provider's to judge.
+    return std::string{raw}; // json_object is the same in both.
   json::object_writer schema;
   add_others(schema, format, {"type"});
   json::object_writer made;
@@ -125,6 +62,8 @@ constexpr std::array ours = {"model",
                              "background",
                              "include",
                              "metadata",
+                             "client_metadata",
+                             "parallel_tool_calls",
                              "truncation",
                              "max_tool_calls",
                              "tools",
@@ -133,41 +72,6 @@ constexpr std::array ours = {"model",
                              "reasoning",
                              "max_output_tokens",
                              "top_logprobs"};
-
-/// Members the response repeats as they came, and what stands there when they did not.
-struct echoed_member {
-  const char* name;
-  const char* missing;
-};
-constexpr std::array echoed_members{
-  echoed_member{"instructions", "null"},
-  echoed_member{"max_output_tokens", "null"},
-  echoed_member{"max_tool_calls", "null"},
-  echoed_member{"metadata", "{}"},
-  echoed_member{"parallel_tool_calls", "true"},
-  echoed_member{"previous_response_id", "null"},
-  echoed_member{"prompt_cache_key", ""},
-  echoed_member{"prompt_cache_retention", ""},
-  echoed_member{"reasoning", R"({"effort":null,"summary":null})"},
-  echoed_member{"safety_identifier", ""},
-  echoed_member{"service_tier", ""},
-  echoed_member{"store", "true"},
-  echoed_member{"temperature", "null"},
-  echoed_member{"text", R"({"format":{"type":"text"}})"},
-  echoed_member{"tool_choice", "\"auto\""},
-  echoed_member{"tools", "[]"},
-  echoed_member{"top_logprobs", "0"},
-  echoed_member{"top_p", "null"},
-  echoed_member{"user", "null"},
-};
-
-std::string echo_of(const json::object& body) {
-  json::object_writer made;
-  for (const auto& [name, missing] : echoed_members)
-    made.raw(name, body.has(name) ? body.at(name) : std::string_view{missing});
-  made.text("truncation", "disabled");
-  return made.object();
-}
 
 tl::expected<std::vector<std::string>, api_error> read_input(const json::object& body) {
   std::vector<std::string> items;
@@ -189,23 +93,41 @@ tl::expected<std::vector<std::string>, api_error> read_input(const json::object&
   return items;
 }
 
-/// The parameters that have another form in chat completions.
-tl::expected<void, api_error> translate(const json::object& body, json::object_writer& into) {
-  const auto tools = body.has("tools") ? tools_of(body.at("tools")) : translated{};
+/// Tools and the choice among them.
+tl::expected<void, api_error> translate_tools(const json::object& body, response_order& order,
+                                              json::object_writer& into) {
+  auto tools = read_response_tools(body, order.input, order.rules);
   if (!tools)
     return tl::make_unexpected(tools.error());
-  const auto choice
-    = body.has("tool_choice") ? tool_choice_of(body.at("tool_choice")) : translated{};
+  order.echo = echo_of(body, tools->shown);
+  const auto choice = body.has("tool_choice")
+                        ? read_tool_choice(body.at("tool_choice"), order.rules)
+                        : translated{};
   if (!choice)
     return tl::make_unexpected(choice.error());
+  if (tools->sent.empty()) {
+    // Without tools a choice among them is an error for some servers, and "auto" says nothing.
+    if (tools->left_out.empty() || choice->empty() || *choice == "\"auto\""
+        || *choice == "\"none\"")
+      return {};
+    return bad_request("tool_choice asks for a call, and tools of type \"" + tools->left_out.front()
+                         + "\" are not served here",
+                       "tool_choice");
+  }
+  into.raw("tools", json::array_of(tools->sent)).raw("tool_choice", *choice);
+  into.raw("parallel_tool_calls", body.at("parallel_tool_calls"));
+  return {};
+}
+
+/// The parameters that have another form in chat completions.
+tl::expected<void, api_error> translate(const json::object& body, response_order& order,
+                                        json::object_writer& into) {
+  if (auto done = translate_tools(body, order, into); !done)
+    return done;
   const json::object text{body.at("text")};
   const auto format = format_of(text.at("format"));
   if (!format)
     return tl::make_unexpected(format.error());
-  into.raw("tools", *tools);
-  // Without tools a choice among them is an error for some servers, and "auto" says nothing.
-  if (!tools->empty())
-    into.raw("tool_choice", *choice);
   into.raw("response_format", *format).raw("verbosity", text.at("verbosity"));
   into.raw("reasoning_effort", json::object{body.at("reasoning")}.at("effort"));
   into.raw("max_completion_tokens", body.at("max_output_tokens"));
@@ -233,6 +155,8 @@ tl::expected<response_order, api_error> read_order(const json::object& body) {
   order.model = body.text("model");
   if (order.model.empty())
     return bad_request("model is required: the name of an agent, or provider/model", "model");
+  if (auto fits = check_response_body(body); !fits)
+    return tl::make_unexpected(fits.error());
   if (auto served = refuse_what_is_not_served(body); !served)
     return tl::make_unexpected(served.error());
   const auto stream = read_flag(body, "stream");
@@ -253,13 +177,13 @@ tl::expected<response_order, api_error> read_order(const json::object& body) {
     return tl::make_unexpected(input.error());
   order.input = std::move(*input);
   json::object_writer parameters;
-  if (auto done = translate(body, parameters); !done)
+  if (auto done = translate(body, order, parameters); !done)
     return tl::make_unexpected(done.error());
   for (const auto& member : body.members())
     if (member.value != "null" && std::find(ours.begin(), ours.end(), member.name) == ours.end())
       parameters.raw(member.name, member.value);
   order.parameters = parameters.object_or_nothing();
-  order.echo = echo_of(body);
+  order.rules.summary = json::object{body.at("reasoning")}.has("summary");
   return order;
 }
 

@@ -67,6 +67,8 @@ private:
   void completions(const rt::call& c, const http_arrival& arrival);
   void messages(const rt::call& c, const http_arrival& arrival);
   void create_response(const rt::call& c, const http_arrival& arrival);
+  void continue_response(const rt::call& c, const http_arrival& arrival, response_order order,
+                         const std::shared_ptr<rt::responder>& waiting);
   /// `items` are the conversation before the order's own input.
   void answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
                        std::vector<std::string> items, rt::responder out);

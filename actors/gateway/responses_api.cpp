@@ -75,14 +75,35 @@ void gateway::create_response(const rt::call& c, const http_arrival& arrival) {
     arrival.client->blame(order.error().param);
     return refuse(c, order.error().why);
   }
-  if (order->previous.empty())
-    return answer_response(c, arrival, std::move(*order), {}, take(c, true));
   // A gateway that ends fails the call through the responder.
   auto waiting = std::make_shared<rt::responder>(take(c, true));
-  const auto previous = order->previous;
+  const auto items = order->input;
+  responses_.look_up(c.context, c.context.tenant, items,
+                     [this, c, arrival, waiting, order = std::move(*order)](auto found) mutable {
+                       if (!*waiting)
+                         return; // The client has gone.
+                       if (!found)
+                         return refuse(c, found.error());
+                       if (found->missing) {
+                         const auto param = "input[" + std::to_string(*found->missing) + "].id";
+                         return answer(c, refusal(404, param + " names no item that is kept",
+                                                  "item_not_found", param));
+                       }
+                       order.input = std::move(found->items);
+                       continue_response(c, arrival, std::move(order), waiting);
+                     });
+}
+
+/// Goes on from the response before, if there is one.
+void gateway::continue_response(const rt::call& c, const http_arrival& arrival,
+                                response_order order,
+                                const std::shared_ptr<rt::responder>& waiting) {
+  if (order.previous.empty())
+    return answer_response(c, arrival, std::move(order), {}, std::move(*waiting));
+  const auto previous = order.previous;
   responses_.find(
     c.context, c.context.tenant, previous,
-    [this, c, arrival, waiting, order = std::move(*order)](auto found) {
+    [this, c, arrival, waiting, order = std::move(order)](auto found) {
       if (!*waiting)
         return; // The client has gone.
       if (!found)
@@ -98,7 +119,8 @@ void gateway::create_response(const rt::call& c, const http_arrival& arrival) {
 void gateway::answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
                               std::vector<std::string> items, rt::responder out) {
   responses_desk::wish wish;
-  wish.head = {responses_.make_id(), unix_seconds(), order.model, std::move(order.echo)};
+  wish.head = {responses_.make_id(), unix_seconds(), order.model, std::move(order.echo),
+               std::move(order.rules)};
   const auto before = items.size();
   for (auto& item : shown(std::move(order.input), wish.head.id))
     items.push_back(std::move(item));

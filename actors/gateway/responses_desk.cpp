@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <utility>
 
 namespace skep::actors {
@@ -143,6 +144,72 @@ void responses_desk::find(const skep::context& context, const std::string& tenan
              });
 }
 
+/// References that are being replaced.
+struct responses_desk::lookup {
+  skep::context context;
+  std::string tenant;
+  std::vector<std::string> items;
+  std::function<void(expected<found_items>)> then;
+};
+
+namespace {
+
+/// The id an item refers to; empty when it is an item itself.
+std::string referred(const std::string& raw) {
+  const json::object item{raw};
+  const auto type = item.text("type");
+  return type == "item_reference" || (type.empty() && !item.has("role")) ? item.text("id")
+                                                                         : std::string{};
+}
+
+/// The id of the response that has an item of this id: its digits follow the item's prefix.
+std::string response_of(std::string_view item_id) {
+  const auto digits = item_id.substr(std::min(item_id.find('_'), item_id.size() - 1) + 1);
+  return std::string{prefix} + std::string{digits.substr(0, uuid_digits + node_digits)};
+}
+
+/// Replaces what refers to items of this response's; false: `id` is none of them.
+bool replace_references(std::vector<std::string>& items, const kept_response& kept,
+                        const std::string& id) {
+  std::map<std::string, std::string> known;
+  const json::object response{kept.object};
+  for (const auto item :
+       json::elements_of(response.at("output")).value_or(std::vector<std::string_view>{}))
+    known.emplace(json::object{item}.text("id"), item);
+  for (const auto& item : kept.input)
+    known.emplace(json::object{item}.text("id"), item);
+  for (auto& item : items)
+    if (const auto at = known.find(referred(item)); at != known.end() && !at->first.empty())
+      item = at->second;
+  return known.contains(id);
+}
+
+} // namespace
+
+void responses_desk::look_up(const skep::context& context, const std::string& tenant,
+                             std::vector<std::string> items,
+                             std::function<void(expected<found_items>)> then) {
+  look_up(std::make_shared<lookup>(lookup{context, tenant, std::move(items), std::move(then)}));
+}
+
+/// The last reference first: its response has the conversation before it, and mostly all the
+/// others.
+void responses_desk::look_up(const std::shared_ptr<lookup>& l) {
+  const auto last = std::find_if(l->items.rbegin(), l->items.rend(),
+                                 [](const auto& item) { return !referred(item).empty(); });
+  if (last == l->items.rend())
+    return l->then(found_items{std::move(l->items), std::nullopt});
+  const auto place = static_cast<std::size_t>(l->items.rend() - last) - 1;
+  const auto id = referred(*last);
+  find(l->context, l->tenant, response_of(id), [this, l, id, place](auto found) {
+    if (!found)
+      return l->then(tl::make_unexpected(found.error()));
+    if (!*found || !replace_references(l->items, **found, id))
+      return l->then(found_items{{}, place});
+    look_up(l);
+  });
+}
+
 void responses_desk::forget(const skep::context& context, const std::string& tenant,
                             const std::string& id, std::function<void(expected<bool>)> then) {
   if (!node_in(id))
@@ -184,7 +251,7 @@ void responses_desk::relay(rt::responder out, const caf::actor& to, skep::contex
 
 void responses_desk::heard(const std::shared_ptr<relayed>& r, const rt::answer& got) {
   if (const auto* open = got.get<msg::chat_open>()) {
-    r->writer.begin(open->model);
+    r->writer.begin(*open);
     r->out.open(*open);
   } else if (const auto* piece = got.get<msg::chat_chunk>()) {
     if (r->take(bytes_of(*piece), rules_.responses_value_max))

@@ -27,6 +27,13 @@ struct kept_response {
   std::vector<std::string> input;
 };
 
+/// Items of a request with those they referred to in their places.
+struct found_items {
+  std::vector<std::string> items;
+  /// The place of a reference to an item that no kept response of this tenant's has.
+  std::optional<std::size_t> missing;
+};
+
 /// Keeps the responses of one gateway and finds them again. The node that answered keeps a response
 /// in its store; the id names that node, so that any node of the cluster finds it. All members are
 /// for the gateway's thread, and so are the callbacks; those of a gateway that ends are not called.
@@ -42,6 +49,10 @@ public:
   /// not in the cluster at the moment.
   void find(const skep::context& context, const std::string& tenant, const std::string& id,
             std::function<void(expected<std::optional<kept_response>>)> then);
+  /// Puts kept items in the place of references to them (item_reference). Asks for one response
+  /// after another, until none is left or one is missing. Errors as those of find().
+  void look_up(const skep::context& context, const std::string& tenant,
+               std::vector<std::string> items, std::function<void(expected<found_items>)> then);
   /// True: it was there and is gone.
   void forget(const skep::context& context, const std::string& tenant, const std::string& id,
               std::function<void(expected<bool>)> then);
@@ -63,7 +74,9 @@ public:
 
 private:
   struct relayed;
+  struct lookup;
 
+  void look_up(const std::shared_ptr<lookup>& l);
   caf::actor store_of(std::string_view id) const;
   caf::actor own_store() const;
   skep::context in_time(skep::context context) const;

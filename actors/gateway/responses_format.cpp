@@ -3,6 +3,8 @@
 #include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/responses_parts.hpp"
+#include "runtime/base/wall_clock.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -21,32 +23,6 @@ std::string members_in(const std::string& object) {
   return object.size() > 2 ? "," + object.substr(1, object.size() - 2) : std::string{};
 }
 
-/// Usage as the Responses API counts it.
-std::string usage_of(const msg::token_usage& usage) {
-  const json::object rest{usage.rest};
-  const json::object details{rest.at("completion_tokens_details")};
-  json::object_writer in;
-  in.number("cached_tokens", usage.cached_prompt);
-  json::object_writer out;
-  out.number("reasoning_tokens", details.count("reasoning_tokens"));
-  json::object_writer made;
-  made.number("input_tokens", usage.prompt).raw("input_tokens_details", in.object());
-  made.number("output_tokens", usage.completion).raw("output_tokens_details", out.object());
-  return made.number("total_tokens", total_of(usage)).object();
-}
-
-/// One of the codes the API has for a response that failed.
-std::string_view error_code(errc code) {
-  switch (code) {
-    case errc::rate_limited:
-    case errc::quota_exhausted: return "rate_limit_exceeded";
-    case errc::bad_request:
-    case errc::context_overflow:
-    case errc::content_filtered: return "invalid_prompt";
-    default: return "server_error";
-  }
-}
-
 std::vector<std::string> list_of(std::string_view array) {
   const auto elements = json::elements_of(array).value_or(std::vector<std::string_view>{});
   return {elements.begin(), elements.end()};
@@ -54,13 +30,20 @@ std::vector<std::string> list_of(std::string_view array) {
 
 } // namespace
 
+std::int64_t completion_time::seconds(std::int64_t earliest) {
+  std::int64_t known = 0;
+  const auto now = std::max(unix_seconds(), earliest);
+  return at_.compare_exchange_strong(known, now) ? now : known;
+}
+
 response_writer::response_writer(response_head head) : head_(std::move(head)) {}
 
 // -- the answer's pieces --------------------------------------------------------------------------
 
-std::string response_writer::begin(const std::string& model) {
-  if (!model.empty())
-    head_.model = model;
+std::string response_writer::begin(const msg::chat_open& open) {
+  if (!open.model.empty())
+    head_.model = open.model;
+  note_tier(open.rest);
   events_.clear();
   const auto now = "\"response\":" + object();
   event("response.created", now);
@@ -94,6 +77,7 @@ std::string response_writer::add(const msg::chat_chunk& piece) {
 void response_writer::take(const msg::chat_reply& reply) {
   if (!reply.model.empty())
     head_.model = reply.model;
+  note_tier(reply.rest);
   for (const auto& choice : reply.choices)
     add({choice.index, choice.content, choice.message_rest, choice.finish_reason, choice.rest,
          choice.tool_calls});
@@ -113,14 +97,15 @@ std::string response_writer::fail(const failure& why, std::string_view param) {
   if (param.empty())
     param = why.param;
   const auto text = why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
-  const auto code = error_code(why.code);
+  const auto code = response_error_code(why.code);
   // The reference shows its members flat, the wire has them in an object, by which the official
   // clients know the event: both, then nobody depends on the one.
   json::object_writer shown;
   shown.text("code", code).text("message", text);
   shown.raw("param", param.empty() ? "null" : json::quoted(param));
   auto nested = shown;
-  const auto members = shown.raw("error", nested.text("type", code).object()).object();
+  const auto members
+    = shown.raw("error", nested.text("type", response_error_type(why.code)).object()).object();
   event("error", members.substr(1, members.size() - 2));
   json::object_writer error;
   error_ = error.text("code", code).text("message", text).object();
@@ -130,13 +115,27 @@ std::string response_writer::fail(const failure& why, std::string_view param) {
 }
 
 void response_writer::finish(const msg::token_usage& usage) {
+  begin_held_calls();
   if (items_.empty())
     part_for(item_for(item_kind::message), part_kind::text); // An answer without a word.
   done_ = true;
   for (auto& it : items_)
     if (it.open)
       close(it);
-  usage_ = usage_of(usage);
+  usage_ = response_usage(usage);
+  note_tier(usage.rest);
+}
+
+/// The tier that served the answer takes the place of the one that was asked for.
+void response_writer::note_tier(std::string_view members) {
+  const auto tier = json::object{members}.text("service_tier");
+  if (tier.empty())
+    return;
+  json::object_writer echo;
+  for (const auto& member : json::object{head_.echo}.members())
+    if (member.name != "service_tier")
+      echo.raw(member.name, member.value);
+  head_.echo = echo.text("service_tier", tier).object();
 }
 
 // -- items ----------------------------------------------------------------------------------------
@@ -145,9 +144,10 @@ void response_writer::think(std::string_view text) {
   if (text.empty())
     return;
   auto& it = item_for(item_kind::reasoning);
-  auto& p = part_for(it, part_kind::reasoning);
+  const bool summary = head_.rules.summary;
+  auto& p = part_for(it, summary ? part_kind::summary : part_kind::reasoning);
   p.text += text;
-  event("response.reasoning_text.delta",
+  event(summary ? "response.reasoning_summary_text.delta" : "response.reasoning_text.delta",
         place_of(it, it.parts.size() - 1) + ",\"delta\":" + json::quoted(text));
 }
 
@@ -184,38 +184,66 @@ void response_writer::say(part_kind kind, std::string_view text, std::string_vie
   if (kind == part_kind::refusal)
     return event("response.refusal.delta", place + ",\"delta\":" + json::quoted(text));
   auto fresh = list_of(logprobs);
+  std::transform(fresh.begin(), fresh.end(), fresh.begin(), whole_logprob);
   event("response.output_text.delta",
         place + ",\"delta\":" + json::quoted(text) + ",\"logprobs\":" + json::array_of(fresh));
   std::move(fresh.begin(), fresh.end(), std::back_inserter(p.logprobs));
 }
 
 void response_writer::call_tool(const msg::tool_call& piece) {
-  if (!calls_at_.contains(piece.index))
-    begin_call(piece);
-  add_arguments(items_[calls_at_.at(piece.index)], piece.arguments);
+  if (suppressed_.contains(piece.index))
+    return;
+  if (const auto known = calls_at_.find(piece.index); known != calls_at_.end())
+    return add_arguments(items_[known->second], piece.arguments);
+  hold(piece);
+  if (!held_.at(piece.index).name.empty())
+    begin_call(held_.extract(piece.index).mapped());
+}
+
+/// An item says the name of its call when it begins, so a call without one has to wait.
+void response_writer::hold(const msg::tool_call& piece) {
+  auto& held = held_[piece.index];
+  held.index = piece.index;
+  for (const auto member : {&msg::tool_call::id, &msg::tool_call::type, &msg::tool_call::name})
+    if (!(piece.*member).empty())
+      held.*member = piece.*member;
+  held.arguments += piece.arguments;
+}
+
+/// Calls that never got a name.
+void response_writer::begin_held_calls() {
+  for (const auto& [index, call] : std::exchange(held_, {}))
+    begin_call(call);
 }
 
 void response_writer::add_arguments(item& it, const std::string& piece) {
   if (piece.empty())
     return;
   it.arguments += piece;
-  event("response.function_call_arguments.delta",
+  event(it.custom ? "response.custom_tool_call_input.delta"
+                  : "response.function_call_arguments.delta",
         place_of(it) + ",\"delta\":" + json::quoted(piece));
 }
 
 /// Calls stay open until the end: nobody says that the pieces of one come before the next one's.
 void response_writer::begin_call(const msg::tool_call& first) {
+  if (const auto& allowed = head_.rules.allowed; allowed && !allowed->contains(first.name)) {
+    suppressed_.insert(first.index);
+    return;
+  }
   close_open_talk();
   item made;
   made.kind = item_kind::call;
-  made.id = "fc_" + hex_of(head_.id) + std::to_string(items_.size());
+  made.custom = first.type == "custom";
+  made.id = (made.custom ? "ctc_" : "fc_") + hex_of(head_.id) + std::to_string(items_.size());
   made.call_id = call_ids_.unique(first.id, "call_" + hex_of(head_.id), first.index);
   made.name = first.name;
   calls_at_.emplace(first.index, items_.size());
   items_.push_back(std::move(made));
-  const auto& it = items_.back();
+  auto& it = items_.back();
   event("response.output_item.added",
         "\"output_index\":" + std::to_string(items_.size() - 1) + ",\"item\":" + item_json(it));
+  add_arguments(it, first.arguments);
 }
 
 response_writer::item& response_writer::item_for(item_kind kind) {
@@ -244,7 +272,8 @@ response_writer::part& response_writer::part_for(item& in, part_kind kind) {
   if (!in.parts.empty())
     close_part(in, in.parts.size() - 1);
   in.parts.push_back({kind, {}, {}});
-  event("response.content_part.added",
+  event(kind == part_kind::summary ? "response.reasoning_summary_part.added"
+                                   : "response.content_part.added",
         place_of(in, in.parts.size() - 1) + ",\"part\":" + part_json(in.parts.back()));
   return in.parts.back();
 }
@@ -257,18 +286,26 @@ void response_writer::close_open_talk() {
 
 void response_writer::close(item& it) {
   // Some providers say nothing for a function without arguments; clients parse what they get.
-  if (it.kind == item_kind::call && it.arguments.empty())
+  if (it.kind == item_kind::call && !it.custom && it.arguments.empty())
     add_arguments(it, "{}");
   it.open = false;
   if (it.kind == item_kind::call)
-    event("response.function_call_arguments.done",
-          place_of(it) + ",\"name\":" + json::quoted(it.name)
-            + ",\"arguments\":" + json::quoted(it.arguments));
+    close_call(it);
   else if (!it.parts.empty())
     close_part(it, it.parts.size() - 1);
   const auto index = static_cast<std::size_t>(&it - items_.data());
   event("response.output_item.done",
         "\"output_index\":" + std::to_string(index) + ",\"item\":" + item_json(it));
+}
+
+void response_writer::close_call(const item& it) {
+  const auto text = json::quoted(it.arguments);
+  if (it.custom)
+    return event("response.custom_tool_call_input.done", place_of(it) + ",\"input\":" + text);
+  const auto known = head_.rules.spaced.find(it.name);
+  const auto& name = known == head_.rules.spaced.end() ? it.name : known->second.second;
+  event("response.function_call_arguments.done",
+        place_of(it) + ",\"name\":" + json::quoted(name) + ",\"arguments\":" + text);
 }
 
 void response_writer::close_part(const item& it, std::size_t index) {
@@ -279,13 +316,18 @@ void response_writer::close_part(const item& it, std::size_t index) {
     case part_kind::reasoning:
       event("response.reasoning_text.done", place + ",\"text\":" + text);
       break;
+    case part_kind::summary:
+      event("response.reasoning_summary_text.done", place + ",\"text\":" + text);
+      break;
     case part_kind::text:
       event("response.output_text.done",
             place + ",\"text\":" + text + ",\"logprobs\":" + json::array_of(p.logprobs));
       break;
     case part_kind::refusal: event("response.refusal.done", place + ",\"refusal\":" + text); break;
   }
-  event("response.content_part.done", place + ",\"part\":" + part_json(p));
+  event(p.kind == part_kind::summary ? "response.reasoning_summary_part.done"
+                                     : "response.content_part.done",
+        place + ",\"part\":" + part_json(p));
 }
 
 // -- JSON -----------------------------------------------------------------------------------------
@@ -310,13 +352,16 @@ std::string response_writer::place_of(const item& it) const {
 }
 
 std::string response_writer::place_of(const item& it, std::size_t content_index) const {
-  return place_of(it) + ",\"content_index\":" + std::to_string(content_index);
+  const bool summary = it.parts[content_index].kind == part_kind::summary;
+  return place_of(it) + (summary ? ",\"summary_index\":" : ",\"content_index\":")
+         + std::to_string(content_index);
 }
 
 std::string response_writer::part_json(const part& p) const {
   json::object_writer made;
   switch (p.kind) {
     case part_kind::reasoning: made.text("type", "reasoning_text").text("text", p.text); break;
+    case part_kind::summary: made.text("type", "summary_text").text("text", p.text); break;
     case part_kind::refusal: made.text("type", "refusal").text("refusal", p.text); break;
     case part_kind::text:
       made.text("type", "output_text").text("text", p.text).raw("annotations", "[]");
@@ -339,19 +384,29 @@ std::string response_writer::item_json(const item& it) const {
   made.text("id", it.id);
   switch (it.kind) {
     case item_kind::reasoning:
-      made.text("type", "reasoning").raw("summary", "[]").raw("content", json::array_of(parts));
+      made.text("type", "reasoning");
+      made.raw("summary", head_.rules.summary ? json::array_of(parts) : "[]");
+      made.raw("content", head_.rules.summary ? "[]" : json::array_of(parts));
       if (!it.open && !it.thoughts.empty())
         made.text("encrypted_content", thoughts_json(it));
       break;
     case item_kind::message:
       made.text("type", "message").text("role", "assistant").raw("content", json::array_of(parts));
       break;
-    case item_kind::call:
-      made.text("type", "function_call").text("call_id", it.call_id).text("name", it.name);
-      made.text("arguments", it.arguments);
-      break;
+    case item_kind::call: write_call(made, it); break;
   }
   return made.text("status", state).object();
+}
+
+/// A function of a namespace gets its names back.
+void response_writer::write_call(json::object_writer& into, const item& it) const {
+  into.text("type", it.custom ? "custom_tool_call" : "function_call").text("call_id", it.call_id);
+  const auto known = head_.rules.spaced.find(it.name);
+  if (known == head_.rules.spaced.end())
+    into.text("name", it.name);
+  else
+    into.text("namespace", known->second.first).text("name", known->second.second);
+  into.text(it.custom ? "input" : "arguments", it.arguments);
 }
 
 std::string response_writer::thoughts_json(const item& it) const {
@@ -387,6 +442,8 @@ std::string response_writer::object() const {
   json::object_writer made;
   made.text("id", head_.id).text("object", "response");
   made.raw("created_at", std::to_string(head_.created)).text("status", state);
+  made.raw("completed_at",
+           state == "completed" ? std::to_string(head_.completed->seconds(head_.created)) : "null");
   made.raw("background", "false").raw("error", error_.empty() ? "null" : error_);
   made.raw("incomplete_details", state == "incomplete" ? why : "null");
   made.text("model", head_.model);
@@ -401,6 +458,9 @@ std::string response_writer::object() const {
 
 namespace {
 
+/// Every stream ends in it, those that failed as well.
+constexpr auto last_frame = "data: [DONE]\n\n";
+
 class response_answer final : public answer_format {
 public:
   explicit response_answer(response_head head) : writer_(std::move(head)) {}
@@ -410,16 +470,16 @@ public:
     return writer_.object();
   }
   std::string open(const msg::chat_open& begin) override {
-    return writer_.begin(begin.model);
+    return writer_.begin(begin);
   }
   std::string chunk(const msg::chat_chunk& piece) override {
     return writer_.add(piece);
   }
   std::string end(const msg::token_usage& usage) override {
-    return writer_.end(usage);
+    return writer_.end(usage) + last_frame;
   }
   std::string failed(const failure& why, std::string_view param) override {
-    return writer_.fail(why, param);
+    return writer_.fail(why, param) + last_frame;
   }
 
 private:

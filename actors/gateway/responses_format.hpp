@@ -1,17 +1,34 @@
 #pragma once
 
+#include "actors/common/responses_json.hpp"
 #include "actors/common/tool_calls.hpp"
 #include "actors/gateway/answer_format.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+namespace skep::json {
+class object_writer;
+} // namespace skep::json
+
 namespace skep::actors {
+
+/// When an answer was whole: the same for all who write it. Thread-safe.
+class completion_time {
+public:
+  /// Seconds since 1970, of the first call; not before `earliest`.
+  std::int64_t seconds(std::int64_t earliest);
+
+private:
+  std::atomic<std::int64_t> at_{0};
+};
 
 /// What a response says of itself, whoever answers.
 struct response_head {
@@ -23,17 +40,21 @@ struct response_head {
   std::string model;
   /// JSON object: the request's members that the response repeats (response_order::echo).
   std::string echo;
+  response_rules rules{};
+  /// Copies of a head share it.
+  std::shared_ptr<completion_time> completed = std::make_shared<completion_time>();
 };
 
 /// A response of OpenAI's Responses API as it grows: takes the pieces of a chat answer, puts the
 /// output items together and writes the events of the stream. Two writers that get the same head
-/// and the same pieces write the same. Takes the first choice only. Not thread-safe.
+/// and the same pieces write the same. Takes the first choice only, and leaves out calls that the
+/// request did not allow. Not thread-safe.
 class response_writer {
 public:
   explicit response_writer(response_head head);
 
   /// response.created and response.in_progress.
-  std::string begin(const std::string& model);
+  std::string begin(const msg::chat_open& open);
   /// The events of one piece; may be empty.
   std::string add(const msg::chat_chunk& piece);
   /// Ends open items, then response.completed or response.incomplete.
@@ -53,7 +74,7 @@ public:
 
 private:
   enum class item_kind : std::uint8_t { reasoning, message, call };
-  enum class part_kind : std::uint8_t { reasoning, text, refusal };
+  enum class part_kind : std::uint8_t { reasoning, summary, text, refusal };
 
   struct part {
     part_kind kind = part_kind::text;
@@ -77,6 +98,7 @@ private:
     std::string call_id;
     std::string name;
     std::string arguments;
+    bool custom = false;
   };
 
   void think(std::string_view text);
@@ -87,10 +109,14 @@ private:
   item& open_item(item_kind kind);
   part& part_for(item& in, part_kind kind);
   void add_arguments(item& it, const std::string& piece);
+  void hold(const msg::tool_call& piece);
   void begin_call(const msg::tool_call& first);
+  void begin_held_calls();
   void close_open_talk();
   void close(item& it);
   void close_part(const item& it, std::size_t index);
+  void close_call(const item& it);
+  void note_tier(std::string_view members);
   void finish(const msg::token_usage& usage);
 
   void event(std::string_view type, std::string_view members);
@@ -98,6 +124,7 @@ private:
   std::string place_of(const item& it, std::size_t content_index) const;
   std::string part_json(const part& p) const;
   std::string item_json(const item& it) const;
+  void write_call(json::object_writer& into, const item& it) const;
   std::string thoughts_json(const item& it) const;
   std::string status() const;
 
@@ -106,6 +133,9 @@ private:
   // Where in items_ a call and a thinking block of a number stand, and what is being said.
   std::map<std::uint32_t, std::size_t> calls_at_;
   std::map<std::uint64_t, std::size_t> thoughts_at_;
+  // Calls whose name has not come yet, and those that are left out.
+  std::map<std::uint32_t, msg::tool_call> held_;
+  std::set<std::uint32_t> suppressed_;
   std::optional<std::size_t> talk_at_;
   call_ids call_ids_;
   std::string events_; // Of the call at work.

@@ -72,6 +72,13 @@ struct keeping_gateway {
   open_gateway gateway;
 };
 
+/// The last event before [DONE].
+std::string last_event(const reply& got) {
+  REQUIRE(got.events.size() > 1);
+  CHECK(got.events.back() == "[DONE]");
+  return got.events[got.events.size() - 2];
+}
+
 std::string code_of(const reply& got) {
   const auto error = json::parse(got.body)["error"];
   return error["code"].is_null() ? std::string{} : error["code"].get<std::string>();
@@ -113,16 +120,17 @@ TEST_CASE("a streamed response is kept before its end is told", "[actors][gatewa
     const auto got = node.post({{"model", "helper"}, {"input", "say hey"}, {"stream", true}});
     CHECK(got.status == 200);
     CHECK(got.whole);
-    REQUIRE(got.names.size() == got.events.size());
+    REQUIRE(got.names.size() + 1 == got.events.size());
+    CHECK(got.events.back() == "[DONE]");
     CHECK(got.names
           == std::vector<std::string>{
             "response.created", "response.in_progress", "response.output_item.added",
             "response.content_part.added", "response.output_text.delta",
             "response.output_text.delta", "response.output_text.delta", "response.output_text.done",
             "response.content_part.done", "response.output_item.done", "response.completed"});
-    for (std::size_t event = 0; event < got.events.size(); ++event)
+    for (std::size_t event = 0; event < got.names.size(); ++event)
       CHECK(json::parse(got.events[event])["sequence_number"] == event);
-    const auto response = json::parse(got.events.back())["response"];
+    const auto response = json::parse(last_event(got))["response"];
     const auto found = node.get(response["id"]);
     REQUIRE(found.status == 200);
     CHECK(json::parse(found.body) == response);
@@ -221,7 +229,7 @@ TEST_CASE("a response too large to be kept is answered", "[actors][gateway][resp
   const auto got = node.post({{"model", "helper"}, {"input", "lump"}, {"stream", stream}});
   CHECK(got.status == 200);
   CHECK(node.gateway.metric(R"(skep_gateway_responses_unkept_total{reason="too_large"})") == 1);
-  const auto response = stream ? json::parse(got.events.back())["response"] : json::parse(got.body);
+  const auto response = stream ? json::parse(last_event(got))["response"] : json::parse(got.body);
   CHECK(response["output"][0]["content"][0]["text"].get<std::string>().size() == 300'000);
   CHECK(response["output"].size() == 3); // The text and two calls.
   CHECK(node.get(response["id"]).status == 404);
@@ -240,7 +248,7 @@ TEST_CASE("a long stream flows under the client's credit, and its end is as larg
   CHECK(got.whole);
   REQUIRE(got.names.back() == "response.completed");
   CHECK(node.gateway.helper.pauses > 0);
-  const auto response = json::parse(got.events.back())["response"];
+  const auto response = json::parse(last_event(got))["response"];
   CHECK(response["output"][0]["content"][0]["text"].get<std::string>().size() == 1024 * 1024);
   CHECK(node.get(response["id"]).status == 200);
 }
@@ -268,7 +276,7 @@ TEST_CASE("a response that fails says so, before its beginning and after",
   REQUIRE(late.names.size() > 2);
   CHECK(late.names[late.names.size() - 2] == "error");
   CHECK(late.names.back() == "response.failed");
-  const auto response = json::parse(late.events.back())["response"];
+  const auto response = json::parse(last_event(late))["response"];
   CHECK(response["status"] == "failed");
   CHECK(response["error"]["message"] == "the provider hung up");
   CHECK(node.get(response["id"]).status == 404);
@@ -287,10 +295,35 @@ TEST_CASE("requests that cannot be served are refused with the member at fault",
   CHECK(param({{"model", "nobody"}, {"input", "x"}}, 404) == "model");
   CHECK(param({{"model", "helper"}}, 400) == "input");
   CHECK(param({{"model", "helper"}, {"input", "x"}, {"background", true}}, 400) == "background");
-  CHECK(param({{"model", "helper"}, {"input", "x"}, {"tools", {{{"type", "web_search"}}}}}, 400)
+  CHECK(param({{"model", "helper"}, {"input", "x"}, {"tools", {{{"type", "file_search"}}}}}, 400)
         == "tools[0].type");
   CHECK(param({{"model", "helper"}, {"input", {{{"role", "robot"}}}}}, 400) == "input[0].role");
   const auto id = node.create("say x")["id"].get<std::string>();
   CHECK(node.get(id + "?stream=true").status == 400);
   CHECK(node.erase(id + "/input_items").status == 405);
+}
+
+TEST_CASE("an item that was kept is found by a reference to it", "[actors][gateway][responses]") {
+  const keeping_gateway node;
+  const auto first = node.create("say one");
+  const auto item = first["output"][0]["id"];
+  const auto ask = [&](const json& id) {
+    return node.post({{"model", "helper"},
+                      {"input",
+                       {{{"role", "user"}, {"content", "say one"}},
+                        {{"type", "item_reference"}, {"id", id}},
+                        {{"role", "user"}, {"content", "say two"}}}}});
+  };
+  const auto second = ask(item);
+  CHECK(second.status == 200);
+  const auto& messages = node.gateway.helper.seen().request.messages;
+  REQUIRE(messages.size() == 3);
+  CHECK(messages[1].role == "assistant");
+  CHECK(messages[1].content == "one");
+  for (const auto* unknown : {"msg_1", "x"}) {
+    const auto missing = ask(unknown);
+    CHECK(missing.status == 404);
+    CHECK(code_of(missing) == "item_not_found");
+    CHECK(json::parse(missing.body)["error"]["param"] == "input[1].id");
+  }
 }

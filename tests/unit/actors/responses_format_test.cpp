@@ -16,7 +16,11 @@ const response_head some_head{"resp_ab", 1'700'000'000, "helper",
 /// The events of some frames, each checked for its form and its number.
 std::vector<json> events_of(const std::string& frames, std::uint64_t first = 0) {
   std::vector<json> all;
-  for (std::size_t at = 0; at < frames.size();) {
+  // Streams end in [DONE], once.
+  const std::string done = "data: [DONE]\n\n";
+  REQUIRE(frames.find(done) == frames.size() - done.size());
+  const auto events_end = frames.size() - done.size();
+  for (std::size_t at = 0; at < events_end;) {
     const auto end = frames.find("\n\n", at);
     REQUIRE(end != std::string::npos);
     const auto frame = frames.substr(at, end - at);
@@ -99,6 +103,8 @@ TEST_CASE("a text streams in the order the official client expects", "[responses
     "total_tokens":15})"));
   CHECK(response["id"] == "resp_ab");
   CHECK(response["store"] == true);
+  CHECK(response["completed_at"].get<std::int64_t>() >= response["created_at"].get<std::int64_t>());
+  CHECK(events[0]["response"]["completed_at"].is_null());
   CHECK(response["error"].is_null());
   CHECK(response["incomplete_details"].is_null());
 }
@@ -210,6 +216,8 @@ TEST_CASE("log probabilities stand in deltas and parts", "[responses][format]") 
   piece.rest = R"({"logprobs":{"content":[{"token":"a","logprob":-1,"top_logprobs":[]}]}})";
   const auto events = stream({piece, piece, finish("stop")});
   CHECK(events[4]["logprobs"].size() == 1);
+  // What the API promises as lists are lists.
+  CHECK(events[4]["logprobs"][0]["bytes"] == json::array({97}));
   CHECK(events[6]["logprobs"].size() == 2);
   CHECK(events.back()["response"]["output"][0]["content"][0]["logprobs"].size() == 2);
 }
@@ -269,6 +277,7 @@ TEST_CASE("a failure in the middle ends in error and response.failed", "[respons
   CHECK(error["param"].is_null());
   // The official clients throw on an event with an error object.
   CHECK(error["error"]["message"] == "slow down");
+  CHECK(error["error"]["type"] == "too_many_requests");
   CHECK(error["error"]["code"] == "rate_limit_exceeded");
   CHECK(error["error"]["param"].is_null());
   const auto& failed = events.back();
@@ -276,4 +285,82 @@ TEST_CASE("a failure in the middle ends in error and response.failed", "[respons
   CHECK(failed["response"]["status"] == "failed");
   CHECK(failed["response"]["error"]["message"] == "slow down");
   CHECK(failed["response"]["output"][0]["status"] == "incomplete");
+}
+
+namespace {
+
+/// As stream(), with rules of a request.
+std::vector<json> stream_by(response_rules rules, const std::vector<msg::chat_chunk>& pieces) {
+  auto head = some_head;
+  head.rules = std::move(rules);
+  const auto format = responses_format(std::move(head));
+  auto frames = format->open({"chatcmpl-1", 1, "gpt", R"({"service_tier":"flex"})", {}});
+  for (const auto& piece : pieces)
+    frames += format->chunk(piece);
+  return events_of(frames + format->end(some_usage()));
+}
+
+msg::chat_chunk calls(std::vector<msg::tool_call> pieces) {
+  return {0, {}, {}, {}, {}, std::move(pieces)};
+}
+
+} // namespace
+
+TEST_CASE("a call of a tool that is not allowed is left out", "[responses][format]") {
+  response_rules rules;
+  rules.allowed = {"a"};
+  const auto events = stream_by(
+    rules, {calls({{0, "c0", "function", "", "", {}}}), calls({{0, "", "", "b", "{}", {}}}),
+            calls({{1, "c1", "function", "", "{", {}}}), calls({{1, "", "", "a", "", {}}}),
+            calls({{1, "", "", "", "}", {}}}), finish("tool_calls")});
+  CHECK(types_of(events)
+        == std::vector<std::string>{"created", "in_progress", "output_item.added",
+                                    "function_call_arguments.delta",
+                                    "function_call_arguments.delta", "function_call_arguments.done",
+                                    "output_item.done", "completed"});
+  const auto& output = events.back()["response"]["output"];
+  REQUIRE(output.size() == 1);
+  CHECK(output[0]["name"] == "a");
+  CHECK(output[0]["arguments"] == "{}");
+}
+
+TEST_CASE("the tier that served the answer is told", "[responses][format]") {
+  const auto events = stream_by({}, {text("a")});
+  CHECK(events[0]["response"]["service_tier"] == "flex");
+  CHECK(events.back()["response"]["service_tier"] == "flex");
+}
+
+TEST_CASE("a call of a function in a namespace gets its names back", "[responses][format]") {
+  response_rules rules;
+  rules.spaced["team__ask"] = {"team", "ask"};
+  const auto events = stream_by(rules, {calls({{0, "c", "function", "team__ask", "{}", {}}})});
+  const auto& call = events.back()["response"]["output"][0];
+  CHECK(call["namespace"] == "team");
+  CHECK(call["name"] == "ask");
+}
+
+TEST_CASE("a call of a custom tool is an item with input", "[responses][format]") {
+  const auto events = stream_by({}, {calls({{0, "c", "custom", "patch", "*** Begin", {}}})});
+  CHECK(types_of(events)
+        == std::vector<std::string>{"created", "in_progress", "output_item.added",
+                                    "custom_tool_call_input.delta", "custom_tool_call_input.done",
+                                    "output_item.done", "completed"});
+  const auto& call = events.back()["response"]["output"][0];
+  CHECK(call["type"] == "custom_tool_call");
+  CHECK(call["input"] == "*** Begin");
+}
+
+TEST_CASE("reasoning is told as a summary where one was asked for", "[responses][format]") {
+  response_rules rules;
+  rules.summary = true;
+  const auto events
+    = stream_by(rules, {delta(R"({"reasoning_content":"hm"})"), text("a"), finish("stop")});
+  CHECK(types_of(events)[3] == "reasoning_summary_part.added");
+  CHECK(types_of(events)[4] == "reasoning_summary_text.delta");
+  CHECK(types_of(events)[5] == "reasoning_summary_text.done");
+  CHECK(types_of(events)[6] == "reasoning_summary_part.done");
+  CHECK(events[4]["summary_index"] == 0);
+  const auto& item = events.back()["response"]["output"][0];
+  CHECK(item["summary"] == json::parse(R"([{"type":"summary_text","text":"hm"}])"));
+  CHECK(item["content"] == json::array());
 }

@@ -175,7 +175,14 @@ TEST_CASE("the response repeats what was asked for", "[responses][json]") {
       .echo);
   CHECK(echo["instructions"] == "i");
   CHECK(echo["temperature"] == 0.5);
-  CHECK(echo["top_p"].is_null());
+  CHECK(echo["top_p"] == 1);
+  CHECK(echo["presence_penalty"] == 0);
+  CHECK(echo["frequency_penalty"] == 0);
+  CHECK(echo["service_tier"] == "default");
+  CHECK(echo["safety_identifier"].is_null());
+  CHECK(echo["prompt_cache_key"].is_null());
+  CHECK(echo["tools"][0]["description"].is_null());
+  CHECK(echo["tools"][0]["strict"].is_null());
   CHECK(echo["metadata"] == json{{"a", "b"}});
   CHECK(echo["tools"][0]["name"] == "f");
   CHECK(echo["previous_response_id"] == "resp_1");
@@ -186,14 +193,69 @@ TEST_CASE("the response repeats what was asked for", "[responses][json]") {
   CHECK(echo["text"]["format"]["type"] == "text");
 }
 
+TEST_CASE("the response repeats formats and choices with all members", "[responses][json]") {
+  const auto echo = [](const std::string& members) { return json::parse(with(members).echo); };
+  CHECK(echo(R"("presence_penalty":0.5)")["presence_penalty"] == 0.5);
+  CHECK(echo(R"("text":{"format":null})")["text"]["format"] == json{{"type", "text"}});
+  const auto format
+    = echo(R"("text":{"format":{"type":"json_schema","name":"t","schema":{}}})")["text"]["format"];
+  CHECK(format["description"].is_null());
+  CHECK(format["strict"] == false);
+  const auto allowed = R"("tools":[{"type":"function","name":"a"}],
+    "tool_choice":{"type":"allowed_tools","tools":[{"type":"function","name":"a"}]})";
+  CHECK(echo(allowed)["tool_choice"]["mode"] == "auto");
+  const auto order = with(allowed);
+  CHECK(json::parse(order.parameters)["tool_choice"]["allowed_tools"]["mode"] == "auto");
+  CHECK(order.rules.allowed == std::set<std::string>{"a"});
+}
+
+TEST_CASE("a member of a wrong type is refused by name", "[responses][json]") {
+  CHECK(refused_with(R"("tool_choice":"sometimes")").param == "tool_choice");
+  CHECK(refused_with(R"("temperature":"hot")").param == "temperature");
+  CHECK(refused_with(R"("text":{"format":{"type":"yaml"}})").param == "text.format.type");
+  CHECK(refused_with(R"("max_output_tokens":"many")").param == "max_output_tokens");
+  CHECK(refused_with(R"("metadata":"no")").param == "metadata");
+  CHECK(refused_with(R"("parallel_tool_calls":"yes")").param == "parallel_tool_calls");
+  CHECK(refused_with(R"("reasoning":{"effort":1})").param == "reasoning.effort");
+  CHECK(refused_with(R"("tools":[{"type":"function","name":"f","strict":1}])").param
+        == "tools[0].strict");
+}
+
+TEST_CASE("tools in namespaces, custom tools and optional ones are served", "[responses][json]") {
+  const auto order = read(R"({"model":"m","client_metadata":{"a":"b"},"parallel_tool_calls":true,
+    "tools":[{"type":"web_search"},
+      {"type":"namespace","name":"team","tools":[{"type":"function","name":"ask"}]},
+      {"type":"custom","name":"patch","format":{"type":"grammar","syntax":"lark",
+                                                "definition":"d"}}],
+    "input":[{"type":"additional_tools","tools":[{"type":"function","name":"more"}]},
+             {"type":"configuration_update"},{"role":"user","content":"hi"},
+             {"type":"function_call","call_id":"c","namespace":"team","name":"ask"},
+             {"type":"custom_tool_call","call_id":"d","name":"patch","input":"x"},
+             {"type":"custom_tool_call_output","call_id":"d","output":"y"}]})");
+  CHECK(json::parse(order.parameters) == json::parse(R"({"parallel_tool_calls":true,"tools":[
+    {"type":"function","function":{"name":"team__ask"}},
+    {"type":"custom","custom":{"name":"patch","format":{"type":"grammar",
+      "grammar":{"syntax":"lark","definition":"d"}}}},
+    {"type":"function","function":{"name":"more"}}]})"));
+  CHECK(json::parse(order.echo)["tools"].size() == 2); // Those in force.
+  const auto messages = talk(order.input);
+  REQUIRE(messages.size() == 3);
+  CHECK(messages[1].tool_calls.at(0).name == "team__ask");
+  CHECK(messages[1].tool_calls.at(1).type == "custom");
+  CHECK(messages[1].tool_calls.at(1).arguments == "x");
+  CHECK(with(R"("tools":[{"type":"web_search"}],"parallel_tool_calls":true)").parameters.empty());
+  CHECK(refused_with(R"("tools":[{"type":"web_search"}],"tool_choice":"required")").param
+        == "tool_choice");
+}
+
 TEST_CASE("what cannot be served is refused by name", "[responses][json]") {
   CHECK(refused_with(R"("background":true)").param == "background");
   CHECK(refused_with(R"("conversation":"conv_1")").param == "conversation");
   CHECK(refused_with(R"("prompt":{"id":"p"})").param == "prompt");
   const auto hosted
-    = refused_with(R"("tools":[{"type":"function","name":"f"},{"type":"web_search"}])");
+    = refused_with(R"("tools":[{"type":"function","name":"f"},{"type":"file_search"}])");
   CHECK(hosted.param == "tools[1].type");
-  CHECK(hosted.why.detail.find("web_search") != std::string::npos);
+  CHECK(hosted.why.detail.find("file_search") != std::string::npos);
   CHECK(refused_with(R"("tool_choice":{"type":"file_search"})").param == "tool_choice");
   CHECK(refused_item(R"({"type":"computer_call_output","output":{}})").param == "input[1].type");
   CHECK(refused_item(R"({"type":"item_reference","id":"x"})").param == "input[1].type");
