@@ -3,6 +3,7 @@
 #include "actors/common/responses_json.hpp"
 #include "actors/common/tool_calls.hpp"
 #include "actors/gateway/answer_format.hpp"
+#include "runtime/json/object.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -13,10 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-namespace skep::json {
-class object_writer;
-} // namespace skep::json
 
 namespace skep::actors {
 
