@@ -131,8 +131,9 @@ void response_writer::note_tier(std::string_view members) {
   const auto tier = json::object{members}.text("service_tier");
   if (tier.empty())
     return;
+  const json::object asked{head_.echo};
   json::object_writer echo;
-  for (const auto& member : json::object{head_.echo}.members())
+  for (const auto& member : asked.members())
     if (member.name != "service_tier")
       echo.raw(member.name, member.value);
   head_.echo = echo.text("service_tier", tier).object();
@@ -393,20 +394,24 @@ std::string response_writer::item_json(const item& it) const {
     case item_kind::message:
       made.text("type", "message").text("role", "assistant").raw("content", json::array_of(parts));
       break;
-    case item_kind::call: write_call(made, it); break;
+    case item_kind::call: return call_json(it, state);
   }
   return made.text("status", state).object();
 }
 
 /// A function of a namespace gets its names back.
-void response_writer::write_call(json::object_writer& into, const item& it) const {
-  into.text("type", it.custom ? "custom_tool_call" : "function_call").text("call_id", it.call_id);
+std::string response_writer::call_json(const item& it, std::string_view state) const {
+  json::object_writer into;
+  into.text("id", it.id)
+    .text("type", it.custom ? "custom_tool_call" : "function_call")
+    .text("call_id", it.call_id);
   const auto known = head_.rules.spaced.find(it.name);
   if (known == head_.rules.spaced.end())
     into.text("name", it.name);
   else
     into.text("namespace", known->second.first).text("name", known->second.second);
   into.text(it.custom ? "input" : "arguments", it.arguments);
+  return into.text("status", state).object();
 }
 
 std::string response_writer::thoughts_json(const item& it) const {

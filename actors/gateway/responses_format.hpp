@@ -3,7 +3,6 @@
 #include "actors/common/responses_json.hpp"
 #include "actors/common/tool_calls.hpp"
 #include "actors/gateway/answer_format.hpp"
-#include "runtime/json/object.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -121,7 +120,7 @@ private:
   std::string place_of(const item& it, std::size_t content_index) const;
   std::string part_json(const part& p) const;
   std::string item_json(const item& it) const;
-  void write_call(json::object_writer& into, const item& it) const;
+  std::string call_json(const item& it, std::string_view state) const;
   std::string thoughts_json(const item& it) const;
   std::string status() const;
 
