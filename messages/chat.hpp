@@ -3,6 +3,7 @@
 // tidy: allow size, one protocol of which agents and providers must see the whole
 
 #include "messages/message.hpp"
+#include "messages/native_api.hpp"
 #include "messages/shared_list.hpp"
 
 #include <cstdint>
@@ -67,6 +68,39 @@ enum class cache_mode : std::uint8_t {
   off = 2,
 };
 
+/// What was written in an API: a JSON object, or events of a stream ("event: …\ndata: …\n\n").
+struct native_text {
+  std::uint8_t api = 0; // A native_api.
+  std::string text;
+
+  bool is(native_api which) const {
+    return api == static_cast<std::uint8_t>(which);
+  }
+  SKEP_RECORD(api, text)
+};
+
+/// Without one it costs nothing: who knows no such field counts the same.
+inline std::size_t bytes_of_field(const native_text& given) {
+  return given.text.empty() ? 0 : sizeof(given) + given.text.size();
+}
+
+struct native_header {
+  /// In lower case.
+  std::string name;
+  std::string value;
+  SKEP_RECORD(name, value)
+};
+
+/// A client's request for providers that speak its API.
+struct native_request {
+  std::uint8_t api = 0; // A native_api.
+  /// The body, JSON.
+  std::string body;
+  /// Headers of the API's own (anthropic-beta).
+  std::vector<native_header> headers;
+  SKEP_RECORD(api, body, headers)
+};
+
 /// Asks an agent or a provider for the next message of a conversation.
 /// Errors: any errc; the first one before anything was streamed may be retried elsewhere.
 struct chat_request {
@@ -80,7 +114,9 @@ struct chat_request {
   std::uint8_t cache = 0; // A cache_mode.
   /// Oldest cached answer the caller takes, in seconds; 0: any that has not expired.
   std::uint32_t cache_max_age_s = 0;
-  SKEP_MESSAGE(0x0101, 2, model, messages, parameters, stream, cache, cache_max_age_s)
+  /// One, or none: what the client sent, as long as nobody changed the conversation.
+  shared_list<native_request> native{};
+  SKEP_MESSAGE(0x0101, 3, model, messages, parameters, stream, cache, cache_max_age_s, native)
 };
 
 /// One of the answers (nearly always the only one).
@@ -145,7 +181,9 @@ struct chat_reply {
   /// JSON object of further members of the body (system_fingerprint, service_tier); or empty.
   std::string rest;
   answer_origin origin;
-  SKEP_MESSAGE(0x0102, 3, id, created, model, choices, usage, rest, origin)
+  /// The same answer as the provider wrote it.
+  native_text native{};
+  SKEP_MESSAGE(0x0102, 4, id, created, model, choices, usage, rest, origin, native)
 };
 
 /// An answer begins to stream.
@@ -155,11 +193,13 @@ struct chat_open {
   std::string model;
   std::string rest;
   answer_origin origin;
-  SKEP_MESSAGE(0x0103, 2, id, created, model, rest, origin)
+  /// The events before the first piece. When its API is set, all that follow come natively as well.
+  native_text native{};
+  SKEP_MESSAGE(0x0103, 3, id, created, model, rest, origin, native)
 };
 
 /// A piece of a streamed answer: for one choice, any of text, pieces of tool calls, other delta
-/// members, finish reason.
+/// members, finish reason. Or of none of them: events that say something in their own API only.
 struct chat_chunk {
   std::uint32_t index = 0;
   std::string content;
@@ -170,7 +210,16 @@ struct chat_chunk {
   /// JSON object of the choice's further members (logprobs); or empty.
   std::string rest;
   std::vector<tool_call> tool_calls{};
-  SKEP_MESSAGE(0x0104, 2, index, content, delta_rest, finish_reason, rest, tool_calls)
+  /// The events this was read from; or all of the answer, when it came whole. Of several pieces
+  /// that one event was read as, one has the text.
+  native_text native{};
+
+  /// It has nothing but its native text.
+  bool only_native() const {
+    return content.empty() && delta_rest.empty() && finish_reason.empty() && rest.empty()
+           && tool_calls.empty() && !native.text.empty();
+  }
+  SKEP_MESSAGE(0x0104, 3, index, content, delta_rest, finish_reason, rest, tool_calls, native)
 };
 
 /// The streamed answer is whole.

@@ -22,8 +22,10 @@ struct failure_reply {
   std::string param{};
   std::string provider_type{};
   std::string provider_code{};
-  SKEP_MESSAGE(0x0001, 3, code, detail, retry_after_ms, provider, status, tries, param,
-               provider_type, provider_code)
+  std::uint8_t provider_api = 0; // A native_api.
+  std::string provider_body{};
+  SKEP_MESSAGE(0x0001, 4, code, detail, retry_after_ms, provider, status, tries, param,
+               provider_type, provider_code, provider_api, provider_body)
 };
 
 inline failure_reply failure_message(const failure& why) {
@@ -35,7 +37,9 @@ inline failure_reply failure_message(const failure& why) {
           why.tries,
           why.param,
           why.provider_type,
-          why.provider_code};
+          why.provider_code,
+          static_cast<std::uint8_t>(why.provider_api),
+          why.provider_body};
 }
 
 /// Codes of a newer peer become errc::actor_failed.
@@ -48,6 +52,8 @@ inline failure failure_from(failure_reply from) {
   why.param = std::move(from.param);
   why.provider_type = std::move(from.provider_type);
   why.provider_code = std::move(from.provider_code);
+  why.provider_api = static_cast<msg::native_api>(from.provider_api);
+  why.provider_body = std::move(from.provider_body);
   return why;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/errc.hpp"
+#include "messages/native_api.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -29,6 +30,10 @@ struct failure {
   /// words; empty otherwise.
   std::string provider_type;
   std::string provider_code;
+  /// The error's body as the provider wrote it, JSON, for clients of the API it is written in;
+  /// empty otherwise.
+  msg::native_api provider_api = msg::native_api::none;
+  std::string provider_body;
 
   failure() = default;
   explicit failure(errc c, std::string d = {}, std::chrono::milliseconds after = {})

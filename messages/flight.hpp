@@ -51,8 +51,10 @@ struct flight_request {
   std::uint64_t value_max = 0;
   std::uint64_t group = 0;
   semantic_wish semantic;
-  SKEP_MESSAGE(0x0501, 2, agent, routes, messages, model, parameters, stream, deadline_ms, cached,
-               key, cache, cache_max_age_s, ttl_ms, value_max, group, semantic)
+  /// As in chat_request.
+  shared_list<native_request> native{};
+  SKEP_MESSAGE(0x0501, 3, agent, routes, messages, model, parameters, stream, deadline_ms, cached,
+               key, cache, cache_max_age_s, ttl_ms, value_max, group, semantic, native)
 };
 
 /// To the node that leads: replays the answer from its beginning and follows it, as a stream or,

@@ -1,8 +1,12 @@
 #include "actors/agent/prompt.hpp"
 
 #include "apis/chat/cache_group.hpp"
+#include "runtime/json/members.hpp"
+#include "runtime/json/object.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace skep::actors {
 
@@ -21,6 +25,7 @@ public:
     key_.add(first.provider);
     key_.add(first.model.empty() ? wanted.model : first.model);
     key_.add(parameters);
+    add_native();
     for (std::size_t n = 0; n + 1 < wanted.messages.size(); ++n)
       add(wanted.messages[n]);
   }
@@ -30,6 +35,9 @@ public:
     auto key = key_;
     if (!wanted_.messages.empty())
       add(key, wanted_.messages.back());
+    // The typed reading may lack what Anthropic's messages say besides (cache_control, citations).
+    if (const auto* given = messages_request())
+      key.add(contexts_.identity_of(json::object{given->body}.at("messages"), now_));
     return key.done();
   }
   /// Of all but the last message's text.
@@ -42,6 +50,34 @@ public:
   }
 
 private:
+  /// What only the client's own words say. Chat completions lose nothing by being read.
+  const msg::native_request* messages_request() const {
+    const bool there
+      = !wanted_.native.empty()
+        && wanted_.native.front().api == static_cast<std::uint8_t>(msg::native_api::messages);
+    return there ? &wanted_.native.front() : nullptr;
+  }
+  void add_native() {
+    const auto* given = messages_request();
+    if (given == nullptr)
+      return;
+    key_.add("messages");
+    for (const auto& header : given->headers) {
+      key_.add(header.name);
+      key_.add(header.value);
+    }
+    auto members = json::members_of(given->body).value_or(std::vector<json::member>{});
+    std::erase_if(members, [](const json::member& each) {
+      return !is_relevant(each.name) || each.name == "model" || each.name == "messages"
+             || each.name == "stream";
+    });
+    std::sort(members.begin(), members.end(),
+              [](const json::member& a, const json::member& b) { return a.name < b.name; });
+    for (const auto& each : members) {
+      key_.add(each.name);
+      key_.add(contexts_.identity_of(each.value, now_));
+    }
+  }
   void add(const msg::chat_message& message) {
     add(key_, message);
   }
@@ -90,6 +126,9 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   wanted.agent = agent.name;
   wanted.model = request.model;
   wanted.messages = conversation_of(agent, request.messages);
+  // What the client wrote goes on as long as the agent adds nothing to it.
+  if (agent.instructions.empty() && agent.parameters.empty())
+    wanted.native = request.native;
   const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
   wanted.parameters = assembled.parameters;
   const auto parameters = assembled.identity; // The reference ends with the next call.

@@ -301,6 +301,7 @@ void flight::ask_route(id which) {
   prompt.messages = t.request.messages;
   prompt.parameters = t.request.parameters;
   prompt.stream = t.request.stream;
+  prompt.native = t.request.native;
   remember(which,
            ask(
              provider(route.provider), t.context, std::move(prompt),

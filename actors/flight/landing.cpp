@@ -49,6 +49,8 @@ void flight::store(trip& t) {
   auto kept = *reply;
   kept.origin = {};
   kept.origin.provider = t.origin.provider;
+  if (kept.native.is(msg::native_api::chat))
+    kept.native = {}; // The typed members say it all.
   msg::cache_put_request put;
   put.key = t.request.key;
   put.ttl_ms = t.request.ttl_ms;

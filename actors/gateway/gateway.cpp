@@ -2,6 +2,7 @@
 
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/native_request.hpp"
 #include "actors/gateway/unknown_model.hpp"
 #include "apis/openai/chat_json.hpp"
 #include "runtime/base/log.hpp"
@@ -124,6 +125,7 @@ void gateway::chat(const rt::call& c, const http_arrival& arrival) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
+  add_native(*arrival.request, msg::native_api::chat, body->request);
   pass_chat(c, arrival, std::move(body->request), chat_format(body->include_usage));
 }
 

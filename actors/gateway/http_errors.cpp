@@ -60,14 +60,33 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
   return json_response(status, write_error(message, type_of_status(status), param, code));
 }
 
+namespace {
+
+/// Whether the provider's own words stand for the status this client sees.
+bool tells_in_its_own_words(const failure& why, endpoint asked, int status) {
+  const auto api = asked == endpoint::messages ? msg::native_api::messages
+                   : asked == endpoint::chat   ? msg::native_api::chat
+                                               : msg::native_api::none;
+  return !why.provider_body.empty() && why.provider_api == api
+         && why.status == static_cast<std::uint32_t>(status);
+}
+
+std::string body_of(const failure& why, std::string_view param, endpoint asked, int status,
+                    std::string_view request_id) {
+  if (tells_in_its_own_words(why, asked, status))
+    return why.provider_body;
+  return asked == endpoint::messages ? messages_error_body(why, request_id)
+                                     : error_body(why, param);
+}
+
+} // namespace
+
 net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
                                   std::string_view request_id) {
   auto shown = api_status_of(why);
-  const bool anthropic = asked == endpoint::messages;
-  if (anthropic)
+  if (asked == endpoint::messages)
     shown.status = messages_status_of(shown.status);
-  auto response = json_response(shown.status, anthropic ? messages_error_body(why, request_id)
-                                                        : error_body(why, param));
+  auto response = json_response(shown.status, body_of(why, param, asked, shown.status, request_id));
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");
   if (shown.status == 401)
     response.headers.add("www-authenticate", "Bearer");

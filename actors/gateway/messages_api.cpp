@@ -1,5 +1,6 @@
 // The gateway's POST /v1/messages.
 #include "actors/gateway/gateway.hpp"
+#include "actors/gateway/native_request.hpp"
 #include "apis/anthropic/messages_format.hpp"
 #include "apis/anthropic/server_request.hpp"
 
@@ -13,6 +14,7 @@ void gateway::messages(const rt::call& c, const http_arrival& arrival) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
+  add_native(*arrival.request, msg::native_api::messages, body->request);
   messages_wish wish{to_string(arrival.client->id()), body->thinking,
                      std::move(body->stop_sequences)};
   pass_chat(c, arrival, std::move(body->request), messages_format(std::move(wish)));

@@ -3,6 +3,7 @@
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/origin_headers.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -23,11 +24,16 @@ std::string write(answer_format& format, const msg::chat_reply& reply, const msg
   return format.whole(renamed);
 }
 
-/// Where the answer's own id, time and model are over: the model is the last of them. 0 when it is
-/// not found; a wrong place would only keep equal ends from being found.
-std::size_t end_of_name(std::string_view body, std::string_view model) {
-  const auto at = body.substr(0, name_bytes_max).find(model);
-  return model.empty() || at == std::string_view::npos ? 0 : at + model.size();
+/// Behind the first `word` at the body's beginning; 0 when it is not there.
+std::size_t end_of(std::string_view word, std::string_view body) {
+  const auto at = body.substr(0, name_bytes_max).find(word);
+  return word.empty() || at == std::string_view::npos ? 0 : at + word.size();
+}
+
+/// Where the answer's own id, time and model are over; a wrong place would only keep equal ends
+/// from being found.
+std::size_t end_of_name(std::string_view body, const msg::chat_open& head) {
+  return std::max(end_of(head.id, body), end_of(head.model, body));
 }
 
 } // namespace
@@ -35,7 +41,7 @@ std::size_t end_of_name(std::string_view body, std::string_view model) {
 net::http_response whole_answer(answer_format& format, const msg::chat_reply& reply,
                                 const msg::chat_open& head) {
   auto response = json_response(200, write(format, reply, head));
-  response.shared_from = end_of_name(response.body, head.model);
+  response.shared_from = end_of_name(response.body, head);
   add_origin_headers(response.headers, reply.origin);
   return response;
 }

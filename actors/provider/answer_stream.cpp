@@ -2,6 +2,7 @@
 
 #include "actors/provider/outcome.hpp"
 #include "apis/chat/answer.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/chat/tool_calls.hpp"
 #include "messages/size.hpp"
 #include "runtime/base/text.hpp"
@@ -87,8 +88,11 @@ std::size_t answer_bytes_of(const msg::chat_reply& reply) {
 
 struct answer_stream::text_repair : json::stream_repair {};
 
-answer_stream::answer_stream(std::unique_ptr<event_reader> reader, std::size_t body_max)
-  : reader_(std::move(reader)), parser_(event_bytes_max), body_max_(body_max) {}
+answer_stream::answer_stream(std::unique_ptr<event_reader> reader, std::size_t body_max,
+                             msg::native_api native)
+  : reader_(std::move(reader)), parser_(event_bytes_max), body_max_(body_max), native_(native) {
+  head_.native.api = static_cast<std::uint8_t>(native);
+}
 
 answer_stream::~answer_stream() = default;
 
@@ -109,28 +113,50 @@ void answer_stream::push(std::string_view bytes) {
     *body_ += bytes;
     return;
   }
-  const auto parsed
-    = parser_.push(bytes, [this](const net::sse_event& event) { read_event(event.data); });
+  const auto parsed = parser_.push(
+    bytes, [this](const net::sse_event& event) { read_event(event.event, event.data); });
   if (!parsed)
     fail(failure{errc::provider_failed, "the provider's stream: " + parsed.error().detail});
 }
 
-void answer_stream::read_event(std::string_view data) {
+void answer_stream::read_event(std::string_view name, std::string_view data) {
   data = trimmed(data, white_space);
   if (state_ != phase::reading || is_heartbeat(data))
     return;
   if (!repair_ || !repair_->holds()) {
     auto event = reader_->read(data);
     if (event || json::repaired(data) == data)
-      return take(std::move(event));
+      return take(name, data, std::move(event));
   }
   if (!repair_)
     repair_ = std::make_unique<text_repair>();
   for (const auto& ready : repair_->add(data))
-    take(reader_->read(ready));
+    take(name, ready, reader_->read(ready));
 }
 
-void answer_stream::take(expected<chunk_event> event) {
+/// The event's text goes with its first piece, or by itself; as long as the answer has not begun,
+/// with the head.
+void answer_stream::attach(std::string_view name, std::string_view data, chunk_event& event) {
+  if (native_ == msg::native_api::none || !reader_->passes(data))
+    return;
+  auto frame = native_frame(name, data);
+  const auto api = static_cast<std::uint8_t>(native_);
+  for (auto& piece : event.chunks)
+    piece.native.api = api; // Its text says what they say.
+  const auto first = begun_ ? event.chunks.begin()
+                            : std::find_if(event.chunks.begin(), event.chunks.end(), begins);
+  if (!begun_ && first == event.chunks.end()) {
+    preamble_bytes_ += frame.size();
+    begun_ = preamble_bytes_ > preamble_bytes_max;
+    head_.native.text += frame;
+    return;
+  }
+  auto& with = first == event.chunks.end() ? event.chunks.emplace_back() : *first;
+  with.native = {api, std::move(frame)};
+}
+
+void answer_stream::take(std::string_view name, std::string_view data,
+                         expected<chunk_event> event) {
   if (state_ != phase::reading)
     return;
   if (!event) {
@@ -143,6 +169,7 @@ void answer_stream::take(expected<chunk_event> event) {
   }
   if (!begun_)
     gather_head(std::move(event->open));
+  attach(name, data, *event);
   for (auto& piece : event->chunks)
     add(std::move(piece));
   if (event->usage)
@@ -165,6 +192,10 @@ void answer_stream::gather_head(msg::chat_open from) {
 }
 
 void answer_stream::add(msg::chat_chunk piece) {
+  if (piece.only_native()) {
+    chunks_.push_back(std::move(piece));
+    return;
+  }
   note(piece);
   if (!begun_) {
     begun_ = begins(piece);
@@ -225,7 +256,7 @@ bool answer_stream::finished() const {
 /// Nothing follows the event that waits for its other half.
 void answer_stream::read_last() {
   if (const auto last = repair_ ? repair_->finish() : std::nullopt)
-    take(reader_->read(*last));
+    take({}, *last, reader_->read(*last));
 }
 
 void answer_stream::close() {

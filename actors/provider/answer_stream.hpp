@@ -28,9 +28,11 @@ class answer_stream {
 public:
   enum class phase : std::uint8_t { reading, whole, failed };
 
-  /// `reader` knows the API's events; `body_max` bounds what is no stream of events.
+  /// `reader` knows the API's events; `body_max` bounds what is no stream of events. With `native`
+  /// its pieces have the events they were read from.
   explicit answer_stream(std::unique_ptr<event_reader> reader,
-                         std::size_t body_max = std::size_t{16} << 20);
+                         std::size_t body_max = std::size_t{16} << 20,
+                         msg::native_api native = msg::native_api::none);
   answer_stream(const answer_stream&) = delete;
   answer_stream& operator=(const answer_stream&) = delete;
   ~answer_stream();
@@ -80,8 +82,9 @@ private:
     bool finished = false;
   };
 
-  void read_event(std::string_view data);
-  void take(expected<chunk_event> event);
+  void read_event(std::string_view name, std::string_view data);
+  void take(std::string_view name, std::string_view data, expected<chunk_event> event);
+  void attach(std::string_view name, std::string_view data, chunk_event& event);
   void read_last();
   void gather_head(msg::chat_open from);
   void add(msg::chat_chunk piece);
@@ -94,6 +97,7 @@ private:
   struct text_repair;
   std::unique_ptr<text_repair> repair_; // Since the first event that needed it.
   const std::size_t body_max_;
+  const msg::native_api native_;
   std::optional<std::string> body_;
   bool first_byte_ = true; // Is still to come.
   phase state_ = phase::reading;

@@ -2,6 +2,7 @@
 #include "actors/provider/times.hpp"
 #include "apis/anthropic/client_answer.hpp"
 #include "apis/anthropic/client_request.hpp"
+#include "apis/chat/native.hpp"
 #include "runtime/json/object.hpp"
 
 namespace skep::actors {
@@ -12,6 +13,9 @@ class anthropic_events final : public event_reader {
 public:
   expected<chunk_event> read(std::string_view data) override {
     return stream_.read(data);
+  }
+  bool passes(std::string_view) const override {
+    return true;
   }
   bool finish_is_enough() const override {
     return false;
@@ -34,18 +38,30 @@ public:
     : options_(std::move(options)) {}
 
   net::fetch_headers headers() const override {
-    net::fetch_headers headers{{"anthropic-version", options_->anthropic.version}};
-    if (!options_->api_key.empty())
-      headers.emplace_back("x-api-key", options_->api_key.reveal());
-    if (!options_->anthropic.beta.empty())
-      headers.emplace_back("anthropic-beta", joined(options_->anthropic.beta));
-    return headers;
+    return headers_for(options_->anthropic.version, options_->anthropic.beta);
+  }
+  net::fetch_headers headers_of(const msg::chat_request& request) const override {
+    auto version = options_->anthropic.version;
+    auto betas = options_->anthropic.beta;
+    if (const auto* given = native_request_of(request, api()))
+      for (const auto& each : given->headers) {
+        if (each.name == "anthropic-version")
+          version = each.value;
+        else if (each.name == "anthropic-beta")
+          betas.push_back(each.value);
+      }
+    return headers_for(version, betas);
+  }
+  msg::native_api api() const override {
+    return msg::native_api::messages;
   }
 
   std::string_view chat_path() const override {
     return "/messages";
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
+    if (const auto* given = native_request_of(request, api()))
+      return native_body_for(*given, request.model, request.stream);
     anthropic_options how;
     how.max_tokens = options_->anthropic.max_tokens_default;
     how.reasoning = options_->anthropic.reasoning;
@@ -53,6 +69,9 @@ public:
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
     return read_messages_reply(body);
+  }
+  bool passes(std::string_view) const override {
+    return true;
   }
   std::unique_ptr<event_reader> read_stream() const override {
     return std::make_unique<anthropic_events>();
@@ -69,6 +88,16 @@ public:
   }
 
 private:
+  net::fetch_headers headers_for(const std::string& version,
+                                 const std::vector<std::string>& betas) const {
+    net::fetch_headers headers{{"anthropic-version", version}};
+    if (!options_->api_key.empty())
+      headers.emplace_back("x-api-key", options_->api_key.reveal());
+    if (!betas.empty())
+      headers.emplace_back("anthropic-beta", joined(betas));
+    return headers;
+  }
+
   const std::shared_ptr<const provider_config> options_;
 };
 

@@ -24,6 +24,8 @@ public:
 
   /// Reads the data of one event; errc::provider_failed when it is none of this API's.
   virtual expected<chunk_event> read(std::string_view data) = 0;
+  /// Whether clients of this API can read the event as it is.
+  virtual bool passes(std::string_view data) const = 0;
   /// An answer whose choices all have finished is whole even if its last event never came.
   virtual bool finish_is_enough() const = 0;
 };
@@ -39,6 +41,13 @@ public:
 
   /// Who asks, and in which version of the API. They hold the key: never to be logged.
   virtual net::fetch_headers headers() const = 0;
+  /// The same for this request, with what its client said in headers of this API.
+  virtual net::fetch_headers headers_of(const msg::chat_request& /*request*/) const {
+    return headers();
+  }
+
+  /// The API it is.
+  virtual msg::native_api api() const = 0;
 
   /// Behind the base URL, with a slash at its beginning.
   virtual std::string_view chat_path() const = 0;
@@ -47,6 +56,8 @@ public:
   /// A whole answer; errc::provider_failed when the body is none.
   virtual expected<msg::chat_reply> read_reply(std::string_view body) const = 0;
   virtual std::unique_ptr<event_reader> read_stream() const = 0;
+  /// Whether clients of this API can read the whole answer as it is.
+  virtual bool passes(std::string_view body) const = 0;
 
   virtual std::string_view models_path() const = 0;
   /// errc::provider_failed when the body is no list of models.

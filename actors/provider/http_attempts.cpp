@@ -43,8 +43,8 @@ void hide(std::string& text, const std::string& key) {
 
 } // namespace
 
-net::fetch_headers http_connector::headers_for(const skep::context& context) const {
-  auto headers = dialect_->headers();
+net::fetch_headers http_connector::headers_for(const skep::context& context,
+                                               net::fetch_headers headers) {
   headers.emplace_back("X-Request-Id", to_string(context.id));
   if (context.trace.valid())
     headers.emplace_back("traceparent", to_traceparent(child_span(context.trace)));
@@ -57,7 +57,7 @@ net::fetch_request http_connector::fetch_request_for(const job& j) const {
   request.method = "POST";
   request.url = base_url_;
   request.url += j.vectors > 0 ? std::string_view{"/embeddings"} : dialect_->chat_path();
-  request.headers = headers_for(j.context);
+  request.headers = headers_for(j.context, j.vectors > 0 ? dialect_->headers() : j.headers);
   request.headers.emplace_back("Content-Type", "application/json");
   request.headers.emplace_back("Accept", j.stream ? "text/event-stream" : "application/json");
   request.body = j.body;
@@ -89,7 +89,7 @@ void http_connector::start_attempt(job_id id) {
   j.attempt_began = now();
   ++j.asked;
   if (j.stream)
-    j.answer.emplace(dialect_->read_stream(), options_->answer_max);
+    j.answer.emplace(dialect_->read_stream(), options_->answer_max, j.native);
   const auto started = fetch_.start(fetch_request_for(j),
                                     post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
   if (!started) {
@@ -145,7 +145,8 @@ void http_connector::attempt_failed(job_id id, failure why) {
 
 /// Makes of a failure what callers are told.
 void http_connector::tell(failure& why, std::uint32_t tries) {
-  hide(why.detail, options_->api_key.reveal());
+  for (auto* text : {&why.detail, &why.provider_body})
+    hide(*text, options_->api_key.reveal());
   why.provider = provider_;
   why.tries = tries;
   if (why.code != errc::provider_auth_failed)
@@ -297,7 +298,9 @@ void http_connector::transfer_ended(job_id id, const fetch_event& event) {
   if (result.status != 0 && !good_status) {
     if (ask_for_numbers(id, result))
       return;
-    attempt_failed(id, failure_of_status(result.status, result.body, j.retry_after));
+    auto why = failure_of_status(result.status, result.body, j.retry_after);
+    keep_body(why, j.native, result.body);
+    attempt_failed(id, std::move(why));
   } else if (j.answer && j.answer->body() != nullptr && result.ok()) {
     body_came(id);
   } else if (j.answer) {
@@ -349,11 +352,15 @@ failure why_no_answer(const std::string& body, const failure& otherwise) {
 /// A whole answer, also one with broken characters in its texts; what is no answer says why.
 expected<msg::chat_reply> http_connector::read_reply(const job& j, const std::string& body) const {
   auto reply = dialect_->read_reply(body);
+  std::string repaired;
   if (!reply)
-    if (const auto repaired = json::repaired(body); repaired != body)
+    if (repaired = json::repaired(body); repaired != body)
       reply = dialect_->read_reply(repaired);
   if (!reply)
     return fail(why_no_answer(body, reply.error()));
+  const auto& text = repaired.empty() ? body : repaired;
+  if (j.native != msg::native_api::none && dialect_->passes(text))
+    reply->native = {static_cast<std::uint8_t>(j.native), text};
   if (reply->usage.prompt == 0 && reply->usage.completion == 0)
     reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
   if (reply->created == 0)

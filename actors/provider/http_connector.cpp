@@ -1,5 +1,6 @@
 #include "actors/provider/http_connector.hpp"
 
+#include "apis/chat/native.hpp"
 #include "apis/openai/embeddings_json.hpp"
 #include "runtime/json/members.hpp"
 #include "runtime/net/fetch_pools.hpp"
@@ -138,6 +139,9 @@ void http_connector::begin(const rt::call& c, const msg::chat_request& request) 
   auto& j = jobs_.at(id);
   j.stream = request.stream;
   j.body = std::move(*body);
+  j.headers = dialect_->headers_of(request);
+  if (native_request_of(request, dialect_->api()) != nullptr)
+    j.native = dialect_->api();
   j.prompt_bytes = prompt_bytes;
   start_attempt(id);
 }

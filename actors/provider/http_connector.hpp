@@ -46,6 +46,9 @@ private:
     // Above 0: the call asks for that many vectors instead of a chat.
     std::size_t vectors = 0;
     std::string body;
+    // Of a chat: who asks, and the API in which its answer is passed on as it came.
+    net::fetch_headers headers;
+    msg::native_api native = msg::native_api::none;
     std::size_t prompt_bytes = 0;
     double tokens_charged = 0;
     time_point began{};
@@ -77,7 +80,8 @@ private:
   void end(job_id id, errc how, const msg::token_usage& usage);
 
   void start_attempt(job_id id);
-  net::fetch_headers headers_for(const skep::context& context) const;
+  /// With what every request says besides.
+  static net::fetch_headers headers_for(const skep::context& context, net::fetch_headers headers);
   net::fetch_request fetch_request_for(const job& j) const;
   std::optional<duration> wait_before_retry(job& j, const failure& why);
   void attempt_failed(job_id id, failure why);

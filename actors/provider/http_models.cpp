@@ -45,7 +45,7 @@ void http_connector::fetch_models(const skep::context& context) {
   net::fetch_request request;
   request.url = base_url_;
   request.url += dialect_->models_path();
-  request.headers = headers_for(context);
+  request.headers = headers_for(context, dialect_->headers());
   request.headers.emplace_back("Accept", "application/json");
   request.connect_timeout = options_->connect_timeout;
   request.total_timeout = std::min(options_->total_timeout, models_timeout_max);

@@ -1,5 +1,7 @@
 #include "actors/provider/dialect.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/openai/extensions.hpp"
+#include "apis/openai/native_chat.hpp"
 
 namespace skep::actors {
 
@@ -15,6 +17,9 @@ public:
     return done;
   }
   /// Some servers leave [DONE] out.
+  bool passes(std::string_view data) const override {
+    return data == "[DONE]" || is_regular_chat(data);
+  }
   bool finish_is_enough() const override {
     return true;
   }
@@ -50,20 +55,27 @@ public:
     return headers;
   }
 
+  msg::native_api api() const override {
+    return msg::native_api::chat;
+  }
   std::string_view chat_path() const override {
     return "/chat/completions";
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
     const bool translate = has_anthropic_words(request.parameters);
-    if (!drops_extensions_ && !translate)
-      return write_chat_request(request, options_->stream_usage);
     auto plain = drops_extensions_ ? without_extensions(request) : request;
+    const auto* const given = native_request_of(request, api());
+    if (given != nullptr && !translate && plain == request)
+      return native_chat_body(*given, request.model, request.stream, options_->stream_usage);
     if (translate)
       plain.parameters = in_openai_words(plain.parameters);
     return write_chat_request(plain, options_->stream_usage);
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
     return read_chat_reply(body);
+  }
+  bool passes(std::string_view body) const override {
+    return is_regular_chat(body);
   }
   std::unique_ptr<event_reader> read_stream() const override {
     return std::make_unique<openai_events>();

@@ -3,6 +3,7 @@
 #include "actors/provider/times.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/base/utf8.hpp"
+#include "runtime/json/object.hpp"
 #include "runtime/json/string.hpp"
 
 #include <algorithm>
@@ -283,6 +284,16 @@ failure failure_of_status(int status, std::string_view body, milliseconds retry_
   why.status = static_cast<std::uint32_t>(status);
   add_members(why, error);
   return why;
+}
+
+void keep_body(failure& why, msg::native_api api, const std::string& body) {
+  // Longer ones are no errors of an API.
+  constexpr std::size_t body_bytes_max = 8192;
+  if (api == msg::native_api::none || body.size() > body_bytes_max || !json::is_valid(body)
+      || json::object{json::object{body}.at("error")}.text("message").empty())
+    return;
+  why.provider_api = api;
+  why.provider_body = body;
 }
 
 failure failure_of_error(const provider_error& error) {

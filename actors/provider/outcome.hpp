@@ -36,4 +36,8 @@ std::chrono::milliseconds retry_after_of(int status, const net::fetch_headers& h
 /// have been served, and paid for, so only `after_timeout` allows another one.
 flow::retry_class retry_class_of(const failure& why, bool after_timeout);
 
+/// Adds the body of an error as it came, for clients of the API it is written in, where that API's
+/// clients can read it.
+void keep_body(failure& why, msg::native_api api, const std::string& body);
+
 } // namespace skep::actors

@@ -2,6 +2,7 @@
 
 #include "apis/anthropic/error_body.hpp"
 #include "apis/anthropic/messages_stream.hpp"
+#include "apis/anthropic/native_message.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
@@ -165,8 +166,10 @@ public:
 
 private:
   void add_members(const json::object& delta);
+  std::string as_it_came(std::string_view text);
 
   const messages_wish wish_;
+  bool native_ = false; // The provider's own events go to the client.
   std::string id_;
   std::string rest_;
   std::optional<std::uint32_t> choice_;
@@ -176,7 +179,19 @@ private:
   std::string stop_rest_;
 };
 
+/// The answer as the provider wrote it, under this id; empty when it came in another API.
+std::string native_message(const msg::chat_reply& reply) {
+  if (!reply.native.is(msg::native_api::messages) || reply.native.text.empty())
+    return {};
+  const auto& message = reply.native.text;
+  return json::object{message}.text("id") == reply.id
+           ? message
+           : json::object_with(message, "id", json::quoted(reply.id));
+}
+
 std::string messages_answer::whole(const msg::chat_reply& reply) {
+  if (auto message = native_message(reply); !message.empty())
+    return message;
   static const msg::chat_choice nothing;
   const auto& choice = reply.choices.empty() ? nothing : reply.choices.front();
   const json::object rest{choice.message_rest};
@@ -195,6 +210,9 @@ std::string messages_answer::whole(const msg::chat_reply& reply) {
 std::string messages_answer::open(const msg::chat_open& begin) {
   id_ = begin.id;
   rest_ = begin.rest;
+  native_ = begin.native.is(msg::native_api::messages);
+  if (native_)
+    return as_it_came(begin.native.text);
   auto message = message_head(begin.id, begin.model);
   message.raw("content", "[]")
     .raw("stop_reason", "null")
@@ -206,7 +224,20 @@ std::string messages_answer::open(const msg::chat_open& begin) {
                                            .object());
 }
 
+/// The events with the answer's own id: a stored answer's is that of another one.
+std::string messages_answer::as_it_came(std::string_view text) {
+  if (text.starts_with('{'))
+    return with_message_id(message_events(text), id_);
+  constexpr std::string_view beginning = R"("message_start")";
+  return text.find(beginning) == std::string_view::npos ? std::string{text}
+                                                        : with_message_id(text, id_);
+}
+
 std::string messages_answer::chunk(const msg::chat_chunk& piece) {
+  if (native_)
+    return as_it_came(piece.native.text);
+  if (piece.only_native())
+    return {};
   if (!choice_)
     choice_ = piece.index;
   if (*choice_ != piece.index)
@@ -241,6 +272,8 @@ void messages_answer::add_members(const json::object& delta) {
 }
 
 std::string messages_answer::end(const msg::token_usage& usage) {
+  if (native_)
+    return {}; // The provider's last event has come.
   blocks_.end();
   const auto ended
     = stop_of(finish_reason_, json::object{stop_rest_}, blocks_.has_calls(), wish_.stop_sequences);

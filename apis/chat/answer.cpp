@@ -65,6 +65,9 @@ answer_builder::answer_builder(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
 void answer_builder::open(const msg::chat_open& begin) {
   head_ = begin;
+  const auto native = std::exchange(head_.native, {});
+  if (native.is(msg::native_api::messages))
+    add_native(native.text);
 }
 
 answer_builder::choice* answer_builder::choice_at(std::uint32_t index) {
@@ -80,7 +83,19 @@ answer_builder::choice* answer_builder::choice_at(std::uint32_t index) {
   return &fresh;
 }
 
+void answer_builder::add_native(std::string_view text) {
+  if (!message_)
+    message_.emplace();
+  bytes_ -= message_->bytes();
+  message_->add(text);
+  bytes_ += message_->bytes();
+}
+
 bool answer_builder::merge(const msg::chat_chunk& piece) {
+  if (message_)
+    add_native(piece.native.text);
+  if (piece.only_native())
+    return bytes_ <= bytes_max_;
   auto* const into = choice_at(piece.index);
   if (into == nullptr)
     return false;
@@ -103,6 +118,7 @@ void answer_builder::add(const msg::chat_chunk& piece) {
     return;
   given_up_ = true;
   choices_.clear();
+  message_.reset();
   bytes_ = 0;
 }
 
@@ -129,6 +145,9 @@ std::optional<msg::chat_reply> answer_builder::finish(const msg::chat_end& end) 
   reply.rest = std::move(head_.rest);
   reply.origin = std::move(head_.origin);
   reply.usage = end.usage;
+  if (auto message = message_ ? message_->message() : std::nullopt)
+    reply.native = {static_cast<std::uint8_t>(msg::native_api::messages), std::move(*message)};
+  message_.reset();
   std::sort(choices_.begin(), choices_.end(),
             [](const choice& a, const choice& b) { return a.index < b.index; });
   for (auto& each : choices_)
@@ -150,10 +169,14 @@ std::string delta_members(const std::string& message_rest) {
   return out.object_or_nothing();
 }
 
-answer_player::answer_player(msg::chat_reply reply) : reply_(std::move(reply)) {}
+answer_player::answer_player(msg::chat_reply reply) : reply_(std::move(reply)) {
+  if (!reply_.native.is(msg::native_api::messages))
+    reply_.native = {};
+}
 
 msg::chat_open answer_player::open() const {
-  return {reply_.id, reply_.created, reply_.model, reply_.rest, reply_.origin};
+  return {reply_.id,   reply_.created, reply_.model,
+          reply_.rest, reply_.origin,  {reply_.native.api, {}}};
 }
 
 /// Members come before the text, tool calls behind it.
@@ -172,8 +195,13 @@ void answer_player::begin(const msg::chat_choice& choice) {
 }
 
 std::optional<msg::chat_chunk> answer_player::next() {
-  if (choice_ == reply_.choices.size())
-    return std::nullopt;
+  if (choice_ == reply_.choices.size()) {
+    if (reply_.native.text.empty() || std::exchange(native_played_, true))
+      return std::nullopt;
+    msg::chat_chunk as_it_came;
+    as_it_came.native = std::move(reply_.native);
+    return as_it_came;
+  }
   const auto& choice = reply_.choices[choice_];
   msg::chat_chunk piece;
   piece.index = choice.index;

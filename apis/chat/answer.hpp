@@ -1,5 +1,6 @@
 #pragma once
 
+#include "apis/anthropic/native_message.hpp"
 #include "apis/chat/merged_object.hpp"
 #include "apis/chat/merged_tool_calls.hpp"
 #include "messages/chat.hpp"
@@ -8,13 +9,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // From whole answers to streams and back, so that one cache entry serves both.
 namespace skep::actors {
 
 /// Collects a stream into the reply it amounts to: every member of its pieces, as merged_object
-/// and merged_tool_calls put them together. Costs as much as the pieces are long.
+/// and merged_tool_calls put them together, and the message that Anthropic's events amount to, of
+/// which the typed members lack something. Costs as much as the pieces are long.
 class answer_builder {
 public:
   /// Answers that take more memory than `bytes_max` are given up.
@@ -44,12 +47,14 @@ private:
   };
 
   bool merge(const msg::chat_chunk& piece);
+  void add_native(std::string_view text);
   choice* choice_at(std::uint32_t index);
   static msg::chat_choice whole(choice&& from);
 
   const std::size_t bytes_max_;
   msg::chat_open head_;
   std::vector<choice> choices_;
+  std::optional<message_builder> message_; // While what comes is Anthropic's.
   std::size_t bytes_ = 0;
   bool given_up_ = false;
 };
@@ -58,7 +63,9 @@ private:
 std::string delta_members(const std::string& message_rest);
 
 /// Plays a whole answer as a stream, piece by piece: of each choice its members and the beginning
-/// of its text, the rest of the text, and with the last piece its tool calls and how it ended.
+/// of its text, the rest of the text, and with the last piece its tool calls and how it ended. What
+/// Anthropic's clients have natively comes behind all of them, as one piece; for those of chat
+/// completions the others say it all.
 class answer_player {
 public:
   /// Text is cut into pieces of about this size, at UTF-8 character boundaries.
@@ -78,6 +85,7 @@ private:
   std::size_t choice_ = 0;
   std::size_t position_ = 0;
   bool begun_ = false;
+  bool native_played_ = false;
   // Of the choice at work: what is played before and behind its text.
   std::string early_;
   std::string late_;

@@ -3,6 +3,7 @@
 #include "apis/openai/chat_json.hpp"
 #include "apis/openai/chunk_writer.hpp"
 #include "apis/openai/error_body.hpp"
+#include "apis/openai/native_chat.hpp"
 
 #include <optional>
 
@@ -15,17 +16,24 @@ public:
   explicit chat_answer(bool include_usage) : include_usage_(include_usage) {}
 
   std::string whole(const msg::chat_reply& reply) override {
-    return write_chat_reply(reply);
+    return reply.native.is(msg::native_api::chat) && !reply.native.text.empty()
+             ? native_chat_reply(reply)
+             : write_chat_reply(reply);
   }
   std::string open(const msg::chat_open& begin) override {
     writer_.emplace(begin, include_usage_);
-    return {}; // The first chunk of each choice has the role.
+    if (begin.native.is(msg::native_api::chat))
+      native_.emplace(begin.id, include_usage_);
+    // Else the first chunk of each choice has the role.
+    return native_ ? native_->pass(begin.native.text) : std::string{};
   }
   std::string chunk(const msg::chat_chunk& piece) override {
-    return writer_->frame(piece);
+    if (native_ && piece.native.is(msg::native_api::chat))
+      return native_->pass(piece.native.text);
+    return piece.only_native() ? std::string{} : writer_->frame(piece);
   }
   std::string end(const msg::token_usage& usage) override {
-    return writer_->finish(usage);
+    return writer_->finish(usage, !native_ || !native_->told_usage());
   }
   std::string failed(const failure& why, std::string_view param) override {
     return data_frame(error_body(why, param));
@@ -34,6 +42,7 @@ public:
 private:
   const bool include_usage_;
   std::optional<chunk_writer> writer_;
+  std::optional<native_chat_stream> native_; // The provider's own events go to the client.
 };
 
 } // namespace

@@ -109,7 +109,7 @@ chunk_writer::begun_choice* chunk_writer::find(std::uint32_t index) {
   return found == begun_.end() ? nullptr : &*found;
 }
 
-std::string chunk_writer::finish(const msg::token_usage& usage) {
+std::string chunk_writer::finish(const msg::token_usage& usage, bool tell_usage) {
   std::string out;
   for (const auto& choice : begun_) {
     if (choice.finished)
@@ -119,7 +119,7 @@ std::string chunk_writer::finish(const msg::token_usage& usage) {
     last.finish_reason = choice.calls_tools ? "tool_calls" : "stop";
     out += frame(last);
   }
-  if (include_usage_) {
+  if (include_usage_ && tell_usage) {
     const auto from = out.size();
     out += head_ + "],\"usage\":" + write_usage(usage) + "}";
     end_frame(out, from);

@@ -16,7 +16,7 @@ public:
   std::string frame(const msg::chat_chunk& chunk);
   /// The usage frame (only when asked for) and [DONE].
   /// A choice of which nobody said how it ended has ended by itself, since the answer is whole.
-  std::string finish(const msg::token_usage& usage);
+  std::string finish(const msg::token_usage& usage, bool tell_usage = true);
 
 private:
   std::string head_;

@@ -125,6 +125,8 @@ std::string completions_answer::frame(const std::string& choices, std::string_vi
 }
 
 std::string completions_answer::chunk(const msg::chat_chunk& piece) {
+  if (piece.only_native())
+    return {};
   const auto text = prompt_of(piece.index) + piece.content + refusal_of(piece.delta_rest);
   if (text.empty() && piece.finish_reason.empty())
     return {}; // A role, or what a text completion has no words for.

@@ -478,7 +478,7 @@ public:
     return writer_.begin(begin);
   }
   std::string chunk(const msg::chat_chunk& piece) override {
-    return writer_.add(piece);
+    return piece.only_native() ? std::string{} : writer_.add(piece);
   }
   std::string end(const msg::token_usage& usage) override {
     return writer_.end(usage) + last_frame;

@@ -24,7 +24,8 @@ errc errc_of(caf::sec code) {
 caf::error to_caf_error(const failure& why) {
   const auto retry_ms = static_cast<std::uint32_t>(why.retry_after.count());
   return caf::make_error(why.code, why.detail, retry_ms, why.provider, why.status, why.tries,
-                         why.param, why.provider_type, why.provider_code);
+                         why.param, why.provider_type, why.provider_code,
+                         static_cast<std::uint32_t>(why.provider_api), why.provider_body);
 }
 
 failure from_caf_error(const caf::error& why) {
@@ -32,8 +33,9 @@ failure from_caf_error(const caf::error& why) {
   if (why.category() == our_category) {
     result.code = errc_from(why.code()).value_or(errc::actor_failed);
     const auto& context = why.context();
-    if (context.match_elements<std::string, std::uint32_t, std::string, std::uint32_t,
-                               std::uint32_t, std::string, std::string, std::string>()) {
+    if (context
+          .match_elements<std::string, std::uint32_t, std::string, std::uint32_t, std::uint32_t,
+                          std::string, std::string, std::string, std::uint32_t, std::string>()) {
       result.detail = context.get_as<std::string>(0);
       result.retry_after = std::chrono::milliseconds{context.get_as<std::uint32_t>(1)};
       result.provider = context.get_as<std::string>(2);
@@ -42,6 +44,8 @@ failure from_caf_error(const caf::error& why) {
       result.param = context.get_as<std::string>(5);
       result.provider_type = context.get_as<std::string>(6);
       result.provider_code = context.get_as<std::string>(7);
+      result.provider_api = static_cast<msg::native_api>(context.get_as<std::uint32_t>(8));
+      result.provider_body = context.get_as<std::string>(9);
     }
     return result;
   }

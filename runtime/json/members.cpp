@@ -149,9 +149,8 @@ std::vector<member> without_duplicates(std::vector<member> all) {
   return kept;
 }
 
-} // namespace
-
-std::optional<std::vector<member>> members_of(std::string_view object) {
+/// All members as they stand, those of one name, too.
+std::optional<std::vector<member>> all_members_of(std::string_view object) {
   scanner text{object};
   std::vector<member> members;
   members.reserve(4);
@@ -170,7 +169,19 @@ std::optional<std::vector<member>> members_of(std::string_view object) {
   } while (text.take(','));
   if (!text.take('}') || !text.at_end())
     return std::nullopt;
-  return without_duplicates(std::move(members));
+  return members;
+}
+
+} // namespace
+
+std::optional<std::vector<member>> members_of(std::string_view object) {
+  auto members = all_members_of(object);
+  return members ? std::optional{without_duplicates(std::move(*members))} : std::nullopt;
+}
+
+bool repeats_members(std::string_view object) {
+  const auto members = all_members_of(object);
+  return members && without_duplicates(*members).size() != members->size();
 }
 
 std::optional<std::vector<std::string_view>> elements_of(std::string_view array) {
@@ -206,6 +217,24 @@ std::string object_without(std::string_view object, std::initializer_list<std::s
     return std::find(names.begin(), names.end(), each.name) != names.end();
   });
   return object_of(members);
+}
+
+std::string object_with(std::string_view object, std::string_view name, std::string_view value) {
+  std::string out{object};
+  const auto members = members_of(object);
+  if (!members)
+    return out;
+  const auto found = std::find_if(members->begin(), members->end(),
+                                  [&](const member& each) { return each.name == name; });
+  if (found != members->end()) {
+    const auto at = static_cast<std::size_t>(found->value.data() - object.data());
+    return out.replace(at, found->value.size(), value);
+  }
+  std::string added = members->empty() ? "" : ",";
+  added += quoted(name);
+  added += ':';
+  added += value;
+  return out.insert(out.rfind('}'), added);
 }
 
 } // namespace skep::json

@@ -24,6 +24,9 @@ struct member {
 /// One pass and a sort of the names, no recursion.
 std::optional<std::vector<member>> members_of(std::string_view object);
 
+/// Whether several members of the object have one name. Parsers differ in which of them they take.
+bool repeats_members(std::string_view object);
+
 /// The elements of an array in their order; nothing when the text is no array.
 std::optional<std::vector<std::string_view>> elements_of(std::string_view array);
 
@@ -33,5 +36,9 @@ std::string object_of(const std::vector<member>& members);
 /// The object without these members, everything else as it is; empty when nothing is left or the
 /// text is no object.
 std::string object_without(std::string_view object, std::initializer_list<std::string_view> names);
+
+/// The object with this member's value instead, or behind all others when it has none; everything
+/// else as it is. The value is JSON. A text that is no object stays as it is.
+std::string object_with(std::string_view object, std::string_view name, std::string_view value);
 
 } // namespace skep::json

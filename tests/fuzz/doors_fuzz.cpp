@@ -3,10 +3,14 @@
 #include "apis/anthropic/client_answer.hpp"
 #include "apis/anthropic/client_request.hpp"
 #include "apis/anthropic/messages_format.hpp"
+#include "apis/anthropic/native_message.hpp"
 #include "apis/anthropic/server_request.hpp"
 #include "apis/chat/answer.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/openai/completions_format.hpp"
 #include "apis/openai/completions_json.hpp"
+#include "apis/openai/native_chat.hpp"
+#include "runtime/json/members.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -86,22 +90,66 @@ void write_stream(const chunk_event& event) {
   }
 }
 
+msg::native_text native(msg::native_api api, const std::string& text) {
+  return {static_cast<std::uint8_t>(api), text};
+}
+
+/// What goes between a client and a provider of one API stays JSON, and its events stay events.
+void pass_body(const std::string& bytes) {
+  const msg::native_request given{0, bytes, {}};
+  if (!json::repeats_members(bytes))
+    for (const bool stream : {false, true}) {
+      require_json(native_body_for(given, "m", stream));
+      require_json(native_chat_body(given, "m", stream, stream));
+    }
+}
+
+void pass_chat(const std::string& bytes) {
+  native_chat_stream stream{"chatcmpl-1", true};
+  if (is_regular_chat(bytes))
+    require_frames(stream.pass(native_frame({}, bytes)));
+}
+
+void pass_message_event(const std::string& bytes) {
+  const auto frame = native_frame("event", bytes);
+  require_frames(with_message_id(frame, "msg_1"));
+  message_builder builder;
+  for (int again = 0; again < 2; ++again)
+    builder.add(frame);
+  if (const auto message = builder.message()) {
+    require_json(*message);
+    require_frames(message_events(*message));
+  }
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string bytes(data, data + size);
   if (const auto body = read_messages_body(bytes)) {
+    pass_body(bytes);
     require_json(write_chat_request(body->request));
     if (const auto written = write_messages_request(body->request, {}))
       require_json(*written);
   }
   if (const auto body = read_completions_body(bytes))
     require_json(write_chat_request(completion_chat(*body, 0)));
-  if (const auto reply = read_chat_reply(bytes))
+  if (read_chat_body(bytes))
+    pass_body(bytes);
+  if (auto reply = read_chat_reply(bytes)) {
     write_whole(*reply);
-  if (const auto reply = read_messages_reply(bytes))
+    reply->native = native(msg::native_api::chat, bytes);
     write_whole(*reply);
+  }
+  if (auto reply = read_messages_reply(bytes)) {
+    write_whole(*reply);
+    reply->native = native(msg::native_api::messages, bytes);
+    write_whole(*reply);
+  }
+  if (anthropic_stream{}.read(bytes))
+    pass_message_event(bytes);
   if (const auto event = chunk_reader{}.read(bytes)) {
+    pass_chat(bytes);
     write_stream(*event);
     put_together(*event);
   }

@@ -19,15 +19,20 @@ inline auto written_samples() {
   const msg::chat_choice choice{
     1, "assistant", "four", true, "stop", R"({"refusal":null})", R"({"logprobs":null})", {call},
   };
+  const msg::native_text whole{2, R"({"id":"msg_1"})"};
+  const msg::native_text events{2, "event: ping\ndata: {}\n\n"};
+  const msg::native_request sent{2, R"({"model":"m"})", {{"anthropic-beta", "b"}}};
   const msg::member node{"a", 11, "tcp://node-a", 2, true};
   return std::tuple{
-    msg::failure_reply{1, "full", 250, "openai", 503, 2, "messages", "overloaded", "busy"},
+    msg::failure_reply{1, "full", 250, "openai", 503, 2, "messages", "overloaded", "busy", 2,
+                       R"({"error":{}})"},
     msg::ack{},
-    msg::chat_request{"support", {asked}, R"({"temperature":0.5})", true, 1, 60},
-    msg::chat_reply{"chatcmpl-1", 1'700'000'000, "gpt", {choice}, usage, R"({"x":1})", origin},
-    msg::chat_open{"chatcmpl-1", -1, "gpt", R"({"x":1})", origin},
+    msg::chat_request{"support", {asked}, R"({"temperature":0.5})", true, 1, 60, {sent}},
+    msg::chat_reply{
+      "chatcmpl-1", 1'700'000'000, "gpt", {choice}, usage, R"({"x":1})", origin, whole},
+    msg::chat_open{"chatcmpl-1", -1, "gpt", R"({"x":1})", origin, events},
     msg::chat_chunk{
-      1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})", {call}},
+      1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})", {call}, events},
     msg::chat_end{usage, origin},
     msg::cache_get_request{{0x0123'4567'89ab'cdef, 0xfedc'ba98'7654'3210}, 5, 30'000, "a", 6, 7},
     msg::cache_get_reply{std::string("\0\xff", 2), 7, 9, 1, false, true, 2, 11, "b"},
@@ -60,7 +65,8 @@ inline auto written_samples() {
                         1000,
                         65'536,
                         3,
-                        {"faq", {4, 5}, "2+2?"}},
+                        {"faq", {4, 5}, "2+2?"},
+                        {sent}},
     msg::flight_join_request{{1, 2}, 3},
     msg::semantic_find_request{"faq", {1, 2}, "2+2?"},
     msg::semantic_find_reply{true, true, {3, 4}, 971},

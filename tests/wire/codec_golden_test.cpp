@@ -143,6 +143,14 @@ static void check_kept_chat() {
   CHECK(decode_kept<chat_reply>("chat_reply.v2.hex").choices == std::vector<chat_choice>{choice});
   CHECK(decode_kept<chat_chunk>("chat_chunk.v1.hex")
         == chat_chunk{1, "fo\xc3\xbcr", R"({"tool_calls":[]})", "stop", R"({"logprobs":null})"});
+  const tool_call call{1, "c1", "function", "add", R"({"a":2})", R"({"cache_control":{}})"};
+  CHECK(decode_kept<chat_request>("chat_request.v2.hex").messages.front().tool_calls
+        == std::vector<tool_call>{call});
+  CHECK(decode_kept<chat_reply>("chat_reply.v3.hex").choices.front().tool_calls
+        == std::vector<tool_call>{call});
+  CHECK(decode_kept<chat_open>("chat_open.v2.hex").native == native_text{});
+  CHECK(decode_kept<chat_chunk>("chat_chunk.v2.hex").tool_calls == std::vector<tool_call>{call});
+  CHECK(decode_kept<flight_request>("flight_request.v2.hex").semantic.text == "2+2?");
   const auto flight = decode_kept<flight_request>("flight_request.v1.hex");
   CHECK(flight.messages == shared_list<chat_message>{asked});
   CHECK(flight.semantic.text == "2+2?");
@@ -166,6 +174,8 @@ TEST_CASE("bytes of older versions decode, with defaults for what came later", "
   CHECK(decode_kept<failure_reply>("failure_reply.v1.hex") == failure_reply{1, "full", 250});
   CHECK(decode_kept<failure_reply>("failure_reply.v2.hex")
         == failure_reply{1, "full", 250, "openai", 503, 2});
+  CHECK(decode_kept<failure_reply>("failure_reply.v3.hex")
+        == failure_reply{1, "full", 250, "openai", 503, 2, "messages", "overloaded", "busy"});
   const answer_origin origin{"openai", 2, 1, 3600};
   CHECK(decode_kept<chat_reply>("chat_reply.v1.hex").origin == origin);
   CHECK(decode_kept<chat_open>("chat_open.v1.hex").origin == origin);

@@ -3,9 +3,9 @@ import { flag, integer, list, message, octets, record, text, u64 } from "./codec
 
 // -- core -----------------------------------------------------------------------------------------
 
-export const failureReply = message(0x0001, 3, {
+export const failureReply = message(0x0001, 4, {
   code: integer, detail: text, retryAfterMs: integer, provider: text, status: integer, tries: integer,
-  param: text, providerType: text, providerCode: text,
+  param: text, providerType: text, providerCode: text, providerApi: integer, providerBody: text,
 });
 
 /// The codes a foreign agent has a use for; messages/errc.hpp has them all.
@@ -35,18 +35,24 @@ const chatChoice = record({
   toolCalls: list(toolCall),
 }, { role: "assistant" });
 
-export const chatRequest = message(0x0101, 2, {
+// What was written in an API itself, beside the typed reading (2: Anthropic's Messages).
+const nativeText = record({ api: integer, text });
+const nativeRequest = record({ api: integer, body: text, headers: list(record({ name: text, value: text })) });
+
+export const chatRequest = message(0x0101, 3, {
   model: text, messages: list(chatMessage), parameters: text, stream: flag, cache: integer, cacheMaxAgeS: integer,
+  native: list(nativeRequest),
 });
-export const chatReply = message(0x0102, 3, {
+export const chatReply = message(0x0102, 4, {
   id: text, created: integer, model: text, choices: list(chatChoice), usage: tokenUsage, rest: text, origin: answerOrigin,
+  native: nativeText,
 });
-export const chatOpen = message(0x0103, 2, {
-  id: text, created: integer, model: text, rest: text, origin: answerOrigin,
+export const chatOpen = message(0x0103, 3, {
+  id: text, created: integer, model: text, rest: text, origin: answerOrigin, native: nativeText,
 });
-export const chatChunk = message(0x0104, 2, {
+export const chatChunk = message(0x0104, 3, {
   index: integer, content: text, deltaRest: text, finishReason: text, rest: text,
-  toolCalls: list(toolCall),
+  toolCalls: list(toolCall), native: nativeText,
 });
 export const chatEnd = message(0x0105, 2, { usage: tokenUsage, origin: answerOrigin });
 

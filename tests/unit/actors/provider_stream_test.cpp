@@ -284,3 +284,30 @@ TEST_CASE("no provider makes us keep books on endless choices", "[provider][stre
     stream.push(text("a", std::to_string(index)));
   CHECK(stream.state() == phase::failed);
 }
+
+TEST_CASE("with the client's own API each event goes with its piece", "[provider][stream]") {
+  const auto options = std::make_shared<const provider_config>();
+  answer_stream stream{openai_dialect(options, {})->read_stream(), 1 << 20, msg::native_api::chat};
+  const auto role = event(head + R"("choices":[{"index":0,"delta":{"role":"assistant"}}]})");
+  const auto last = usage_event() + event("[DONE]");
+  stream.push(role + text("he") + text("y") + finish() + last);
+  const auto open = stream.take_open();
+  REQUIRE(open);
+  CHECK(open->native.is(msg::native_api::chat));
+  auto all = open->native.text;
+  while (stream.waiting()) {
+    const auto piece = stream.take_chunk();
+    CHECK(piece.native.is(msg::native_api::chat));
+    all += piece.native.text;
+  }
+  CHECK(all == role + text("he") + text("y") + finish() + last);
+  CHECK(stream.state() == phase::whole);
+}
+
+TEST_CASE("an event that clients could not read has no text of its own", "[provider][stream]") {
+  const auto options = std::make_shared<const provider_config>();
+  answer_stream stream{openai_dialect(options, {})->read_stream(), 1 << 20, msg::native_api::chat};
+  stream.push(event(head + R"("choices":[{"delta":{"content":"no index"}}]})"));
+  REQUIRE(stream.take_open());
+  CHECK(stream.take_chunk().native == msg::native_text{});
+}

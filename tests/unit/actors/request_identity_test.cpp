@@ -108,3 +108,43 @@ TEST_CASE("tool calls make other keys, however they are written the same ones",
   respelled.extra = R"({ "b": 2, "a": 1 })";
   CHECK(key({calling({respelled})}) == one);
 }
+
+namespace {
+
+msg::chat_request written(msg::native_api api, std::string body,
+                          std::vector<msg::native_header> headers = {}) {
+  auto request = order("2+2?");
+  request.native = {{static_cast<std::uint8_t>(api), std::move(body), std::move(headers)}};
+  return request;
+}
+
+} // namespace
+
+TEST_CASE("what only Anthropic's words say makes another key", "[actors][identity]") {
+  desk here;
+  const auto messages = [&](std::string body, std::vector<msg::native_header> headers = {}) {
+    return here.key(written(msg::native_api::messages, std::move(body), std::move(headers)));
+  };
+  const auto plain = messages(R"({"model":"m","messages":[{"a":1,"b":2}],"max_tokens":5})");
+  CHECK(plain
+        == messages(R"({"stream":true,"max_tokens":5,"metadata":{"user_id":"u"},)"
+                    R"("model":"n","messages":[ {"b":2,"a":1} ]})"));
+  CHECK_FALSE(plain == messages(R"({"model":"m","messages":[{"a":1,"b":3}],"max_tokens":5})"));
+  CHECK_FALSE(plain == messages(R"({"model":"m","messages":[{"a":1,"b":2}],"max_tokens":6})"));
+  CHECK_FALSE(plain
+              == messages(R"({"model":"m","messages":[{"a":1,"b":2}],"max_tokens":5})",
+                          {{"anthropic-beta", "x"}}));
+  // Chat completions are read without loss, so what was read tells them apart.
+  CHECK(here.key(order("2+2?")) == here.key(written(msg::native_api::chat, R"({"model":"m"})")));
+}
+
+TEST_CASE("an agent that adds something sends its own words", "[actors][identity]") {
+  desk here;
+  const auto request = written(msg::native_api::chat, R"({"model":"m"})");
+  CHECK(here.flight(request).native == request.native);
+  here.agent.instructions = "Be brief.";
+  CHECK(here.flight(request).native.empty());
+  desk other;
+  other.agent.parameters = R"({"top_p":0.5})";
+  CHECK(other.flight(request).native.empty());
+}

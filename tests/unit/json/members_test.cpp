@@ -84,3 +84,18 @@ TEST_CASE("members are left out and the rest stays as it was", "[json]") {
   CHECK(json::object_without(R"({"model":"x"})", {"model"}).empty());
   CHECK(json::object_without("nonsense", {"model"}).empty());
 }
+
+TEST_CASE("one member changes and everything else keeps its bytes", "[json]") {
+  CHECK(json::object_with(R"({ "a" : 1.0, "b":[ 2 ] })", "a", "\"x\"")
+        == R"({ "a" : "x", "b":[ 2 ] })");
+  CHECK(json::object_with(R"({"a":1})", "b", "2") == R"({"a":1,"b":2})");
+  CHECK(json::object_with("{ }", "b", "2") == R"({ "b":2})");
+  CHECK(json::object_with("[]", "b", "2") == "[]");
+}
+
+TEST_CASE("members of one name are noticed", "[json]") {
+  CHECK(json::repeats_members(R"({"model":"a","x":1,"model":"b"})"));
+  CHECK(json::repeats_members(R"({"model":"a","mod\u0065l":"b"})"));
+  CHECK_FALSE(json::repeats_members(R"({"model":"a","x":{"model":1}})"));
+  CHECK_FALSE(json::repeats_members("[]"));
+}

@@ -1,0 +1,38 @@
+#include "actors/gateway/native_request.hpp"
+
+#include "runtime/json/members.hpp"
+
+#include <array>
+#include <utility>
+
+namespace skep::actors {
+
+namespace {
+
+struct passed_header {
+  msg::native_api api;
+  const char* name;
+};
+
+/// What else a client says (keys, cookies, host) is not for the provider.
+constexpr std::array passed_headers{
+  passed_header{msg::native_api::messages, "anthropic-version"},
+  passed_header{msg::native_api::messages, "anthropic-beta"},
+};
+
+} // namespace
+
+void add_native(net::http_request& from, msg::native_api api, msg::chat_request& to) {
+  if (json::repeats_members(from.body))
+    return;
+  msg::native_request native;
+  native.api = static_cast<std::uint8_t>(api);
+  native.body = std::move(from.body);
+  for (const auto& each : passed_headers)
+    if (each.api == api)
+      if (const auto value = from.header(each.name); !value.empty())
+        native.headers.push_back({each.name, std::string{value}});
+  to.native = {std::move(native)};
+}
+
+} // namespace skep::actors

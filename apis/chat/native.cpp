@@ -1,0 +1,64 @@
+#include "apis/chat/native.hpp"
+
+#include "apis/chat/sse_frame.hpp"
+#include "runtime/json/object.hpp"
+
+#include <algorithm>
+
+namespace skep::actors {
+
+namespace {
+
+constexpr std::string_view event_field = "event: ";
+constexpr std::string_view data_field = "data: ";
+constexpr std::string_view frame_end = "\n\n";
+
+} // namespace
+
+const msg::native_request* native_request_of(const msg::chat_request& request,
+                                             msg::native_api api) {
+  const bool there
+    = !request.native.empty() && request.native.front().api == static_cast<std::uint8_t>(api);
+  return there ? &request.native.front() : nullptr;
+}
+
+std::string native_body_for(const msg::native_request& given, std::string_view model, bool stream) {
+  const json::object sent{given.body};
+  auto body = given.body;
+  if (sent.text("model") != model)
+    body = json::object_with(body, "model", json::quoted(model));
+  const std::string_view wanted = stream ? "true" : "false";
+  if (sent.at("stream") != wanted && (stream || sent.has("stream")))
+    body = json::object_with(body, "stream", wanted);
+  return body;
+}
+
+std::string native_frame(std::string_view event, std::string_view data) {
+  std::string frame;
+  if (!event.empty())
+    frame.append(event_field).append(event).append("\n");
+  frame += data_field;
+  const auto from = frame.size();
+  frame += data;
+  end_frame(frame, from);
+  return frame;
+}
+
+bool native_frames::next() {
+  const auto end = left_.find(frame_end);
+  if (end == std::string_view::npos)
+    return false;
+  frame_ = left_.substr(0, end + frame_end.size());
+  left_.remove_prefix(frame_.size());
+  event_ = {};
+  auto rest = frame_.substr(0, end);
+  if (rest.starts_with(event_field)) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    event_ = line.substr(event_field.size());
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+  }
+  data_ = rest.starts_with(data_field) ? rest.substr(data_field.size()) : std::string_view{};
+  return true;
+}
+
+} // namespace skep::actors

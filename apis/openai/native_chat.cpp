@@ -1,0 +1,95 @@
+#include "apis/openai/native_chat.hpp"
+
+#include "apis/chat/native.hpp"
+#include "runtime/json/object.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace skep::actors {
+
+namespace {
+
+constexpr std::string_view done = "[DONE]";
+
+bool is_number(std::string_view value) {
+  return !value.empty() && value.front() >= '0' && value.front() <= '9';
+}
+
+bool is_regular_call(std::string_view raw, bool streamed) {
+  const json::object call{raw};
+  if (streamed && !is_number(call.at("index")))
+    return false;
+  const auto arguments = json::object{call.at("function")}.at("arguments");
+  return arguments.empty() || arguments.starts_with('"');
+}
+
+/// No list has nothing irregular.
+template <class Check>
+bool all_of(std::string_view list, const Check& check) {
+  const auto elements = json::elements_of(list).value_or(std::vector<std::string_view>{});
+  return std::all_of(elements.begin(), elements.end(), check);
+}
+
+bool is_regular_choice(std::string_view raw) {
+  const json::object choice{raw};
+  if (!is_number(choice.at("index")))
+    return false;
+  const auto delta = choice.at("delta");
+  const json::object message{delta.empty() ? choice.at("message") : delta};
+  return all_of(message.at("tool_calls"),
+                [&](std::string_view call) { return is_regular_call(call, !delta.empty()); });
+}
+
+} // namespace
+
+bool is_regular_chat(std::string_view json) {
+  const auto choices = json::object{json}.at("choices");
+  return choices.starts_with('[') && all_of(choices, is_regular_choice);
+}
+
+std::string native_chat_body(const msg::native_request& given, std::string_view model, bool stream,
+                             bool stream_usage) {
+  constexpr std::string_view options = "stream_options";
+  auto body = native_body_for(given, model, stream);
+  const auto asked = json::object{body}.at(options);
+  if (!stream || !stream_usage)
+    return asked.empty() ? body : json::object_without(body, {options});
+  if (json::object{asked}.at("include_usage") == "true")
+    return body;
+  const auto wanted = json::object_with(asked.empty() ? "{}" : asked, "include_usage", "true");
+  return json::object_with(body, options, wanted);
+}
+
+std::string native_chat_stream::pass(std::string_view frames) {
+  std::string out;
+  for (native_frames each{frames}; each.next();)
+    if (each.data() != done)
+      if (const auto event = pass_event(each.data()); !event.empty())
+        out += event == each.data() ? std::string{each.frame()} : native_frame(each.event(), event);
+  return out;
+}
+
+std::string native_chat_stream::pass_event(std::string_view data) {
+  const json::object event{data};
+  const bool no_choices = event.at("choices") == "[]";
+  if (event.at("usage").starts_with('{')) {
+    if (no_choices && !include_usage_)
+      return {};
+    told_usage_ = true;
+  }
+  const auto id = event.text("id");
+  // Some servers send an event about the prompt before the answer, which has no id yet.
+  if (id == id_ || (id.empty() && no_choices))
+    return std::string{data};
+  return json::object_with(data, "id", json::quoted(id_));
+}
+
+std::string native_chat_reply(const msg::chat_reply& reply) {
+  const auto& text = reply.native.text;
+  return json::object{text}.text("id") == reply.id
+           ? text
+           : json::object_with(text, "id", json::quoted(reply.id));
+}
+
+} // namespace skep::actors

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "messages/chat.hpp"
+
+#include <string>
+#include <string_view>
+
+// Chat completions that are passed on as they came.
+namespace skep::actors {
+
+/// Whether OpenAI's clients can read a provider's answer, or an event of one, as it is: every
+/// choice and every piece of a tool call has its index, and arguments are text. What is not so goes
+/// out in skep's own words.
+bool is_regular_chat(std::string_view json);
+
+/// The body for a provider: the client's, for this model, streamed or whole. A stream asks for
+/// usage, so that it is always known, unless the server refuses `stream_options`.
+std::string native_chat_body(const msg::native_request& given, std::string_view model, bool stream,
+                             bool stream_usage);
+
+/// Passes on the events of one streamed answer. Pure; one thread at a time.
+class native_chat_stream {
+public:
+  /// `id` is the answer's own; with `include_usage` as in the request's stream_options.
+  native_chat_stream(std::string id, bool include_usage)
+    : id_(std::move(id)), include_usage_(include_usage) {}
+
+  /// The events for this client: under the answer's id, without the last one ([DONE]), and without
+  /// usage that it did not ask for.
+  std::string pass(std::string_view frames);
+  /// An event with usage went out.
+  bool told_usage() const {
+    return told_usage_;
+  }
+
+private:
+  std::string pass_event(std::string_view data);
+
+  const std::string id_;
+  const bool include_usage_;
+  bool told_usage_ = false;
+};
+
+/// The whole answer under its own id.
+std::string native_chat_reply(const msg::chat_reply& reply);
+
+} // namespace skep::actors
