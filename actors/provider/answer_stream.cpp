@@ -238,8 +238,11 @@ void answer_stream::note(msg::chat_chunk& piece) {
     }
     mark = choices_.insert(mark, {piece.index, false});
   }
-  if (mark->finished)
+  if (mark->finished && !piece.finish_reason.empty()) {
     piece.finish_reason.clear();
+    if (native_ == msg::native_api::chat)
+      piece.native = {}; // It goes out in our words, without the reason.
+  }
   mark->finished = mark->finished || !piece.finish_reason.empty();
 }
 

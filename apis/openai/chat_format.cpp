@@ -28,9 +28,12 @@ public:
     return native_ ? native_->pass(begin.native.text) : std::string{};
   }
   std::string chunk(const msg::chat_chunk& piece) override {
-    if (native_ && piece.native.is(msg::native_api::chat))
-      return native_->pass(piece.native.text);
-    return piece.only_native() ? std::string{} : writer_->frame(piece);
+    if (piece.only_native() || (native_ && piece.native.is(msg::native_api::chat))) {
+      if (!piece.only_native())
+        writer_->note(piece);
+      return native_ ? native_->pass(piece.native.text) : std::string{};
+    }
+    return writer_->frame(piece);
   }
   std::string end(const msg::token_usage& usage) override {
     return writer_->finish(usage, !native_ || !native_->told_usage());

@@ -78,13 +78,7 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
     out += first_head_.empty() ? head_ : std::exchange(first_head_, {});
     out += "{\"index\":" + std::to_string(chunk.index) + ",\"delta\":{";
   };
-  auto* choice = find(chunk.index);
-  const bool first = choice == nullptr;
-  if (first)
-    choice = &begun_.emplace_back(begun_choice{chunk.index});
-  choice->calls_tools = choice->calls_tools || !chunk.tool_calls.empty();
-  choice->finished = choice->finished || !chunk.finish_reason.empty();
-  if (first) {
+  if (note(chunk)) {
     begin();
     out += R"("role":"assistant","content":""},"finish_reason":null})" + tail_;
     end_frame(out, 0);
@@ -101,6 +95,16 @@ std::string chunk_writer::frame(const msg::chat_chunk& chunk) {
   out += tail_;
   end_frame(out, from);
   return out;
+}
+
+bool chunk_writer::note(const msg::chat_chunk& chunk) {
+  auto* choice = find(chunk.index);
+  const bool first = choice == nullptr;
+  if (first)
+    choice = &begun_.emplace_back(begun_choice{chunk.index});
+  choice->calls_tools = choice->calls_tools || !chunk.tool_calls.empty();
+  choice->finished = choice->finished || !chunk.finish_reason.empty();
+  return first;
 }
 
 chunk_writer::begun_choice* chunk_writer::find(std::uint32_t index) {

@@ -14,6 +14,9 @@ public:
   chunk_writer(const msg::chat_open& open, bool include_usage);
 
   std::string frame(const msg::chat_chunk& chunk);
+  /// Takes note of a piece that goes out in the provider's own words; true when it is the first one
+  /// of its choice.
+  bool note(const msg::chat_chunk& chunk);
   /// The usage frame (only when asked for) and [DONE].
   /// A choice of which nobody said how it ended has ended by itself, since the answer is whole.
   std::string finish(const msg::token_usage& usage, bool tell_usage = true);

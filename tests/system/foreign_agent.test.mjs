@@ -41,7 +41,8 @@ test("messages are written as skep writes them", () => {
   ] }]);
   assert.deepEqual(failureReply.decode(golden("failure_reply")),
     { code: 1, detail: "full", retryAfterMs: 250, provider: "openai", status: 503, tries: 2,
-      param: "messages", providerType: "overloaded", providerCode: "busy" });
+      param: "messages", providerType: "overloaded", providerCode: "busy",
+      providerApi: 2, providerBody: '{"error":{}}' });
 });
 
 test("envelopes are written as skep writes them", () => {
@@ -69,9 +70,9 @@ test("integers of any size survive, and short and long records are read", () => 
     assert.equal(messages.chatOpen.decode(messages.chatOpen.encode({ created })).created, created);
   assert.throws(() => messages.chatOpen.decode(Buffer.from("92a0cfffffffffffffffff", "hex")), TypeError);
   assert.throws(() => failureReply.decode(Buffer.from("93a101a0cc", "hex")));
-  const least = { code: 1, detail: "", retryAfterMs: 0, provider: "", status: 0, tries: 0, param: "", providerType: "", providerCode: "" };
+  const least = { code: 1, detail: "", retryAfterMs: 0, provider: "", status: 0, tries: 0, param: "", providerType: "", providerCode: "", providerApi: 0, providerBody: "" };
   assert.deepEqual(failureReply.decode(Buffer.from("9101", "hex")), least);
-  assert.deepEqual(failureReply.decode(Buffer.from("9a01a005a00000a0a0a00a", "hex")), { ...least, retryAfterMs: 5 });
+  assert.deepEqual(failureReply.decode(Buffer.from("9c01a005a00000a0a0a000a00a", "hex")), { ...least, retryAfterMs: 5 });
 });
 
 test("heads and records are those of the specification", () => {

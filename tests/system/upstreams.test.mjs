@@ -129,7 +129,7 @@ ${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
     for (const path of Object.keys(doors)) {
       assert.match((await ask(path, "up/beats", true)).text, /he[^]*y/);
       const joined = await ask(path, "up/halves", true);
-      assert.match(joined.text, /\u{1F600}b/u, path);
+      assert.match(joined.text, /(\u{1F600}|\\ud83d\\ude00)b/u, path);
       assert.doesNotMatch(joined.text, /"error":\{/);
     }
     const beats = await chat("up/beats");
@@ -138,9 +138,9 @@ ${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
   });
 
   test("a stream has the names of the first event that has any", async () => {
-    const got = chunksOf(await chat("up/azure"));
+    const [about, ...got] = chunksOf(await chat("up/azure"));
+    assert.equal(about.prompt_filter_results.length, 1); // The provider's own event about the prompt.
     assert.ok(got.every((one) => one.id === "c1" && one.model === "m"), JSON.stringify(got));
-    assert.equal(got.filter((one) => one.prompt_filter_results).length, 1);
     assert.match((await ask("/v1/messages", "up/azure", true)).text, /"id":"msg_c1"[^]*"model":"m"/);
   });
 
