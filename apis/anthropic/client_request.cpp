@@ -221,6 +221,21 @@ expected<void> request_writer::add_tool_choice() {
   return {};
 }
 
+/// What stands for `response_format` of type json_object: the API takes only schemas.
+constexpr std::string_view json_only
+  = "Answer with one valid JSON object and nothing else: no words "
+    "around it, no code fence.";
+
+/// `system` (JSON: a text, a list of text blocks or nothing) with one more text at its end.
+std::string with_instruction(const std::string& system, std::string_view text) {
+  if (system.empty())
+    return json::quoted(text);
+  if (const auto only = json::string_of(system))
+    return json::quoted(*only + "\n\n" + std::string{text});
+  const auto block = json::object_writer{}.raw("type", R"("text")").text("text", text).object();
+  return system.substr(0, system.size() - 1) + "," + block + "]";
+}
+
 expected<void> request_writer::add_format() {
   const json::object kept{given_.at("output_config")};
   const json::object format{given_.at("response_format")};
@@ -229,8 +244,7 @@ expected<void> request_writer::add_format() {
     if (member.name != "format" || type != "json_schema")
       output_.raw(member.name, member.value);
   if (type == "json_object")
-    return wrong("response_format", "of type json_object is not known to Anthropic's API; give the "
-                                    "schema, as type json_schema");
+    turns_.system = with_instruction(turns_.system, json_only);
   if (type != "json_schema")
     return {};
   const json::object named{format.at("json_schema")};
