@@ -1,6 +1,7 @@
 // LangChain's and LangGraph's models of OpenAI as an application uses them, over chat completions and
 // over the Responses API, above a provider of either kind.
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
 import { AIMessage, HumanMessage, SystemMessage } from "@langchain/core/messages";
@@ -13,6 +14,8 @@ import { z } from "zod";
 import { eventually } from "./support/node.mjs";
 import { failureOf, kinds } from "./support/simulate.mjs";
 import { startAbove, StrictUpstream } from "./support/strict_upstream.mjs";
+
+globalThis.crypto ??= webcrypto; // Node 18 has it as a module only.
 
 const city = z.object({ city: z.string(), days: z.number() });
 const inWords = `an object as JSON: ${JSON.stringify(z.toJSONSchema(city))}`;
