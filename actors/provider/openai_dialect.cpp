@@ -1,5 +1,6 @@
 #include "actors/provider/dialect.hpp"
 #include "apis/openai/extensions.hpp"
+#include "apis/openai/foreign_parts.hpp"
 
 namespace skep::actors {
 
@@ -55,9 +56,12 @@ public:
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
     const bool translate = has_anthropic_words(request.parameters);
-    if (!drops_extensions_ && !translate)
+    const bool foreign = has_foreign_parts(request.messages);
+    if (!drops_extensions_ && !translate && !foreign)
       return write_chat_request(request, options_->stream_usage);
     auto plain = drops_extensions_ ? without_extensions(request) : request;
+    if (foreign)
+      plain.messages = in_openai_parts(plain.messages);
     if (translate)
       plain.parameters = in_openai_words(plain.parameters);
     return write_chat_request(plain, options_->stream_usage);

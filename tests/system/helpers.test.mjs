@@ -103,6 +103,19 @@ for (const kind of kinds)
         assert.equal(response.output_text, toolsSaid);
       });
 
+      test("a tool's image and a file by its address are served over responses", async () => {
+        const image = { type: "input_image", image_url: "data:image/png;base64,AA==", detail: "auto" };
+        const file = { type: "input_file", file_url: "https://example.test/a.pdf" };
+        await client.responses.create({ model, input: [
+          ...user([{ type: "input_text", text: "look" }, file]),
+          { type: "function_call", call_id: "a", name: "shot", arguments: "{}" },
+          { type: "function_call_output", call_id: "a", output: [image] },
+        ] });
+        const parts = all.upstream.requests.at(-1).body.messages.flatMap((message) => (Array.isArray(message.content) ? message.content : []));
+        assert.deepEqual(parts.find((part) => part.type === "file" || part.type === "document"), kind === "openai"
+          ? { type: "file", file: { file_data: file.file_url } } : { type: "document", source: { type: "url", url: file.file_url } });
+      });
+
       test("a refused call is the client's own error, with the provider's words", async () => {
         await assertRefused((text) => client.chat.completions.create({ model, messages: user(text) }), OpenAI);
         await assertRefused((input) => client.responses.create({ model, input, stream: true }), OpenAI);
@@ -138,6 +151,23 @@ for (const kind of kinds)
       const output_config = { format: zodOutputFormat(city) };
       assert.deepEqual((await client.messages.parse(asked("an object", { output_config }))).parsed_output, paris);
       assert.deepEqual((await client.messages.stream(asked("an object", { output_config })).finalMessage()).parsed_output, paris);
+    });
+
+    test("documents, search results and a tool's images reach the provider in its own parts", async () => {
+      const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "AA==" } };
+      const pdf = { type: "document", source: { type: "base64", media_type: "application/pdf", data: "AA==" } };
+      const found = { type: "search_result", source: "https://example.test", title: "Found", content: [{ type: "text", text: "it" }] };
+      const messages = [
+        ...user([{ type: "text", text: "look" }, pdf, found]),
+        { role: "assistant", content: [{ type: "tool_use", id: "a", name: "get_place", input: {} }] },
+        ...user([{ type: "tool_result", tool_use_id: "a", content: [{ type: "text", text: "here" }, image] }]),
+      ];
+      const answer = await client.messages.create({ ...asked(""), messages });
+      assert.match(answer.content[0].text, kind === "openai" ? /What the tools returned/ : /The tools said: here/);
+      const sent = all.upstream.requests.at(-1).body.messages;
+      const types = sent.filter((message) => Array.isArray(message.content)).flatMap((message) => message.content.map((part) => part.type));
+      assert.deepEqual(types, kind === "openai" ? ["text", "file", "text", "text", "text", "image_url"]
+        : ["text", "document", "search_result", "tool_use", "tool_result"]);
     });
 
     test("a refused call is the client's own error, with the provider's words", async () => {
