@@ -47,7 +47,8 @@ public:
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
     anthropic_options how;
-    how.max_tokens = options_->anthropic.max_tokens_default;
+    const auto tokens = options_->anthropic.max_tokens_default;
+    how.max_tokens = tokens != 0 ? tokens : max_tokens_of(request.model);
     how.reasoning = options_->anthropic.reasoning;
     return write_messages_request(request, how);
   }

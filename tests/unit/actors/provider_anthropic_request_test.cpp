@@ -274,6 +274,21 @@ TEST_CASE("an answer in any JSON is asked for in words behind the instructions",
   CHECK(blocks[1]["text"].get<std::string>().starts_with(words));
 }
 
+TEST_CASE("calls without a bound are given what their model can write", "[provider][anthropic]") {
+  CHECK(max_tokens_of("claude-3-haiku-20240307") == 4096);
+  CHECK(max_tokens_of("claude-2.1") == 4096);
+  CHECK(max_tokens_of("anthropic/claude-3.5-sonnet") == 8192);
+  CHECK(max_tokens_of("claude-3-7-sonnet-latest") == 32'000);
+  CHECK(max_tokens_of("claude-opus-4-1") == 32'000);
+  CHECK(max_tokens_of("deepseek-chat") == 8192);
+  anthropic_options roomy;
+  roomy.max_tokens = 32'000;
+  CHECK(member("max_tokens", R"("reasoning_effort":"high")", roomy) == 32'000);
+  CHECK(member("max_tokens", R"("reasoning_effort":"xhigh")", roomy) == 32'768 + 4096);
+  const auto* thinking = R"("thinking":{"type":"enabled","budget_tokens":31000})";
+  CHECK(member("max_tokens", thinking, roomy) == 31'000 + 4096);
+}
+
 TEST_CASE("reasoning_effort becomes a budget below what the caller allows",
           "[provider][anthropic]") {
   struct row {
