@@ -63,7 +63,8 @@ public:
     if (const auto* given = native_request_of(request, api()))
       return native_body_for(*given, request.model, request.stream);
     anthropic_options how;
-    how.max_tokens = options_->anthropic.max_tokens_default;
+    const auto tokens = options_->anthropic.max_tokens_default;
+    how.max_tokens = tokens != 0 ? tokens : max_tokens_of(request.model);
     how.reasoning = options_->anthropic.reasoning;
     return write_messages_request(request, how);
   }

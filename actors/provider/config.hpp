@@ -44,7 +44,8 @@ struct simulated_config {
 struct anthropic_config {
   std::string version = "2023-06-01";
   std::vector<std::string> beta;
-  std::uint32_t max_tokens_default = 4096;
+  /// 0: by the model.
+  std::uint32_t max_tokens_default = 0;
   anthropic_reasoning reasoning = anthropic_reasoning::budget;
 };
 

@@ -1,6 +1,7 @@
 #include "actors/provider/dialect.hpp"
 #include "apis/chat/native.hpp"
 #include "apis/openai/extensions.hpp"
+#include "apis/openai/foreign_parts.hpp"
 #include "apis/openai/native_chat.hpp"
 
 namespace skep::actors {
@@ -63,10 +64,13 @@ public:
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
     const bool translate = has_anthropic_words(request.parameters);
+    const bool foreign = has_foreign_parts(request.messages);
     auto plain = drops_extensions_ ? without_extensions(request) : request;
     const auto* const given = native_request_of(request, api());
-    if (given != nullptr && !translate && plain == request)
+    if (given != nullptr && !translate && !foreign && plain == request)
       return native_chat_body(*given, request.model, request.stream, options_->stream_usage);
+    if (foreign)
+      plain.messages = in_openai_parts(plain.messages);
     if (translate)
       plain.parameters = in_openai_words(plain.parameters);
     return write_chat_request(plain, options_->stream_usage);

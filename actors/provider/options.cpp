@@ -52,8 +52,9 @@ const config::table<anthropic_config>& anthropic_table() {
   static const config::table<c> rows{
     option{"version", &c::version, "Sent as anthropic-version."},
     option{"beta", &c::beta, "Sent as anthropic-beta: features that are not yet general."},
-    option{"max_tokens_default", &c::max_tokens_default, 1u, 10'000'000u,
-           "max_tokens of calls that name none; the API demands one."},
+    option{"max_tokens_default", &c::max_tokens_default, 0u, 10'000'000u,
+           "max_tokens of calls that name none; the API demands one. 0: by the model's name, "
+           "32,000 for Claudes since 3.7, less for earlier ones, 8,192 for others."},
     option{"reasoning",
            &c::reasoning,
            {{"budget", anthropic_reasoning::budget}, {"adaptive", anthropic_reasoning::adaptive}},

@@ -82,6 +82,7 @@ private:
   expected<choice> tool_choice() const;
   expected<void> add_format();
   expected<void> add_reasoning();
+  void make_room_for(std::uint64_t budget);
   void think(std::uint64_t budget, std::string_view effort);
   void add_metadata();
   expected<void> add_sampling();
@@ -221,6 +222,21 @@ expected<void> request_writer::add_tool_choice() {
   return {};
 }
 
+/// What stands for `response_format` of type json_object: the API takes only schemas.
+constexpr std::string_view json_only
+  = "Answer with one valid JSON object and nothing else: no words "
+    "around it, no code fence.";
+
+/// `system` (JSON: a text, a list of text blocks or nothing) with one more text at its end.
+std::string with_instruction(const std::string& system, std::string_view text) {
+  if (system.empty())
+    return json::quoted(text);
+  if (const auto only = json::string_of(system))
+    return json::quoted(*only + "\n\n" + std::string{text});
+  const auto block = json::object_writer{}.raw("type", R"("text")").text("text", text).object();
+  return system.substr(0, system.size() - 1) + "," + block + "]";
+}
+
 expected<void> request_writer::add_format() {
   const json::object kept{given_.at("output_config")};
   const json::object format{given_.at("response_format")};
@@ -229,8 +245,7 @@ expected<void> request_writer::add_format() {
     if (member.name != "format" || type != "json_schema")
       output_.raw(member.name, member.value);
   if (type == "json_object")
-    return wrong("response_format", "of type json_object is not known to Anthropic's API; give the "
-                                    "schema, as type json_schema");
+    turns_.system = with_instruction(turns_.system, json_only);
   if (type != "json_schema")
     return {};
   const json::object named{format.at("json_schema")};
@@ -243,7 +258,13 @@ expected<void> request_writer::add_format() {
   return {};
 }
 
-/// A budget stays below what the caller allows; where nothing was said, the answer keeps its room.
+/// Where the caller bounds nothing, an answer has room beside the thoughts.
+void request_writer::make_room_for(std::uint64_t budget) {
+  constexpr std::uint64_t answer = 4096;
+  tokens_ = std::max(tokens_, budget + std::min(tokens_, answer));
+}
+
+/// A budget stays below what the caller allows.
 void request_writer::think(std::uint64_t budget, std::string_view effort) {
   constexpr std::uint64_t budget_min = 1024; // The API's.
   if (options_.reasoning == anthropic_reasoning::adaptive) {
@@ -257,7 +278,7 @@ void request_writer::think(std::uint64_t budget, std::string_view effort) {
   if (max_tokens_)
     budget = std::clamp(budget, budget_min, std::max(budget_min, *max_tokens_ / 2));
   else
-    tokens_ += budget;
+    make_room_for(budget);
   body_.raw(
     "thinking",
     json::object_writer{}.raw("type", R"("enabled")").number("budget_tokens", budget).object());
@@ -268,7 +289,7 @@ expected<void> request_writer::add_reasoning() {
   if (given_.has("thinking")) {
     body_.raw("thinking", given_.at("thinking"));
     if (!max_tokens_)
-      tokens_ += own.count("budget_tokens");
+      make_room_for(own.count("budget_tokens"));
     return {};
   }
   struct level {
@@ -325,6 +346,22 @@ void request_writer::pass_on() {
 }
 
 } // namespace
+
+std::uint32_t max_tokens_of(std::string_view model) {
+  struct line {
+    std::string_view name;
+    std::uint32_t tokens;
+  };
+  // The first that fits counts. Elsewhere names may have more around them: anthropic/claude-3-5-….
+  constexpr std::array lines{line{"claude-instant", 4096}, line{"claude-2", 4096},
+                             line{"claude-3-5-", 8192},    line{"claude-3.5-", 8192},
+                             line{"claude-3-7-", 32'000},  line{"claude-3.7-", 32'000},
+                             line{"claude-3-", 4096},      line{"claude-", 32'000}};
+  const auto found = std::find_if(lines.begin(), lines.end(), [&](const line& each) {
+    return model.find(each.name) != std::string_view::npos;
+  });
+  return found == lines.end() ? 8192 : found->tokens;
+}
 
 expected<std::string> write_messages_request(const msg::chat_request& request,
                                              const anthropic_options& options) {

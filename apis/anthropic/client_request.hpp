@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 // A conversation in OpenAI's form, which skep uses inside, as the body of Anthropic's Messages API.
 //
@@ -59,6 +60,10 @@ struct anthropic_options {
   std::uint32_t max_tokens = 4096;
   anthropic_reasoning reasoning = anthropic_reasoning::budget;
 };
+
+/// max_tokens for a request that names none: as much as the model is known to write at once, of
+/// later Claudes 32,000, which each of them can; 8,192 of a model we do not know.
+std::uint32_t max_tokens_of(std::string_view model);
 
 /// The body of POST /v1/messages. errc::bad_request, naming the parameter, for what this API cannot
 /// do and leaving out would change the answer (n above 1, logprobs, penalties, …).

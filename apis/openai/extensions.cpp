@@ -135,6 +135,33 @@ std::string response_format_of(const json::object& format) {
   return json::object_writer{}.text("type", "json_schema").raw("json_schema", named).object();
 }
 
+/// OpenAI's earlier chat models refuse an effort.
+bool reasons(std::string_view model) {
+  constexpr std::array<std::string_view, 3> earlier{"gpt-3", "gpt-4", "chatgpt-"};
+  return std::none_of(earlier.begin(), earlier.end(),
+                      [&](std::string_view name) { return model.starts_with(name); });
+}
+
+/// The `reasoning_effort` that a budget of thinking stands for; empty where none is asked for.
+std::string_view effort_of(const json::object& parameters) {
+  const json::object thinking{parameters.at("thinking")};
+  const auto budget = thinking.count("budget_tokens");
+  if (thinking.text("type") != "enabled" || budget == 0 || parameters.has("reasoning_effort")
+      || json::object{parameters.at("output_config")}.has("effort"))
+    return {};
+  return budget < 4096 ? R"("low")" : budget < 16'384 ? R"("medium")" : R"("high")";
+}
+
+/// The parameters with one more member, unless its value is empty.
+std::string with_member(const std::string& parameters, std::string_view name,
+                        std::string_view value) {
+  if (value.empty())
+    return parameters;
+  auto members = json::members_of(parameters).value_or(std::vector<json::member>{});
+  members.push_back({std::string{name}, value});
+  return json::object_of(members);
+}
+
 } // namespace
 
 bool has_anthropic_words(std::string_view parameters) {
@@ -161,6 +188,9 @@ std::string in_openai_words(std::string_view parameters) {
 
 msg::chat_request without_extensions(msg::chat_request request) {
   request.messages = plain_messages(request.messages);
+  if (request.parameters.find("\"thinking\"") != std::string::npos && reasons(request.model))
+    request.parameters = with_member(request.parameters, "reasoning_effort",
+                                     effort_of(json::object{request.parameters}));
   if (has_any(request.parameters) || request.parameters.find("\"tools\"") != std::string::npos)
     request.parameters = with_edited(
       json::object_without(request.parameters, {"thinking", "top_k", "cache_control"}), "tools",

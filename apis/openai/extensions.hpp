@@ -8,9 +8,11 @@
 namespace skep::actors {
 
 /// The request without the members that only other APIs have (the vocabulary of
-/// anthropic_request.hpp: thinking and its blocks, reasoning_content, cache_control, is_error,
+/// client_request.hpp: thinking and its blocks, reasoning_content, cache_control, is_error,
 /// top_k): OpenAI itself refuses what it does not know. They steer caches, or how an answer came
-/// about; what was said stays. Everything else keeps its bytes and its order.
+/// about; what was said stays. Everything else keeps its bytes and its order. The budget of
+/// `thinking` is `reasoning_effort` for models that reason, unless an effort is given: low below
+/// 4,096 tokens, high from 16,384 on.
 msg::chat_request without_extensions(msg::chat_request request);
 
 /// The parameters with what only Anthropic's API names so in OpenAI's words: the format and the

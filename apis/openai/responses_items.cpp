@@ -44,10 +44,13 @@ tl::expected<std::string, api_error> image_part(const json::object& part,
   return made.object();
 }
 
+/// Chats have no member for a file's address: it stands where the data would.
 std::string file_part(const json::object& part) {
   json::object_writer file;
-  for (const auto* name : {"file_data", "file_id", "file_url", "filename"})
+  for (const auto* name : {"file_data", "file_id", "filename"})
     file.raw(name, part.at(name));
+  if (!part.has("file_data"))
+    file.raw("file_data", part.at("file_url"));
   json::object_writer made;
   made.text("type", "file").raw("file", file.object());
   add_others(made, part, {"type", "file_data", "file_id", "file_url", "filename", "detail"});

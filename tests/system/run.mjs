@@ -33,7 +33,7 @@ function skip(why, required) {
   process.exit(required && process.env.SKEP_CI === "1" ? 1 : 77);
 }
 
-for (const client of ["openai", "@anthropic-ai/sdk"])
+for (const client of ["openai", "openai-6", "@anthropic-ai/sdk", "ai", "@langchain/openai", "@openai/agents"])
   if (!fs.existsSync(path.join(here, "node_modules", client)))
     skip(`tests/system/node_modules/${client} is missing; ./dev deps installs the official clients`, true);
 const names = process.argv.slice(2);

@@ -6,8 +6,9 @@ using namespace skep::actors;
 
 namespace {
 
-std::string parameters(std::string text) {
+std::string parameters(std::string text, const std::string& model = {}) {
   msg::chat_request request;
+  request.model = model;
   request.parameters = std::move(text);
   return without_extensions(std::move(request)).parameters;
 }
@@ -45,6 +46,22 @@ TEST_CASE("cache marks go from parts, calls and tools", "[actors][openai][extens
                    R"({"type":"web_search_20250305","name":"web_search"}]})")
         == R"({"tools":[{"type":"function","function":{"b":1,"a":2}},)"
            R"({"type":"web_search_20250305","name":"web_search"}]})");
+}
+
+TEST_CASE("a budget of thinking is an effort for models that reason",
+          "[actors][openai][extensions]") {
+  const auto effort = [](const std::string& budget, const std::string& more = {},
+                         const std::string& model = "gpt-5") {
+    return parameters(
+      R"({"a":1,"thinking":{"type":"enabled","budget_tokens":)" + budget + "}" + more + "}", model);
+  };
+  CHECK(effort("1024") == R"({"a":1,"reasoning_effort":"low"})");
+  CHECK(effort("4096") == R"({"a":1,"reasoning_effort":"medium"})");
+  CHECK(effort("16384") == R"({"a":1,"reasoning_effort":"high"})");
+  CHECK(effort("1024", R"(,"reasoning_effort":"high")") == R"({"a":1,"reasoning_effort":"high"})");
+  CHECK(effort("1024", {}, "gpt-4.1") == R"({"a":1})");
+  CHECK(effort("0") == R"({"a":1})");
+  CHECK(parameters(R"({"thinking":{"type":"disabled"},"a":1})", "o3") == R"({"a":1})");
 }
 
 TEST_CASE("a request without such members stays as it is", "[actors][openai][extensions]") {

@@ -252,10 +252,41 @@ TEST_CASE("a schema for the answer becomes Anthropic's output format", "[provide
   CHECK(config == json::parse(R"({"effort":"low","format":{"type":"json_schema",
                            "schema":{"type":"object"}}})"));
   CHECK(member("output_config", R"("response_format":{"type":"text"})").is_null());
-  CHECK(
-    complaint(hello, R"("response_format":{"type":"json_object"})").starts_with("response_format"));
   CHECK(complaint(hello, R"("response_format":{"type":"json_schema","json_schema":{}})")
           .starts_with("response_format.json_schema.schema"));
+}
+
+TEST_CASE("an answer in any JSON is asked for in words behind the instructions",
+          "[provider][anthropic]") {
+  const auto* asked = R"("response_format":{"type":"json_object"})";
+  const std::string words = "Answer with one valid JSON object";
+  CHECK(member("output_config", asked).is_null());
+  CHECK(member("system", asked).get<std::string>().starts_with(words));
+  const auto system = [&](const std::string& instructions) {
+    return body_of(R"([{"role":"system","content":)" + instructions
+                     + R"(},{"role":"user","content":"hi"}])",
+                   asked)["system"];
+  };
+  CHECK(system(R"("Be kind.")").get<std::string>().starts_with("Be kind.\n\n" + words));
+  const auto blocks = system(R"([{"type":"text","text":"Be kind.","cache_control":{}}])");
+  REQUIRE(blocks.size() == 2);
+  CHECK(blocks[0]["text"] == "Be kind.");
+  CHECK(blocks[1]["text"].get<std::string>().starts_with(words));
+}
+
+TEST_CASE("calls without a bound are given what their model can write", "[provider][anthropic]") {
+  CHECK(max_tokens_of("claude-3-haiku-20240307") == 4096);
+  CHECK(max_tokens_of("claude-2.1") == 4096);
+  CHECK(max_tokens_of("anthropic/claude-3.5-sonnet") == 8192);
+  CHECK(max_tokens_of("claude-3-7-sonnet-latest") == 32'000);
+  CHECK(max_tokens_of("claude-opus-4-1") == 32'000);
+  CHECK(max_tokens_of("deepseek-chat") == 8192);
+  anthropic_options roomy;
+  roomy.max_tokens = 32'000;
+  CHECK(member("max_tokens", R"("reasoning_effort":"high")", roomy) == 32'000);
+  CHECK(member("max_tokens", R"("reasoning_effort":"xhigh")", roomy) == 32'768 + 4096);
+  const auto* thinking = R"("thinking":{"type":"enabled","budget_tokens":31000})";
+  CHECK(member("max_tokens", thinking, roomy) == 31'000 + 4096);
 }
 
 TEST_CASE("reasoning_effort becomes a budget below what the caller allows",

@@ -80,7 +80,7 @@ TEST_CASE("an anthropic provider is asked in its own words", "[actors][provider]
   CHECK(seen.header("anthropic-beta") == "a-1,b-2");
   CHECK(seen.header("content-type") == "application/json");
   CHECK(seen.header("traceparent").starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
-  CHECK(json::parse(seen.body) == json::parse(R"({"model":"m","max_tokens":4096,"messages":[
+  CHECK(json::parse(seen.body) == json::parse(R"({"model":"m","max_tokens":8192,"messages":[
     {"role":"user","content":[{"type":"text","text":"hi"}]}]})"));
 }
 
