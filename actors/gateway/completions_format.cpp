@@ -3,6 +3,7 @@
 #include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/plain_words.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -101,10 +102,13 @@ std::string completions_answer::prompt_of(std::uint32_t index) {
 
 std::string completions_answer::whole(const msg::chat_reply& reply) {
   std::vector<std::string> choices;
-  for (const auto& each : reply.choices)
+  for (const auto& given : reply.choices) {
+    const auto plain = in_plain_words(given);
+    const auto& each = plain ? *plain : given;
     choices.push_back(
       choice_object(prompt_of(each.index) + each.content + refusal_of(each.message_rest),
                     each.index, each.finish_reason));
+  }
   auto out = head_of(reply.id, reply.created, reply.model);
   out.raw("choices", json::array_of(choices)).raw("usage", usage_object(reply.usage));
   add_rest(out, reply.rest);
@@ -124,7 +128,9 @@ std::string completions_answer::frame(const std::string& choices, std::string_vi
   return data_frame(out.object());
 }
 
-std::string completions_answer::chunk(const msg::chat_chunk& piece) {
+std::string completions_answer::chunk(const msg::chat_chunk& given) {
+  const auto plain = in_plain_words(given);
+  const auto& piece = plain ? *plain : given;
   const auto text = prompt_of(piece.index) + piece.content + refusal_of(piece.delta_rest);
   if (text.empty() && piece.finish_reason.empty())
     return {}; // A role, or what a text completion has no words for.

@@ -3,6 +3,7 @@
 #include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/messages_stream.hpp"
+#include "actors/gateway/plain_words.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
@@ -27,12 +28,6 @@ std::vector<std::string_view> entries(const json::object& in, std::string_view n
   auto found = json::elements_of(in.at(name)).value_or(std::vector<std::string_view>{});
   std::erase_if(found, [](std::string_view each) { return !each.starts_with('{'); });
   return found;
-}
-
-/// Both names are in use for what a model thinks aloud.
-std::string reasoning_of(const json::object& message) {
-  auto text = message.text("reasoning_content");
-  return text.empty() ? message.text("reasoning") : text;
 }
 
 // -- usage ----------------------------------------------------------------------------------------
@@ -70,12 +65,19 @@ std::string_view reason_of(std::string_view finish_reason, bool calls_tools) {
   return "end_turn";
 }
 
+/// Anthropic's reasons are lower-case words with underscores.
+bool is_word(std::string_view text) {
+  return text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos;
+}
+
 stop stop_of(std::string_view finish_reason, const json::object& rest, bool calls_tools,
              const std::vector<std::string>& sequences) {
   stop read{json::quoted(reason_of(finish_reason, calls_tools))};
   // Anthropic's own word for what finish_reason cannot say; with vLLM the sequence that was hit.
   const auto said = rest.text("stop_reason");
-  const bool is_sequence = std::find(sequences.begin(), sequences.end(), said) != sequences.end();
+  const bool is_sequence
+    = !said.empty()
+      && (!is_word(said) || std::find(sequences.begin(), sequences.end(), said) != sequences.end());
   if (!said.empty() && !is_sequence)
     read.reason = json::quoted(said);
   if (rest.at("stop_sequence").starts_with('"'))
@@ -179,7 +181,9 @@ private:
 
 std::string messages_answer::whole(const msg::chat_reply& reply) {
   static const msg::chat_choice nothing;
-  const auto& choice = reply.choices.empty() ? nothing : reply.choices.front();
+  const auto& given = reply.choices.empty() ? nothing : reply.choices.front();
+  const auto plain = in_plain_words(given);
+  const auto& choice = plain ? *plain : given;
   const json::object rest{choice.message_rest};
   const auto blocks = blocks_of(choice, rest, reply.id, wish_.thinking);
   const auto ended = stop_of(choice.finish_reason, json::object{choice.rest},
@@ -207,7 +211,9 @@ std::string messages_answer::open(const msg::chat_open& begin) {
                                            .object());
 }
 
-std::string messages_answer::chunk(const msg::chat_chunk& piece) {
+std::string messages_answer::chunk(const msg::chat_chunk& given) {
+  const auto plain = in_plain_words(given);
+  const auto& piece = plain ? *plain : given;
   if (!choice_)
     choice_ = piece.index;
   if (*choice_ != piece.index)

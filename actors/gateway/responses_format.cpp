@@ -3,6 +3,7 @@
 #include "actors/common/openai_json.hpp"
 #include "actors/common/sse_frame.hpp"
 #include "actors/gateway/http_errors.hpp"
+#include "actors/gateway/plain_words.hpp"
 #include "actors/gateway/responses_parts.hpp"
 #include "runtime/base/wall_clock.hpp"
 #include "runtime/json/object.hpp"
@@ -51,15 +52,14 @@ std::string response_writer::begin(const msg::chat_open& open) {
   return std::exchange(events_, {});
 }
 
-std::string response_writer::add(const msg::chat_chunk& piece) {
+std::string response_writer::add(const msg::chat_chunk& given) {
+  const auto plain = in_plain_words(given);
+  const auto& piece = plain ? *plain : given;
   events_.clear();
   if (piece.index != 0 || done_)
     return {};
   const json::object delta{piece.delta_rest};
-  if (delta.has("reasoning_content"))
-    think(delta.text("reasoning_content"));
-  else if (delta.has("reasoning"))
-    think(delta.text("reasoning"));
+  think(reasoning_of(delta));
   if (delta.has("thinking_blocks"))
     think_blocks(delta.at("thinking_blocks"));
   const json::object logprobs{json::object{piece.rest}.at("logprobs")};

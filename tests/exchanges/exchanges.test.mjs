@@ -85,7 +85,7 @@ const inShow = (expected, form) => differences(expected, pick(form, Object.keys(
 /// What two calls for the same have in common: not their times, the ids of skep's, their providers' names.
 const lasting = (got) => JSON.parse(JSON.stringify([got.events, got.value, got.error])
   .replace(/[0-9a-f]{32,}/g, "ID").replace(/"(created|created_at|completed_at)":\d+/g, '"$1":0')
-  .replace(/-(recorded|bytes|random|crlf|gzip)\b/g, ""));
+  .replace(/[-~](recorded|bytes|random|crlf|gzip)\b/g, ""));
 
 /// What doors have to show of a recording. A key that the provider refuses is skep's fault (502), and
 /// some servers count more tokens as cached than there are.
@@ -168,7 +168,8 @@ describe(`exchanges of ${path.basename(folder)}, seed ${seed}`, { concurrency: 4
     const asRecorded = new Map([[exchange.door, await checkOwn(exchange, checks)]]);
     for (const door of doorsOf(exchange)) {
       const got = asRecorded.get(door) ?? (await askAt(exchange, door, "recorded"));
-      checks.add(door, inShow(expectedAt(door, exchange), formOf(door, got)));
+      if (exchange.show.doors?.[door] !== null)
+        checks.add(door, inShow(expectedAt(door, exchange), formOf(door, got)));
       const cut = [];
       for (const mode of modesOf(exchange))
         cut.push(...differences(lasting(got), lasting(await askAt(exchange, door, mode))).map((line) => `${mode}: ${line}`));

@@ -43,15 +43,29 @@ export async function ask(clients, door, body, headers = {}) {
   return got;
 }
 
+const inputOf = (text) => {
+  if (typeof text !== "string") return text ?? {};
+  try {
+    return JSON.parse(text || "{}");
+  } catch {
+    return text;
+  }
+};
+
 // -- Streams put together --------------------------------------------------------------------------
 
 const once = new Set(["id", "type", "name", "role", "index"]);
 
-/// Adds a delta: texts grow, lists join, calls go by their index, `null` says nothing.
+const partsOf = (content) => (typeof content === "string" ? [{ type: "text", text: content }] : content ?? []);
+
+/// Adds a delta: texts grow, lists join, calls go by their index, `null` says nothing. A content is a
+/// list as soon as one piece is.
 function add(into, delta) {
   for (const [key, value] of Object.entries(delta)) {
     if (key === "tool_calls" && Array.isArray(value))
       for (const call of value) add(((into.tool_calls ??= [])[call.index ?? 0] ??= {}), call);
+    else if (key === "content" && value && into.content && (Array.isArray(value) || Array.isArray(into.content)))
+      into.content = [...partsOf(into.content), ...partsOf(value)];
     else if (typeof value === "string" && typeof into[key] === "string" && !once.has(key)) into[key] += value;
     else if (Array.isArray(value)) into[key] = [...(into[key] ?? []), ...value];
     else if (value && typeof value === "object") add((into[key] ??= {}), value);
@@ -92,7 +106,7 @@ function messageOf(events) {
       Object.assign(message, delta, rest, { usage: { ...message.usage, ...usage } });
     }
   }
-  texts.forEach((text, index) => (message.content[index].input = JSON.parse(text || "{}")));
+  texts.forEach((text, index) => (message.content[index].input = inputOf(text)));
   return message;
 }
 
@@ -112,14 +126,6 @@ export function wholeOf(door, got) {
 
 // -- One form --------------------------------------------------------------------------------------
 
-const inputOf = (text) => {
-  if (typeof text !== "string") return text ?? {};
-  try {
-    return JSON.parse(text || "{}");
-  } catch {
-    return text;
-  }
-};
 const textOf = (content) => (typeof content === "string" ? content
   : (content ?? []).filter((part) => part.type === "text").map((part) => part.text).join(""));
 const thoughtOf = (content) => (Array.isArray(content) ? content : [])
