@@ -69,8 +69,10 @@ std::optional<Said> plain(const Said& said, std::string Said::*rest) {
   made.finish_reason = finish;
   const json::object members{given};
   const json::object call{members.at("function_call")};
-  if (made.tool_calls.empty() && (call.has("name") || call.has("arguments")))
-    made.tool_calls.push_back(function_call(0, {}, call.text("name"), call.text("arguments")));
+  // Some servers write an empty one where there is none.
+  auto called = function_call(0, {}, call.text("name"), call.text("arguments"));
+  if (made.tool_calls.empty() && (!called.name.empty() || !called.arguments.empty()))
+    made.tool_calls.push_back(std::move(called));
   if (members.at("content").starts_with('['))
     take_parts(made.content, made.*rest);
   return made;

@@ -74,18 +74,22 @@ const nothing = { text: "", reasoning: "", refusal: "", calls: [] };
 /// What the door has to show. Anthropic's API has no refusals: they are text there.
 function expectedAt(door, exchange) {
   const { doors, ...show } = exchange.show;
-  const finish = show.error ? {} : { finish: show.calls?.length > 0 ? "tool_calls" : "stop" };
+  const finish = show.error || door === "embeddings" ? {} : { finish: show.calls?.length > 0 ? "tool_calls" : "stop" };
   const all = { ...nothing, ...finish, ...show, ...doors?.[door] };
   return door === "messages" && all.refusal ? { ...all, text: all.text + all.refusal, refusal: "" } : all;
 }
 
 /// Members that the expectation names, and of an error those that it names.
-const inShow = (expected, form) => differences(expected, pick(form, Object.keys(expected)), { named: ["error"] });
+const inShow = (expected, form) =>
+  differences(expected, pick(form, [...Object.keys(expected), ...(form.error ? ["error"] : [])]), { named: ["error"] });
 
 /// What two calls for the same have in common: not their times, the ids of skep's, their providers' names.
 const lasting = (got) => JSON.parse(JSON.stringify([got.events, got.value, got.error])
   .replace(/[0-9a-f]{32,}/g, "ID").replace(/"(created|created_at|completed_at)":\d+/g, '"$1":0')
   .replace(/[-~](recorded|bytes|random|crlf|gzip)\b/g, ""));
+
+/// Only Anthropic's API has a word for a turn that is not over.
+const paused = { finish: "stop", doors: { messages: { finish: "pause_turn" }, responses: { finish: "length" } } };
 
 /// What doors have to show of a recording. A key that the provider refuses is skep's fault (502), and
 /// some servers count more tokens as cached than there are.
@@ -93,9 +97,11 @@ function shownBy({ door, stream, request }, direct) {
   const form = formOf(door, direct);
   const { usage, error: { status, message } = {} } = form;
   if (status === 401 || status === 403) return { error: { status: 502 } };
-  if (status) return { error: { status, message } };
+  if (form.error) return status ? { error: { status, message } } : { text: form.text, reasoning: form.reasoning, error: { message } };
   const asked = door !== "embeddings" && (!stream || door !== "chat" || request.body.stream_options?.include_usage);
   if (!asked || usage?.cached > usage?.input) delete form.usage;
+  if (form.finish === null) delete form.finish; // The other doors say "stop".
+  if (form.finish === "pause_turn") return { ...form, ...paused };
   return form;
 }
 

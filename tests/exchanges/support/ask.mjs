@@ -64,7 +64,7 @@ function add(into, delta) {
   for (const [key, value] of Object.entries(delta)) {
     if (key === "tool_calls" && Array.isArray(value))
       for (const call of value) add(((into.tool_calls ??= [])[call.index ?? 0] ??= {}), call);
-    else if (key === "content" && value && into.content && (Array.isArray(value) || Array.isArray(into.content)))
+    else if (key === "content" && value !== null && (Array.isArray(value) || Array.isArray(into.content)))
       into.content = [...partsOf(into.content), ...partsOf(value)];
     else if (typeof value === "string" && typeof into[key] === "string" && !once.has(key)) into[key] += value;
     else if (Array.isArray(value)) into[key] = [...(into[key] ?? []), ...value];
@@ -137,14 +137,14 @@ const finishes = {
   tool_use: "tool_calls", refusal: "content_filter", max_output_tokens: "length",
 };
 const finishOf = (word, calls) => {
-  const finish = finishes[word] ?? word ?? null;
+  const finish = finishes[word] ?? (word || null);
   return finish === "stop" && calls.length > 0 ? "tool_calls" : finish;
 };
 
 const readers = {
   chat(answer) {
     const choice = answer.choices?.[0] ?? {}, message = choice.message ?? {}, { usage } = answer;
-    const called = [...(message.tool_calls ?? []), ...(message.function_call ? [{ function: message.function_call }] : [])];
+    const called = [...(message.tool_calls ?? []).filter(Boolean), ...(message.function_call?.name ? [{ function: message.function_call }] : [])];
     const calls = called.map((call) => (call.custom ? { name: call.custom.name, input: call.custom.input }
       : { name: call.function?.name, input: inputOf(call.function?.arguments) }));
     return {
