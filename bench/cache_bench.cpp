@@ -1,7 +1,7 @@
 // The store of a cache shard by itself: the speed of one core, the bytes it counts against the
 // memory of the process, and what compression makes of answers: skep_cache_bench [--json] [TEXT].
 // TEXT: a file or a folder with Markdown; without it, this repository's docs.
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "bench/answers.hpp"
 #include "bench/child_process.hpp"
 #include "bench/measure.hpp"

@@ -1,6 +1,6 @@
 // What it costs an agent to put a request together, with and without the memory of contexts, as the
 // tools that come with every call grow.
-#include "actors/common/context_cache.hpp"
+#include "apis/chat/context_cache.hpp"
 #include "bench/measure.hpp"
 #include "runtime/json/members.hpp"
 

@@ -1,6 +1,6 @@
 // What it costs to read a client's body and to write it for a provider, as bodies grow; beside the
 // tree of a whole parser.
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "bench/measure.hpp"
 #include "runtime/json/check.hpp"
 #include "runtime/json/members.hpp"

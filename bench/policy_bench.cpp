@@ -2,7 +2,6 @@
 // guard against one straight to the actor.
 #include "bench/policy_bench.hpp"
 
-#include "actors/common/upstream_options.hpp"
 #include "bench/measure.hpp"
 #include "messages/cache.hpp"
 #include "messages/core.hpp"
@@ -10,6 +9,7 @@
 #include "runtime/actor/guard.hpp"
 #include "runtime/flow/gate.hpp"
 #include "runtime/flow/retry_policy.hpp"
+#include "runtime/node/upstream_options.hpp"
 #include "tests/support/real_system.hpp"
 
 namespace skep::bench {

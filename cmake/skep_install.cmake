@@ -1,5 +1,5 @@
 # cmake --install: the binary, the configurations, the headers, and a package for find_package(skep)
-# with skep::messages, skep::runtime, skep::actors and skep::program.
+# with skep::messages, skep::runtime, skep::apis, skep::actors and skep::program.
 include(CMakePackageConfigHelpers)
 
 set(skep_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/skep)
@@ -11,13 +11,13 @@ install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The folders keep their names below include/skep, so that an include reads the same inside and
 # outside of this repository: "runtime/flow/circuit_breaker.hpp".
-install(DIRECTORY messages runtime actors program DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/skep
+install(DIRECTORY messages runtime apis actors program DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/skep
   FILES_MATCHING PATTERN "*.hpp" PATTERN "detail" EXCLUDE)
 
-foreach(part messages runtime actors program)
+foreach(part messages runtime apis actors program)
   set_target_properties(skep_${part} PROPERTIES EXPORT_NAME ${part})
 endforeach()
-install(TARGETS skep_messages skep_runtime skep_actors skep_program EXPORT skepTargets
+install(TARGETS skep_messages skep_runtime skep_apis skep_actors skep_program EXPORT skepTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT skepTargets NAMESPACE skep:: DESTINATION ${skep_package_dir})
 

@@ -52,13 +52,15 @@ ARROWS = {
     # The test system runs every test over the wire as well, so it sits above cluster.
     "runtime/testing": BELOW_CLUSTER | {"runtime/cluster"},
     "runtime/node": RUNTIME,
-    "program": RUNTIME | {"actors", "actors/*"},
-    "cli": RUNTIME | {"actors", "actors/*", "program"},
-    "actors": RUNTIME | {"actors/*"},
-    "actors/*": RUNTIME,
-    "bench": RUNTIME | {"actors", "actors/*", "program", "cli", "tests"},
-    "examples": RUNTIME | {"actors", "actors/*", "program"},
-    "tests": RUNTIME | {"actors", "actors/*", "program", "cli", "bench", "examples"},
+    # Pure: no actor, no socket.
+    "apis": BASE | {"runtime/json"},
+    "program": RUNTIME | {"apis", "actors", "actors/*"},
+    "cli": RUNTIME | {"apis", "actors", "actors/*", "program"},
+    "actors": RUNTIME | {"apis", "actors/*"},
+    "actors/*": RUNTIME | {"apis"},
+    "bench": RUNTIME | {"apis", "actors", "actors/*", "program", "cli", "tests"},
+    "examples": RUNTIME | {"apis", "actors", "actors/*", "program"},
+    "tests": RUNTIME | {"apis", "actors", "actors/*", "program", "cli", "bench", "examples"},
 }
 # Pure rooms see only these headers of messages/, nothing that travels.
 PURE = {"runtime/json", "runtime/flow", "runtime/store"}
@@ -98,8 +100,8 @@ LIBRARIES = [
     Library("CLI11", re.compile(r"CLI/"), {"program", "cli"}, {"cli"}),
     Library("nlohmann/json", re.compile(r"nlohmann/"),
             {"messages", "runtime/base", "runtime/json", "runtime/config", "runtime/telemetry",
-             "runtime/net", "runtime/cluster", "runtime/node", "actors", "actors/*", "cli", "bench",
-             "examples"},
+             "runtime/net", "runtime/cluster", "runtime/node", "apis", "actors", "actors/*", "cli",
+             "bench", "examples"},
             {"actors/*", "cli"}),
 ]
 
@@ -190,10 +192,10 @@ def read_tree(root):
 
 
 def shared_between_kinds(source, target):
-    """Kinds of actors know each other's messages only; but what several speak lies in
-    actors/common, and a role's one file puts kinds together."""
-    return general(target) == "actors/*" and source.room.startswith("actors/") and (
-        target == "actors/common" or source.path.endswith("/role.cpp"))
+    """Kinds of actors know each other's messages only; but what several share lies in actors/
+    itself, and a role's one file puts kinds together."""
+    return source.room.startswith("actors/") and (
+        target == "actors" or general(target) == "actors/*" and source.path.endswith("/role.cpp"))
 
 
 def check_arrows(source, _sources):

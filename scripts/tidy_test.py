@@ -68,8 +68,8 @@ class Arrows(TidyTest):
                           "actors/pool/bad.hpp", 2, "may not include actors/cache")
 
     def test_what_kinds_share_and_what_a_role_wires_is_fine(self):
-        self.assert_clean({**self.TREE, "actors/common/json.hpp": header(),
-                           "actors/pool/json.hpp": header('#include "actors/common/json.hpp"\n'),
+        self.assert_clean({**self.TREE, "actors/shared.hpp": header(),
+                           "actors/pool/json.hpp": header('#include "actors/shared.hpp"\n'),
                            "actors/pool/role.cpp": '#include "actors/cache/shard.hpp"\n'})
 
     def test_pure_rooms_see_only_the_plain_messages(self):

@@ -1,6 +1,6 @@
 #include "actors/agent/complexity.hpp"
 
-#include "actors/common/tool_calls.hpp"
+#include "apis/chat/tool_calls.hpp"
 #include "runtime/json/members.hpp"
 
 #include <algorithm>

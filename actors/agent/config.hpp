@@ -1,9 +1,9 @@
 #pragma once
 
 #include "actors/agent/routing.hpp"
-#include "actors/common/cache_scope.hpp"
-#include "actors/common/pool_options.hpp"
+#include "apis/chat/cache_scope.hpp"
 #include "runtime/config/option.hpp"
+#include "runtime/node/pool_options.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/agent/routing.hpp"
-#include "actors/common/cache_scope.hpp"
+#include "apis/chat/cache_scope.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/identity.hpp"
 

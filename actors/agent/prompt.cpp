@@ -1,6 +1,6 @@
 #include "actors/agent/prompt.hpp"
 
-#include "actors/common/cache_group.hpp"
+#include "apis/chat/cache_group.hpp"
 
 #include <cstring>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/agent/definition.hpp"
-#include "actors/common/context_cache.hpp"
+#include "apis/chat/context_cache.hpp"
 #include "messages/context.hpp"
 #include "messages/flight.hpp"
 #include "runtime/flow/rng.hpp"

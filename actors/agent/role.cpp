@@ -2,11 +2,11 @@
 
 #include "actors/agent/agent.hpp"
 #include "actors/agent/config.hpp"
-#include "actors/common/names_under.hpp"
-#include "actors/common/request_bounds.hpp"
 #include "actors/gateway/config.hpp"
+#include "actors/names_under.hpp"
 #include "actors/pool/pool.hpp"
 #include "actors/provider/config.hpp"
+#include "actors/request_bounds.hpp"
 #include "actors/semantic/config.hpp"
 #include "messages/core.hpp"
 #include "runtime/base/log.hpp"

@@ -1,6 +1,6 @@
 #include "actors/cache/shard.hpp"
 
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 #include "messages/core.hpp"
 
 #include <algorithm>

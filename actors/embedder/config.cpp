@@ -1,6 +1,6 @@
 #include "actors/embedder/config.hpp"
 
-#include "actors/common/embeddings_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 
 namespace skep::actors {
 

@@ -1,7 +1,7 @@
 #include "actors/embedder/role.hpp"
 
-#include "actors/common/names_under.hpp"
 #include "actors/embedder/embedder.hpp"
+#include "actors/names_under.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 
 #include <string>

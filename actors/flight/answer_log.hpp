@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/common/answer.hpp"
+#include "apis/chat/answer.hpp"
 
 #include <deque>
 

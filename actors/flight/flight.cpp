@@ -1,9 +1,9 @@
 // How a flight gets its answer.
 #include "actors/flight/flight.hpp"
 
-#include "actors/common/cache_group.hpp"
 #include "actors/flight/kept.hpp"
 #include "actors/flight/policy.hpp"
+#include "apis/chat/cache_group.hpp"
 #include "messages/codec.hpp"
 #include "messages/core.hpp"
 #include "messages/size.hpp"

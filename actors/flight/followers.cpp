@@ -1,7 +1,7 @@
 // Those who wait for a flight's answer.
-#include "actors/common/call_places.hpp"
 #include "actors/flight/flight.hpp"
 #include "messages/size.hpp"
+#include "runtime/actor/call_places.hpp"
 
 #include <algorithm>
 

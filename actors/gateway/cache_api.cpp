@@ -1,10 +1,10 @@
 // The gateway's answers about the response cache.
-#include "actors/common/cache_group.hpp"
-#include "actors/common/metric_names.hpp"
 #include "actors/gateway/cache_request.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/observer.hpp"
+#include "actors/metric_names.hpp"
+#include "apis/chat/cache_group.hpp"
 #include "messages/cache.hpp"
 #include "messages/core.hpp"
 #include "messages/semantic.hpp"

@@ -1,6 +1,6 @@
 #include "actors/gateway/cache_request.hpp"
 
-#include "actors/common/cache_group.hpp"
+#include "apis/chat/cache_group.hpp"
 #include "runtime/json/check.hpp"
 
 #include <nlohmann/json.hpp>

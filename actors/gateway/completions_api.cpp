@@ -1,7 +1,7 @@
 // The gateway's POST /v1/completions.
-#include "actors/common/completions_json.hpp"
-#include "actors/gateway/completions_format.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "apis/openai/completions_format.hpp"
+#include "apis/openai/completions_json.hpp"
 
 #include <algorithm>
 #include <optional>

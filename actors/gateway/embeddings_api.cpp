@@ -1,8 +1,8 @@
 // The gateway's POST /v1/embeddings.
-#include "actors/common/embeddings_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/unknown_model.hpp"
+#include "apis/openai/embeddings_json.hpp"
 
 #include <utility>
 

@@ -1,9 +1,9 @@
 #include "actors/gateway/gateway.hpp"
 
-#include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/unknown_model.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/json/string.hpp"
 #include "runtime/telemetry/exposition.hpp"

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "actors/common/responses_json.hpp"
 #include "actors/gateway/config.hpp"
 #include "actors/gateway/endpoints.hpp"
 #include "actors/gateway/health.hpp"
@@ -9,6 +8,7 @@
 #include "actors/gateway/performance_monitor.hpp"
 #include "actors/gateway/responses_desk.hpp"
 #include "actors/gateway/session.hpp"
+#include "apis/openai/responses_json.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 #include "runtime/net/http_message.hpp"

@@ -1,8 +1,9 @@
 #include "actors/gateway/http_errors.hpp"
 
-#include "actors/common/anthropic_door.hpp"
-#include "actors/common/openai_json.hpp"
 #include "actors/gateway/admission.hpp"
+#include "apis/anthropic/error_body.hpp"
+#include "apis/chat/api_status.hpp"
+#include "apis/openai/error_body.hpp"
 #include "messages/ids.hpp"
 #include "runtime/base/fnv.hpp"
 #include "runtime/json/object.hpp"
@@ -17,9 +18,6 @@ namespace {
 // Clients obey a retry-after of up to a minute.
 constexpr std::chrono::milliseconds retry_after_max{60'000};
 constexpr std::chrono::milliseconds retry_after_default{1'000};
-
-// Anthropic's own status for too much load; its API has no 503.
-constexpr int overloaded_status = 529;
 
 bool says_when(int status) {
   return status == 429 || status == 503 || status == overloaded_status;
@@ -37,109 +35,7 @@ std::string_view type_of_status(int status) {
   return status >= 500 ? "server_error" : "invalid_request_error";
 }
 
-int messages_status_of(int status) {
-  return status == 503 ? overloaded_status : status;
-}
-
-std::string_view messages_type_of(int status) {
-  switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 413: return "request_too_large";
-    case 429: return "rate_limit_error";
-    case 504: return "timeout_error";
-    case overloaded_status: return "overloaded_error";
-    default: return status >= 500 ? "api_error" : "invalid_request_error";
-  }
-}
-
-std::string messages_envelope(int status, std::string_view message, std::string_view request_id,
-                              std::string_view details = {}) {
-  const auto error = json::object_writer{}
-                       .text("type", messages_type_of(status))
-                       .text("message", message)
-                       .raw("details", details)
-                       .object();
-  json::object_writer out;
-  out.raw("type", R"("error")").raw("error", error);
-  if (!request_id.empty())
-    out.text("request_id", request_id);
-  return out.object();
-}
-
-std::string text_of(const failure& why) {
-  return why.detail.empty() ? std::string{to_string(why.code)} : why.detail;
-}
-
 } // namespace
-
-api_status api_status_of(errc code) {
-  switch (code) {
-    case errc::overloaded: return {503, "server_error", "server_is_overloaded", true};
-    case errc::circuit_open: return {503, "server_error", "server_is_overloaded", true};
-    case errc::unavailable: return {503, "server_error", "slow_down", true};
-    case errc::provider_overloaded: return {503, "server_error", "server_is_overloaded", true};
-    case errc::shutting_down: return {503, "server_error", "shutting_down", true};
-    case errc::deadline_exceeded: return {504, "server_error", "timeout", false};
-    case errc::cancelled: return {499, "invalid_request_error", "client_closed_request", false};
-    case errc::not_found: return {404, "invalid_request_error", "model_not_found", false};
-    case errc::bad_request: return {400, "invalid_request_error", {}, false};
-    case errc::context_overflow:
-      return {400, "invalid_request_error", "context_length_exceeded", false};
-    case errc::content_filtered: return {400, "invalid_request_error", "content_filter", false};
-    case errc::unauthenticated: return {401, "invalid_request_error", "invalid_api_key", false};
-    case errc::forbidden: return {403, "invalid_request_error", "forbidden", false};
-    case errc::too_large: return {413, "invalid_request_error", "request_too_large", false};
-    case errc::rate_limited: return {429, "requests", "rate_limit_exceeded", true};
-    case errc::quota_exhausted: return {429, "insufficient_quota", "insufficient_quota", false};
-    case errc::provider_auth_failed:
-      return {502, "server_error", "upstream_credentials_exhausted", false};
-    case errc::transport_failed: return {502, "server_error", "upstream_unreachable", false};
-    case errc::provider_failed: return {502, "server_error", "upstream_failed", false};
-    case errc::stream_cut: return {502, "server_error", "upstream_cut", false};
-    case errc::malformed: return {502, "server_error", "upstream_malformed", false};
-    case errc::node_down: return {503, "server_error", "node_down", true};
-    case errc::none:
-    case errc::actor_failed:
-    case errc::cache_miss:
-    case errc::unexpected_message:
-    case errc::bad_config: return {500, "server_error", "internal_error", false};
-  }
-  return {500, "server_error", "internal_error", false};
-}
-
-api_status api_status_of(const failure& why) {
-  auto shown = api_status_of(why.code);
-  if (why.code == errc::bad_request && why.status == 409)
-    shown = {409, "invalid_request_error", "conflict", true};
-  else if (why.code == errc::bad_request && why.status == 422)
-    shown.status = 422;
-  else if (why.code == errc::bad_request && why.status == 501)
-    shown = {501, "server_error", "not_implemented", false};
-  shown.should_retry = shown.should_retry && why.tries <= 1;
-  return shown;
-}
-
-std::string error_body(const failure& why, std::string_view param) {
-  const auto shown = api_status_of(why);
-  const auto either = [](std::string_view first, std::string_view otherwise) {
-    return first.empty() ? otherwise : first;
-  };
-  return write_error(text_of(why), either(why.provider_type, shown.type), either(param, why.param),
-                     either(why.provider_code, shown.code));
-}
-
-std::string messages_error_body(const failure& why, std::string_view request_id) {
-  std::string details;
-  if (why.provider_code == thread_unsupported_code)
-    details = json::object_writer{}
-                .text("error_code", why.provider_code)
-                .raw("unsupported", R"(["thread"])")
-                .object();
-  return messages_envelope(messages_status_of(api_status_of(why).status), text_of(why), request_id,
-                           details);
-}
 
 net::http_response json_response(int status, std::string body) {
   net::http_response response;

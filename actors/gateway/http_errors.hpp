@@ -11,22 +11,6 @@ namespace skep::actors {
 
 struct denial;
 
-/// How one errc looks to a client.
-struct api_status {
-  int status = 500;
-  std::string_view type;
-  /// Empty: null in the envelope.
-  std::string_view code;
-  /// What x-should-retry says; the official clients obey it.
-  bool should_retry = false;
-};
-
-/// One exhaustive table from our errors to OpenAI's.
-api_status api_status_of(errc code);
-/// The same with what is known besides: a provider's 409, 422 and 501 stay what they are, and who
-/// has tried for the client already tells it not to.
-api_status api_status_of(const failure& why);
-
 /// The whole error response: envelope, x-should-retry, retry-after (when it makes sense). What
 /// every response has, the session adds. `asked` is the endpoint: each API has its own envelope,
 /// and Anthropic's has the request's id in it.
@@ -52,12 +36,5 @@ net::http_response refused_response(int status, std::string_view message, std::s
 /// The response to a request turned away by its head, in the form of the API that has `path`.
 net::http_response denied_response(const denial& why, std::string_view path,
                                    const std::string& request_id);
-
-/// The envelope alone, for an error in the middle of a stream. What the provider said of a fault of
-/// the request stands in it as it came.
-std::string error_body(const failure& why, std::string_view param);
-
-/// Anthropic's envelope, {"type":"error","error":{type,message},"request_id"}.
-std::string messages_error_body(const failure& why, std::string_view request_id);
 
 } // namespace skep::actors

@@ -1,7 +1,7 @@
 // The gateway's POST /v1/messages.
-#include "actors/common/anthropic_door.hpp"
 #include "actors/gateway/gateway.hpp"
-#include "actors/gateway/messages_format.hpp"
+#include "apis/anthropic/messages_format.hpp"
+#include "apis/anthropic/server_request.hpp"
 
 #include <utility>
 

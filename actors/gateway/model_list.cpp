@@ -1,8 +1,8 @@
 // The gateway's answers about models: what agents there are, and what providers say they have.
-#include "actors/common/openai_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/unknown_model.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "messages/provider.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "actors/gateway/model_router.hpp"
 
-#include "actors/common/names_under.hpp"
+#include "actors/names_under.hpp"
 
 #include <utility>
 

@@ -1,6 +1,6 @@
 #include "actors/gateway/observer.hpp"
 
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 #include "runtime/base/log.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 #include "actors/gateway/performance_json.hpp"
 
-#include "actors/common/metric_names.hpp"
 #include "actors/gateway/observer.hpp"
 #include "actors/gateway/pool_advice.hpp"
+#include "actors/metric_names.hpp"
 #include "runtime/actor/metric_names.hpp"
 #include "runtime/io/metric_names.hpp"
 #include "runtime/net/metric_names.hpp"

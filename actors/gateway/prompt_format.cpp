@@ -1,9 +1,9 @@
 #include "actors/gateway/prompt_format.hpp"
 
-#include "actors/common/request_body.hpp"
-#include "actors/common/sse_frame.hpp"
-#include "actors/gateway/http_errors.hpp"
-#include "actors/gateway/plain_words.hpp"
+#include "apis/chat/plain_words.hpp"
+#include "apis/chat/request_body.hpp"
+#include "apis/chat/sse_frame.hpp"
+#include "apis/openai/error_body.hpp"
 #include "runtime/json/object.hpp"
 
 #include <nlohmann/json.hpp>

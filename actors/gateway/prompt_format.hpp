@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/common/openai_json.hpp"
-#include "actors/gateway/answer_format.hpp"
+#include "apis/chat/answer_format.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "messages/ids.hpp"
 #include "runtime/base/clock.hpp"
 

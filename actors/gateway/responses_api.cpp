@@ -1,9 +1,9 @@
 // The gateway's /v1/responses: translated into a chat, relayed, and kept (responses_desk.hpp).
-#include "actors/common/responses_json.hpp"
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
-#include "actors/gateway/responses_format.hpp"
+#include "apis/openai/responses_format.hpp"
+#include "apis/openai/responses_json.hpp"
 #include "runtime/base/wall_clock.hpp"
 #include "runtime/json/object.hpp"
 

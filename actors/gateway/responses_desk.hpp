@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/gateway/config.hpp"
-#include "actors/gateway/responses_format.hpp"
+#include "apis/openai/responses_format.hpp"
 #include "messages/store.hpp"
 #include "runtime/actor/bounded_actor.hpp"
 #include "runtime/cluster/cluster_port.hpp"

@@ -1,9 +1,9 @@
 #include "actors/gateway/session.hpp"
 
-#include "actors/common/answer.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/origin_headers.hpp"
 #include "actors/gateway/whole_answer.hpp"
+#include "apis/chat/answer.hpp"
 #include "messages/size.hpp"
 #include "runtime/actor/call.hpp"
 #include "runtime/base/caf_error.hpp"

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "actors/gateway/answer_format.hpp"
 #include "actors/gateway/request_summary.hpp"
 #include "actors/gateway/stream_ledger.hpp"
+#include "apis/chat/answer_format.hpp"
 #include "messages/context.hpp"
 #include "runtime/actor/environment.hpp"
 #include "runtime/actor/lease.hpp"

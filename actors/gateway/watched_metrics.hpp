@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 #include "runtime/io/metric_names.hpp"
 #include "runtime/telemetry/window_history.hpp"
 

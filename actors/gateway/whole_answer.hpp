@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/gateway/answer_format.hpp"
+#include "apis/chat/answer_format.hpp"
 #include "messages/chat.hpp"
 #include "runtime/net/http_message.hpp"
 

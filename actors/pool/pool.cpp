@@ -1,6 +1,6 @@
 #include "actors/pool/pool.hpp"
 
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 #include "messages/core.hpp"
 
 #include <caf/exit_reason.hpp>

@@ -1,10 +1,10 @@
 #pragma once
 
-#include "actors/common/call_places.hpp"
-#include "actors/common/pool_options.hpp"
 #include "runtime/actor/bounded_actor.hpp"
+#include "runtime/actor/call_places.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/base/spinlock.hpp"
+#include "runtime/node/pool_options.hpp"
 #include "runtime/telemetry/window_ring.hpp"
 
 #include <algorithm>

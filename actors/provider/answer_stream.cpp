@@ -1,8 +1,8 @@
 #include "actors/provider/answer_stream.hpp"
 
-#include "actors/common/answer.hpp"
-#include "actors/common/tool_calls.hpp"
 #include "actors/provider/outcome.hpp"
+#include "apis/chat/answer.hpp"
+#include "apis/chat/tool_calls.hpp"
 #include "messages/size.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"

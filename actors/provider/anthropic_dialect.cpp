@@ -1,7 +1,7 @@
-#include "actors/common/anthropic_answer.hpp"
-#include "actors/common/anthropic_request.hpp"
 #include "actors/provider/dialect.hpp"
 #include "actors/provider/times.hpp"
+#include "apis/anthropic/client_answer.hpp"
+#include "apis/anthropic/client_request.hpp"
 #include "runtime/json/object.hpp"
 
 namespace skep::actors {

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "actors/common/anthropic_request.hpp"
-#include "actors/common/cache_scope.hpp"
-#include "actors/common/outlier_options.hpp"
-#include "actors/common/upstream_options.hpp"
+#include "apis/anthropic/client_request.hpp"
+#include "apis/chat/cache_scope.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
 #include "runtime/flow/retry_policy.hpp"
+#include "runtime/node/outlier_options.hpp"
+#include "runtime/node/upstream_options.hpp"
 
 #include <chrono>
 #include <string>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "actors/common/openai_json.hpp"
 #include "actors/provider/config.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "messages/chat.hpp"
 #include "messages/provider.hpp"
 #include "runtime/base/expected.hpp"

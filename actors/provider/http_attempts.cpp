@@ -1,7 +1,7 @@
 // The part of http_connector that tries, and tries again: transfers and what they bring.
-#include "actors/common/embeddings_json.hpp"
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "runtime/base/wall_clock.hpp"
 #include "runtime/json/repair.hpp"
 

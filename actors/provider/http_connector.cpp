@@ -1,6 +1,6 @@
 #include "actors/provider/http_connector.hpp"
 
-#include "actors/common/embeddings_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "runtime/json/members.hpp"
 #include "runtime/net/fetch_pools.hpp"
 

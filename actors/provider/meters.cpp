@@ -1,6 +1,6 @@
 #include "actors/provider/meters.hpp"
 
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 
 namespace skep::actors {
 

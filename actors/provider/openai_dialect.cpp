@@ -1,5 +1,5 @@
-#include "actors/common/openai_extensions.hpp"
 #include "actors/provider/dialect.hpp"
+#include "apis/openai/extensions.hpp"
 
 namespace skep::actors {
 

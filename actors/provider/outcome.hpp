@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "messages/failure.hpp"
 #include "runtime/flow/retry_policy.hpp"
 #include "runtime/net/fetch_types.hpp"

@@ -1,10 +1,10 @@
 #include "actors/provider/role.hpp"
 
 #include "actors/balancer/balancer.hpp"
-#include "actors/common/request_bounds.hpp"
 #include "actors/provider/config.hpp"
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/simulated_connector.hpp"
+#include "actors/request_bounds.hpp"
 #include "runtime/base/fnv.hpp"
 #include "runtime/flow/rendezvous.hpp"
 #include "runtime/net/http_client.hpp"

@@ -1,7 +1,7 @@
 #include "actors/provider/simulated_connector.hpp"
 
-#include "actors/common/embeddings_json.hpp"
 #include "actors/provider/answer_stream.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "runtime/base/wall_clock.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 

@@ -1,6 +1,6 @@
 #include "actors/redis/redis_level.hpp"
 
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 
 #include <caf/mailbox_element.hpp>
 #include <fmt/format.h>

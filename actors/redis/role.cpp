@@ -1,11 +1,11 @@
 #include "actors/redis/role.hpp"
 
-#include "actors/common/breaker_options.hpp"
 #include "actors/redis/redis_level.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/config/secret.hpp"
 #include "runtime/io/redis_client.hpp"
+#include "runtime/node/breaker_options.hpp"
 #include "runtime/node/identity_options.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "actors/semantic/semantic_cache.hpp"
 
-#include "actors/common/embeddings_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "messages/core.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 

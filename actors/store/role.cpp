@@ -1,9 +1,9 @@
 #include "actors/store/role.hpp"
 
-#include "actors/common/breaker_options.hpp"
 #include "actors/store/store_keeper.hpp"
 #include "runtime/config/option.hpp"
 #include "runtime/io/sqlite_store.hpp"
+#include "runtime/node/breaker_options.hpp"
 
 #include <caf/send.hpp>
 

@@ -1,6 +1,6 @@
 #include "cli/cache/samples.hpp"
 
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "messages/codec.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "cli/simulate/service.hpp"
 
-#include "actors/common/embeddings_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "cli/simulate/dialects.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 

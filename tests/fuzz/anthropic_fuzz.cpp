@@ -1,8 +1,8 @@
 // What a provider of Anthropic's kind sends, whole and streamed: whatever comes, it is read or
 // refused; what is handed on is JSON again; and a stream says the same wherever it is split.
-#include "actors/common/anthropic_answer.hpp"
-#include "actors/common/anthropic_request.hpp"
-#include "actors/common/tool_calls.hpp"
+#include "apis/anthropic/client_answer.hpp"
+#include "apis/anthropic/client_request.hpp"
+#include "apis/chat/tool_calls.hpp"
 #include "runtime/json/object.hpp"
 #include "runtime/net/sse_parser.hpp"
 

@@ -1,12 +1,12 @@
 // The older and the other chat API of the door: what a client sends becomes a request of ours and a
 // provider's, or is refused; what a provider answers is written as JSON, whole and in frames.
-#include "actors/common/answer.hpp"
-#include "actors/common/anthropic_answer.hpp"
-#include "actors/common/anthropic_door.hpp"
-#include "actors/common/anthropic_request.hpp"
-#include "actors/common/completions_json.hpp"
-#include "actors/gateway/completions_format.hpp"
-#include "actors/gateway/messages_format.hpp"
+#include "apis/anthropic/client_answer.hpp"
+#include "apis/anthropic/client_request.hpp"
+#include "apis/anthropic/messages_format.hpp"
+#include "apis/anthropic/server_request.hpp"
+#include "apis/chat/answer.hpp"
+#include "apis/openai/completions_format.hpp"
+#include "apis/openai/completions_json.hpp"
 
 #include <nlohmann/json.hpp>
 

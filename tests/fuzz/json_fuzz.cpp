@@ -1,7 +1,7 @@
 // Bodies of clients and providers: whatever comes, it is read or refused; and taking an object
 // apart by our own scanner finds what a whole parser finds.
-#include "actors/common/embeddings_json.hpp"
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "runtime/json/canonical.hpp"
 #include "runtime/json/check.hpp"
 #include "runtime/json/members.hpp"

@@ -1,6 +1,6 @@
 // The metrics that code of ours reads are exported by those who should.
 #include "actors/cache/shard.hpp"
-#include "actors/common/metric_names.hpp"
+#include "actors/metric_names.hpp"
 #include "actors/roles.hpp"
 #include "runtime/actor/metric_names.hpp"
 #include "runtime/config/loader.hpp"

@@ -1,5 +1,5 @@
-#include "actors/common/embeddings_json.hpp"
 #include "actors/semantic/semantic_cache.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "messages/core.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 #include "runtime/telemetry/registry.hpp"

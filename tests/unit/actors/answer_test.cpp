@@ -1,6 +1,6 @@
-#include "actors/common/answer.hpp"
-#include "actors/common/chunk_writer.hpp"
-#include "actors/common/openai_json.hpp"
+#include "apis/chat/answer.hpp"
+#include "apis/openai/chat_json.hpp"
+#include "apis/openai/chunk_writer.hpp"
 #include "tests/support/catch.hpp"
 
 #include <chrono>

@@ -1,5 +1,5 @@
-#include "actors/common/anthropic_door.hpp"
-#include "actors/common/anthropic_request.hpp"
+#include "apis/anthropic/client_request.hpp"
+#include "apis/anthropic/server_request.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>

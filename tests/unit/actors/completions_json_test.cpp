@@ -1,6 +1,6 @@
-#include "actors/common/completions_json.hpp"
-#include "actors/common/openai_json.hpp"
-#include "actors/gateway/completions_format.hpp"
+#include "apis/openai/chat_json.hpp"
+#include "apis/openai/completions_format.hpp"
+#include "apis/openai/completions_json.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>

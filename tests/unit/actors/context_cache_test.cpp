@@ -1,4 +1,4 @@
-#include "actors/common/context_cache.hpp"
+#include "apis/chat/context_cache.hpp"
 #include "runtime/flow/rng.hpp"
 #include "tests/support/catch.hpp"
 

@@ -1,5 +1,5 @@
 // Embeddings of many clients at once, through real sockets, a gateway and an embedder.
-#include "actors/common/embeddings_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/scripted_embedder.hpp"

@@ -1,5 +1,5 @@
-#include "actors/common/cache_group.hpp"
 #include "actors/gateway/cache_request.hpp"
+#include "apis/chat/cache_group.hpp"
 #include "messages/cache.hpp"
 #include "messages/core.hpp"
 #include "messages/semantic.hpp"

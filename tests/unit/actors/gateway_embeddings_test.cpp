@@ -1,5 +1,5 @@
-#include "actors/common/embeddings_json.hpp"
 #include "actors/provider/simulated_connector.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "runtime/store/lexical_embedder.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/actors/gateway_fixture.hpp"

@@ -3,6 +3,8 @@
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
 #include "actors/gateway/stream_ledger.hpp"
+#include "apis/chat/api_status.hpp"
+#include "apis/openai/error_body.hpp"
 #include "runtime/config/loader.hpp"
 #include "runtime/config/schema.hpp"
 #include "tests/support/catch.hpp"

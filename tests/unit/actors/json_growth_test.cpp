@@ -1,6 +1,6 @@
 // No input makes one actor work longer than its size accounts for: many small things cost about
 // what one large thing of as many bytes costs, and twice as many cost twice as much.
-#include "actors/common/chunk_writer.hpp"
+#include "apis/openai/chunk_writer.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/growing_text.hpp"
 #include "tests/support/json_ways.hpp"

@@ -1,8 +1,8 @@
-#include "actors/common/answer.hpp"
-#include "actors/common/anthropic_answer.hpp"
-#include "actors/common/openai_json.hpp"
 #include "actors/gateway/http_errors.hpp"
-#include "actors/gateway/messages_format.hpp"
+#include "apis/anthropic/client_answer.hpp"
+#include "apis/anthropic/messages_format.hpp"
+#include "apis/chat/answer.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/openai_members.hpp"
 

@@ -1,4 +1,4 @@
-#include "actors/common/openai_extensions.hpp"
+#include "apis/openai/extensions.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace skep;

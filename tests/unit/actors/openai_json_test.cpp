@@ -1,5 +1,5 @@
-#include "actors/common/chunk_writer.hpp"
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
+#include "apis/openai/chunk_writer.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
-#include "actors/common/openai_json.hpp"
-#include "actors/gateway/plain_words.hpp"
+#include "apis/chat/plain_words.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace skep;

@@ -1,7 +1,7 @@
 // Providers have prompt caches of their own. What steers them must reach them, what they say about
 // them must reach the client, and a conversation that grows must begin with the same bytes.
-#include "actors/common/chunk_writer.hpp"
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
+#include "apis/openai/chunk_writer.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/actors/provider_fixture.hpp"
 

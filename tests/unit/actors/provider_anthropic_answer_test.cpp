@@ -1,5 +1,5 @@
-#include "actors/common/anthropic_answer.hpp"
 #include "actors/provider/answer_stream.hpp"
+#include "apis/anthropic/client_answer.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>

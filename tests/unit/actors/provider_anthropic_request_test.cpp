@@ -1,5 +1,5 @@
-#include "actors/common/anthropic_request.hpp"
-#include "actors/common/openai_json.hpp"
+#include "apis/anthropic/client_request.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>

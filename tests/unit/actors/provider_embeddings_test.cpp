@@ -1,4 +1,4 @@
-#include "actors/common/embeddings_json.hpp"
+#include "apis/openai/embeddings_json.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/actors/provider_fixture.hpp"
 

@@ -1,6 +1,6 @@
 #include "tests/unit/actors/provider_fixture.hpp"
 
-#include "actors/common/tool_calls.hpp"
+#include "apis/chat/tool_calls.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
 #include "tests/support/catch.hpp"
 

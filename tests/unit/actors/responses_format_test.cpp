@@ -1,4 +1,4 @@
-#include "actors/gateway/responses_format.hpp"
+#include "apis/openai/responses_format.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/openai_members.hpp"
 

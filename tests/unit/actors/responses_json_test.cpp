@@ -1,4 +1,4 @@
-#include "actors/common/responses_json.hpp"
+#include "apis/openai/responses_json.hpp"
 #include "tests/support/catch.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "actors/common/openai_json.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "cli/simulate/flavour.hpp"
 #include "cli/simulate/service.hpp"
 #include "runtime/base/text.hpp"
