@@ -1,5 +1,6 @@
 #include "actors/roles.hpp"
 #include "cli/commands.hpp"
+#include "cli/simulate/flavour.hpp"
 #include "program/serving.hpp"
 #include "runtime/node/descriptors.hpp"
 
@@ -39,6 +40,10 @@ void add_simulate(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("--seed", options->seed, "For texts, latencies and faults");
   command->add_option("--set", options->sets, "key=value, stronger than the plan")
     ->allow_extra_args(false);
+  command->add_option_function<std::string>(
+    "--flavour",
+    [options](const std::string& name) { options->sets.push_back("upstream.flavour=" + name); },
+    "Answer as one kind of server does: " + simulate::flavour_names());
   command->add_option("--scale", options->scale, "Multiply the times of the plan's phases")
     ->check(CLI::PositiveNumber);
   command->add_option("--ready-file", options->ready_file,

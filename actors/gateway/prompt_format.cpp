@@ -1,5 +1,6 @@
 #include "actors/gateway/prompt_format.hpp"
 
+#include "apis/chat/plain_words.hpp"
 #include "apis/chat/request_body.hpp"
 #include "apis/chat/sse_frame.hpp"
 #include "apis/openai/error_body.hpp"
@@ -72,8 +73,10 @@ public:
     cached_ = is_cached(reply.origin);
     std::string text;
     if (!reply.choices.empty()) {
-      text = reply.choices.front().content;
-      finish_reason_ = reply.choices.front().finish_reason;
+      const auto plain = in_plain_words(reply.choices.front());
+      const auto& choice = plain ? *plain : reply.choices.front();
+      text = choice.content;
+      finish_reason_ = choice.finish_reason;
     }
     auto made = facts(reply.usage);
     made["response"] = std::move(text);
@@ -86,7 +89,9 @@ public:
     return {};
   }
 
-  std::string chunk(const msg::chat_chunk& piece) override {
+  std::string chunk(const msg::chat_chunk& given) override {
+    const auto plain = in_plain_words(given);
+    const auto& piece = plain ? *plain : given;
     if (piece.index != 0)
       return {};
     if (!piece.finish_reason.empty())

@@ -3,6 +3,7 @@
 #include "apis/anthropic/error_body.hpp"
 #include "apis/anthropic/messages_stream.hpp"
 #include "apis/anthropic/native_message.hpp"
+#include "apis/chat/plain_words.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
@@ -27,12 +28,6 @@ std::vector<std::string_view> entries(const json::object& in, std::string_view n
   auto found = json::elements_of(in.at(name)).value_or(std::vector<std::string_view>{});
   std::erase_if(found, [](std::string_view each) { return !each.starts_with('{'); });
   return found;
-}
-
-/// Both names are in use for what a model thinks aloud.
-std::string reasoning_of(const json::object& message) {
-  auto text = message.text("reasoning_content");
-  return text.empty() ? message.text("reasoning") : text;
 }
 
 // -- usage ----------------------------------------------------------------------------------------
@@ -70,12 +65,19 @@ std::string_view reason_of(std::string_view finish_reason, bool calls_tools) {
   return "end_turn";
 }
 
+/// Anthropic's reasons are lower-case words with underscores.
+bool is_word(std::string_view text) {
+  return text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string_view::npos;
+}
+
 stop stop_of(std::string_view finish_reason, const json::object& rest, bool calls_tools,
              const std::vector<std::string>& sequences) {
   stop read{json::quoted(reason_of(finish_reason, calls_tools))};
   // Anthropic's own word for what finish_reason cannot say; with vLLM the sequence that was hit.
   const auto said = rest.text("stop_reason");
-  const bool is_sequence = std::find(sequences.begin(), sequences.end(), said) != sequences.end();
+  const bool is_sequence
+    = !said.empty()
+      && (!is_word(said) || std::find(sequences.begin(), sequences.end(), said) != sequences.end());
   if (!said.empty() && !is_sequence)
     read.reason = json::quoted(said);
   if (rest.at("stop_sequence").starts_with('"'))
@@ -193,7 +195,9 @@ std::string messages_answer::whole(const msg::chat_reply& reply) {
   if (auto message = native_message(reply); !message.empty())
     return message;
   static const msg::chat_choice nothing;
-  const auto& choice = reply.choices.empty() ? nothing : reply.choices.front();
+  const auto& given = reply.choices.empty() ? nothing : reply.choices.front();
+  const auto plain = in_plain_words(given);
+  const auto& choice = plain ? *plain : given;
   const json::object rest{choice.message_rest};
   const auto blocks = blocks_of(choice, rest, reply.id, wish_.thinking);
   const auto ended = stop_of(choice.finish_reason, json::object{choice.rest},
@@ -233,11 +237,13 @@ std::string messages_answer::as_it_came(std::string_view text) {
                                                         : with_message_id(text, id_);
 }
 
-std::string messages_answer::chunk(const msg::chat_chunk& piece) {
+std::string messages_answer::chunk(const msg::chat_chunk& given) {
   if (native_)
-    return as_it_came(piece.native.text);
-  if (piece.only_native())
+    return as_it_came(given.native.text);
+  if (given.only_native())
     return {};
+  const auto plain = in_plain_words(given);
+  const auto& piece = plain ? *plain : given;
   if (!choice_)
     choice_ = piece.index;
   if (*choice_ != piece.index)

@@ -213,13 +213,21 @@ std::uint32_t tool_call_reader::place_of(const msg::tool_call& piece, bool first
   return begins || next_ == 0 ? next_ : last_;
 }
 
+std::uint32_t tool_call_reader::place_at(std::uint32_t index, const msg::tool_call& piece) const {
+  if (next_ == 0 || index != given_)
+    return index;
+  const bool other = !last_id_.empty() && !piece.id.empty() && piece.id != last_id_;
+  return other && !piece.name.empty() ? next_ : last_;
+}
+
 std::vector<msg::tool_call> tool_call_reader::read(std::string_view list) {
   std::vector<msg::tool_call> pieces;
   for (const auto each : objects_in(list)) {
     const auto given = members_in(each);
     const auto index = index_in(given);
     auto piece = read_call(given, true);
-    piece.index = index ? *index : place_of(piece, pieces.empty());
+    piece.index = index ? place_at(*index, piece) : place_of(piece, pieces.empty());
+    given_ = index.value_or(piece.index);
     if (piece.index != last_ || next_ == 0)
       last_id_.clear();
     if (!piece.id.empty())

@@ -22,7 +22,8 @@ std::vector<msg::tool_call> read_tool_calls(std::string_view list);
 
 /// Reads the pieces of one choice's calls, in the order of its stream, and says which call each
 /// belongs to: the one of its `index`, and where there is none, an id begins the next call, and so
-/// does a name behind another piece of the same list.
+/// does a name behind another piece of the same list. Some servers number all calls 0: another id
+/// with a name begins the next call there, too.
 class tool_call_reader {
 public:
   /// As read_tool_calls().
@@ -30,9 +31,12 @@ public:
 
 private:
   std::uint32_t place_of(const msg::tool_call& piece, bool first) const;
+  std::uint32_t place_at(std::uint32_t index, const msg::tool_call& piece) const;
 
   // Of the call that the last piece was of; without an id none came yet.
   std::uint32_t last_ = 0;
+  // The index that the last piece had.
+  std::uint32_t given_ = 0;
   std::string last_id_;
   // One above the highest place.
   std::uint32_t next_ = 0;

@@ -1,5 +1,6 @@
 #include "apis/openai/completions_format.hpp"
 
+#include "apis/chat/plain_words.hpp"
 #include "apis/chat/sse_frame.hpp"
 #include "apis/openai/chat_json.hpp"
 #include "apis/openai/error_body.hpp"
@@ -101,10 +102,13 @@ std::string completions_answer::prompt_of(std::uint32_t index) {
 
 std::string completions_answer::whole(const msg::chat_reply& reply) {
   std::vector<std::string> choices;
-  for (const auto& each : reply.choices)
+  for (const auto& given : reply.choices) {
+    const auto plain = in_plain_words(given);
+    const auto& each = plain ? *plain : given;
     choices.push_back(
       choice_object(prompt_of(each.index) + each.content + refusal_of(each.message_rest),
                     each.index, each.finish_reason));
+  }
   auto out = head_of(reply.id, reply.created, reply.model);
   out.raw("choices", json::array_of(choices)).raw("usage", usage_object(reply.usage));
   add_rest(out, reply.rest);
@@ -124,9 +128,11 @@ std::string completions_answer::frame(const std::string& choices, std::string_vi
   return data_frame(out.object());
 }
 
-std::string completions_answer::chunk(const msg::chat_chunk& piece) {
-  if (piece.only_native())
+std::string completions_answer::chunk(const msg::chat_chunk& given) {
+  if (given.only_native())
     return {};
+  const auto plain = in_plain_words(given);
+  const auto& piece = plain ? *plain : given;
   const auto text = prompt_of(piece.index) + piece.content + refusal_of(piece.delta_rest);
   if (text.empty() && piece.finish_reason.empty())
     return {}; // A role, or what a text completion has no words for.

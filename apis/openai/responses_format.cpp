@@ -1,5 +1,6 @@
 #include "apis/openai/responses_format.hpp"
 
+#include "apis/chat/plain_words.hpp"
 #include "apis/chat/sse_frame.hpp"
 #include "apis/openai/chat_json.hpp"
 #include "apis/openai/error_body.hpp"
@@ -51,15 +52,14 @@ std::string response_writer::begin(const msg::chat_open& open) {
   return std::exchange(events_, {});
 }
 
-std::string response_writer::add(const msg::chat_chunk& piece) {
+std::string response_writer::add(const msg::chat_chunk& given) {
+  const auto plain = in_plain_words(given);
+  const auto& piece = plain ? *plain : given;
   events_.clear();
   if (piece.index != 0 || done_)
     return {};
   const json::object delta{piece.delta_rest};
-  if (delta.has("reasoning_content"))
-    think(delta.text("reasoning_content"));
-  else if (delta.has("reasoning"))
-    think(delta.text("reasoning"));
+  think(reasoning_of(delta));
   if (delta.has("thinking_blocks"))
     think_blocks(delta.at("thinking_blocks"));
   const json::object logprobs{json::object{piece.rest}.at("logprobs")};

@@ -1,5 +1,6 @@
 #include "cli/simulate/plan.hpp"
 
+#include "cli/simulate/flavour.hpp"
 #include "runtime/config/loader.hpp"
 #include "runtime/config/option.hpp"
 
@@ -89,6 +90,8 @@ const config::table<upstream_config>& upstream_table() {
         option{"models", &c::models, "Listed."},
         option{"models_only", &c::models_only, "Models not listed are 404."},
         option{"key_required", &c::key_required, "Calls without a key are 401."},
+        option{"flavour", &c::flavour,
+               "The kind of server whose habits answers have: " + flavour_names() + "."},
         option{"huge_bytes", &c::huge, std::uint64_t{1024}, std::uint64_t{1} << 30,
                "The text of huge_chunk."},
         option{"loris_pause_ms", &c::loris_pause, milliseconds{1}, day,
@@ -98,9 +101,11 @@ const config::table<upstream_config>& upstream_table() {
                "The largest request."},
       }
         .check([](const upstream_config& u) -> std::optional<config::violation> {
-          if (u.tokens_min <= u.tokens_max)
-            return std::nullopt;
-          return config::violation{"tokens_min", "tokens_min must not be above tokens_max"};
+          if (u.tokens_min > u.tokens_max)
+            return config::violation{"tokens_min", "tokens_min must not be above tokens_max"};
+          if (!u.flavour.empty() && find_flavour(u.flavour) == nullptr)
+            return config::violation{"flavour", "flavour is one of " + flavour_names()};
+          return std::nullopt;
         });
   return rows;
 }

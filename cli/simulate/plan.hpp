@@ -35,6 +35,8 @@ struct upstream_config {
   bool models_only = false;
   /// Calls without a key are 401.
   bool key_required = false;
+  /// The kind of server it answers as (flavour.hpp); empty: plainly.
+  std::string flavour;
   std::uint64_t huge = 16u << 20;
   std::chrono::milliseconds loris_pause{50};
   std::uint32_t connections_max = 20'000;

@@ -26,6 +26,12 @@ flow::token_bucket_config limit_of(const upstream_config& config) {
   return {std::max(config.requests_per_s, 1e-6), config.requests_burst};
 }
 
+const flavour& kind_of(const upstream_config& config) {
+  static const flavour plain;
+  const auto* const named = find_flavour(config.flavour);
+  return named == nullptr ? plain : *named;
+}
+
 bool has_key(const net::http_request& request) {
   return !request.header("x-api-key").empty()
          || request.header("authorization").starts_with("Bearer ");
@@ -54,7 +60,8 @@ script nothing_here(const net::http_request& request) {
 } // namespace
 
 service::service(plan from, double scale)
-  : plan_(std::move(from)), faults_(plan_.phases, plan_.upstream.seed, scale),
+  : plan_(std::move(from)), kind_(kind_of(plan_.upstream)),
+    faults_(plan_.phases, plan_.upstream.seed, scale),
     limit_(limit_of(plan_.upstream), time_point{}), random_(plan_.upstream.seed + 1) {}
 
 service_reply service::answer(const net::http_request& request, time_point now) {
@@ -88,7 +95,7 @@ service_reply service::route(const net::http_request& request, time_point now) {
 
 script service::overloaded(dialect spoken) {
   ++by_mode_[static_cast<std::size_t>(fault_mode::overloaded)];
-  return overload_script(spoken);
+  return failed_in(kind_, spoken, overload_script(spoken));
 }
 
 void service::show_load(std::size_t working, std::size_t waiting) {
@@ -150,8 +157,17 @@ duration service::delay() {
 }
 
 service_reply service::chat(const net::http_request& request, dialect spoken, time_point now) {
+  auto reply = plain_chat(request, spoken, now);
+  reply.what = failed_in(kind_, spoken, std::move(reply.what));
+  return reply;
+}
+
+service_reply service::plain_chat(const net::http_request& request, dialect spoken,
+                                  time_point now) {
   const auto fate = fate_of(request, spoken, now);
   if (const auto why = complaint(request, spoken))
+    return {error_script(spoken, *why), spoken};
+  if (const auto why = kind_.strict ? unknown_member(spoken, request.body) : std::nullopt)
     return {error_script(spoken, *why), spoken};
   const auto call = spoken == dialect::openai ? read_openai_call(request.body)
                                               : read_anthropic_call(request.body);
@@ -164,7 +180,7 @@ service_reply service::chat(const net::http_request& request, dialect spoken, ti
   auto answer = fate.mode == fault_mode::huge_chunk ? huge_answer_to(*call, plan_.upstream.huge)
                                                     : answer_to(*call, plan_.upstream);
   answer.number = ++answers_;
-  auto good = script_of(spoken, *call, answer);
+  auto good = answered_in(kind_, spoken, script_of(spoken, asked_in(kind_, *call), answer), answer);
   good.delay = delay();
   return {with_fault(spoken, call->model, std::move(good), fate, plan_.upstream), spoken, true};
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cli/simulate/script.hpp"
+#include "cli/simulate/flavour.hpp"
 #include "runtime/flow/token_bucket.hpp"
 #include "runtime/net/http_message.hpp"
 
@@ -57,6 +57,8 @@ private:
 
   service_reply route(const net::http_request& request, time_point now);
   service_reply chat(const net::http_request& request, dialect spoken, time_point now);
+  /// Errors are still in the API's own words.
+  service_reply plain_chat(const net::http_request& request, dialect spoken, time_point now);
   service_reply embeddings(const net::http_request& request, time_point now);
   script count_tokens(const net::http_request& request) const;
   script list_models(const net::http_request& request, const std::string& name) const;
@@ -72,6 +74,7 @@ private:
   duration delay();
 
   const plan plan_;
+  const flavour& kind_;
   fault_book faults_;
   flow::token_bucket limit_;
   flow::rng random_;

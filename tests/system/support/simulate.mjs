@@ -7,12 +7,13 @@ import path from "node:path";
 import { binary, eventually } from "./node.mjs";
 
 export class Simulated {
-  /// `sets`: --set arguments; `plan`: the text of a plan.
-  static async start({ sets = [], plan = "" } = {}) {
+  /// `sets`: --set arguments; `plan`: the text of a plan; `flavour`: a kind of server.
+  static async start({ sets = [], plan = "", flavour = "" } = {}) {
     const simulated = new Simulated();
     simulated.folder = fs.mkdtempSync(path.join(os.tmpdir(), "skep-simulate-"));
     const ready = path.join(simulated.folder, "ready");
     const args = ["simulate", "--ready-file", ready, ...sets.flatMap((set) => ["--set", set])];
+    if (flavour) args.push("--flavour", flavour);
     if (plan) {
       const file = path.join(simulated.folder, "plan.toml");
       fs.writeFileSync(file, plan);

@@ -162,6 +162,8 @@ TEST_CASE("why an answer ended is said in Anthropic's words", "[actors][messages
   // vLLM's stop_reason is the sequence, or the number of a token.
   CHECK(ended("stop", R"({"stop_reason":"END"})") == json{"stop_sequence", "END"});
   CHECK(ended("stop", R"({"stop_reason":128001})") == json{"end_turn", nullptr});
+  // Neither is one that the provider's owner set a reason.
+  CHECK(ended("stop", R"({"stop_reason":"</s>"})") == json{"stop_sequence", "</s>"});
   CHECK(ended("stop", {}, R"({"tool_calls":[{"id":"a","function":{"name":"f"}}]})")
         == json{"tool_use", nullptr});
 }

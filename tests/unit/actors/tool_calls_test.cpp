@@ -216,6 +216,18 @@ TEST_CASE("streamed calls without an index are numbered, at every door", "[actor
       CHECK(each.extra.find("index") == std::string::npos);
 }
 
+TEST_CASE("calls that are all numbered 0 are told apart by their ids", "[actors][tools]") {
+  const auto pieces
+    = pieces_of({R"([{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}])",
+                 R"([{"index":0,"id":"b","function":{"name":"g","arguments":"{"}}])",
+                 R"([{"index":0,"function":{"arguments":"}"}}])"});
+  CHECK(at_messages_door(pieces) == "a f {}\nb g {}\n");
+  // An id that changes with every piece is none.
+  CHECK(at_chat_door(pieces_of({R"([{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}])",
+                                R"([{"index":0,"id":"b","function":{"arguments":"}"}}])"}))
+        == "0 a f {}\n");
+}
+
 TEST_CASE("of calls without index and id a name begins the next in one list", "[actors][tools]") {
   const auto pieces = pieces_of({R"([{"function":{"name":"f","arguments":"{}"}},)"
                                  R"({"function":{"name":"g","arguments":"{}"}}])",
