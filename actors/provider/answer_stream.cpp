@@ -137,7 +137,7 @@ void answer_stream::read_event(std::string_view name, std::string_view data) {
 /// The event's text goes with its first piece, or by itself; as long as the answer has not begun,
 /// with the head.
 void answer_stream::attach(std::string_view name, std::string_view data, chunk_event& event) {
-  if (native_ == msg::native_api::none || !reader_->passes(data))
+  if (native_ == msg::native_api::none || !reader_->passes(data, event))
     return;
   auto frame = native_frame(name, data);
   const auto api = static_cast<std::uint8_t>(native_);

@@ -24,8 +24,8 @@ public:
 
   /// Reads the data of one event; errc::provider_failed when it is none of this API's.
   virtual expected<chunk_event> read(std::string_view data) = 0;
-  /// Whether clients of this API can read the event as it is.
-  virtual bool passes(std::string_view data) const = 0;
+  /// Whether clients of this API can read the event as it is; `read` is what was read of it.
+  virtual bool passes(std::string_view data, const chunk_event& read) const = 0;
   /// An answer whose choices all have finished is whole even if its last event never came.
   virtual bool finish_is_enough() const = 0;
 };

@@ -18,8 +18,8 @@ public:
     return done;
   }
   /// Some servers leave [DONE] out.
-  bool passes(std::string_view data) const override {
-    return data == "[DONE]" || is_regular_chat(data);
+  bool passes(std::string_view data, const chunk_event& read) const override {
+    return data == "[DONE]" || (is_regular_chat(data) && has_own_numbers(data, read.chunks));
   }
   bool finish_is_enough() const override {
     return true;

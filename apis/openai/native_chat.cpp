@@ -4,6 +4,7 @@
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 namespace skep::actors {
@@ -46,6 +47,23 @@ bool is_regular_choice(std::string_view raw) {
 bool is_regular_chat(std::string_view json) {
   const auto choices = json::object{json}.at("choices");
   return choices.starts_with('[') && all_of(choices, is_regular_choice);
+}
+
+bool has_own_numbers(std::string_view json, const std::vector<msg::chat_chunk>& read) {
+  std::vector<std::uint64_t> numbers;
+  for (const auto& piece : read)
+    for (const auto& call : piece.tool_calls)
+      numbers.push_back(call.index);
+  if (numbers.empty())
+    return true;
+  auto next = numbers.begin();
+  const json::object event{json};
+  return all_of(event.at("choices"), [&](std::string_view choice) {
+    const json::object delta{json::object{choice}.at("delta")};
+    return all_of(delta.at("tool_calls"), [&](std::string_view call) {
+      return next == numbers.end() || json::object{call}.count("index") == *next++;
+    });
+  });
 }
 
 std::string native_chat_body(const msg::native_request& given, std::string_view model, bool stream,

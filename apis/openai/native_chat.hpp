@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Chat completions that are passed on as they came.
 namespace skep::actors {
@@ -12,6 +13,10 @@ namespace skep::actors {
 /// choice and every piece of a tool call has its index, and arguments are text. What is not so goes
 /// out in skep's own words.
 bool is_regular_chat(std::string_view json);
+
+/// Whether the tool calls of an event have the indexes they were read with: some servers number
+/// every call 0.
+bool has_own_numbers(std::string_view json, const std::vector<msg::chat_chunk>& read);
 
 /// The body for a provider: the client's, for this model, streamed or whole. A stream asks for
 /// usage, so that it is always known, unless the server refuses `stream_options`.

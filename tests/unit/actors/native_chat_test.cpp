@@ -64,6 +64,17 @@ TEST_CASE("answers that OpenAI's clients could not read are not passed on", "[ch
     R"("arguments":"{}"}}]}}]})"));
 }
 
+TEST_CASE("calls that a server numbers alike get numbers of their own", "[chat][native]") {
+  const std::string event
+    = R"({"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"b","function":{}}]}}]})";
+  msg::chat_chunk piece;
+  piece.tool_calls.emplace_back().index = 0;
+  CHECK(has_own_numbers(event, {piece}));
+  piece.tool_calls.front().index = 1;
+  CHECK_FALSE(has_own_numbers(event, {piece}));
+  CHECK(has_own_numbers(event, {}));
+}
+
 TEST_CASE("events come back byte for byte, and usage to who asked for it", "[chat][native]") {
   const auto frames = frame(piece_event) + frame(usage_event) + frame("[DONE]");
   native_chat_stream asked{"c1", true};
