@@ -40,7 +40,7 @@ async function chatOf(openai, body) {
   }
   let said = "";
   for await (const { choices } of await openai.chat.completions.create(body))
-    said += choices[0]?.delta.content ?? choices[0]?.delta.tool_calls?.[0].function.arguments ?? "";
+    said += (choices[0]?.delta.content || choices[0]?.delta.tool_calls?.[0].function.arguments) ?? "";
   return said;
 }
 
