@@ -63,7 +63,7 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
 net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
                                   std::string_view request_id) {
   auto shown = api_status_of(why);
-  const bool anthropic = asked == endpoint::messages;
+  const bool anthropic = asked == endpoint::messages || asked == endpoint::message_tokens;
   if (anthropic)
     shown.status = messages_status_of(shown.status);
   auto response = json_response(shown.status, anthropic ? messages_error_body(why, request_id)
