@@ -40,6 +40,7 @@ constexpr std::array<endpoint_row, endpoint_count> endpoints{{
   {endpoint::response, "/v1/responses/{id}", "GET, HEAD, DELETE", access::client},
   {endpoint::response_items, "/v1/responses/{id}/input_items", reads, access::client},
   {endpoint::messages, "/v1/messages", "POST", access::client},
+  {endpoint::message_tokens, "/v1/messages/count_tokens", "POST", access::client},
   {endpoint::embeddings, "/v1/embeddings", "POST", access::client},
   {endpoint::models, "/v1/models", reads, access::client},
   {endpoint::model, "/v1/models/{id}", reads, access::client},

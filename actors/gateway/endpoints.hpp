@@ -16,6 +16,7 @@ enum class endpoint : std::uint8_t {
   response,
   response_items,
   messages,
+  message_tokens,
   embeddings,
   models,
   model,
@@ -33,7 +34,7 @@ enum class endpoint : std::uint8_t {
   debug_kill,
   unknown
 };
-inline constexpr std::size_t endpoint_count = 23;
+inline constexpr std::size_t endpoint_count = 24;
 
 /// Who may ask for an endpoint.
 enum class access : std::uint8_t {

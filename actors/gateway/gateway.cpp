@@ -52,6 +52,7 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::chat: return chat(c, arrival);
     case endpoint::completions: return completions(c, arrival);
     case endpoint::messages: return messages(c, arrival);
+    case endpoint::message_tokens: return count_tokens(c, arrival);
     case endpoint::responses: return create_response(c, arrival);
     case endpoint::response:
     case endpoint::response_items: return stored_response(c, arrival);

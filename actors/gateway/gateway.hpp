@@ -66,6 +66,7 @@ private:
                  std::unique_ptr<answer_format> format);
   void completions(const rt::call& c, const http_arrival& arrival);
   void messages(const rt::call& c, const http_arrival& arrival);
+  void count_tokens(const rt::call& c, const http_arrival& arrival);
   void create_response(const rt::call& c, const http_arrival& arrival);
   void continue_response(const rt::call& c, const http_arrival& arrival, response_order order,
                          const std::shared_ptr<rt::responder>& waiting);

@@ -62,6 +62,10 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
 
 namespace {
 
+bool is_messages(endpoint asked) {
+  return asked == endpoint::messages || asked == endpoint::message_tokens;
+}
+
 /// Whether the provider's own words stand for the status this client sees.
 bool tells_in_its_own_words(const failure& why, endpoint asked, int status) {
   const auto api = asked == endpoint::messages ? msg::native_api::messages
@@ -75,8 +79,7 @@ std::string body_of(const failure& why, std::string_view param, endpoint asked, 
                     std::string_view request_id) {
   if (tells_in_its_own_words(why, asked, status))
     return why.provider_body;
-  return asked == endpoint::messages ? messages_error_body(why, request_id)
-                                     : error_body(why, param);
+  return is_messages(asked) ? messages_error_body(why, request_id) : error_body(why, param);
 }
 
 } // namespace
@@ -84,7 +87,7 @@ std::string body_of(const failure& why, std::string_view param, endpoint asked, 
 net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
                                   std::string_view request_id) {
   auto shown = api_status_of(why);
-  if (asked == endpoint::messages)
+  if (is_messages(asked))
     shown.status = messages_status_of(shown.status);
   auto response = json_response(shown.status, body_of(why, param, asked, shown.status, request_id));
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");

@@ -217,11 +217,13 @@ std::string messages_answer::open(const msg::chat_open& begin) {
   native_ = begin.native.is(msg::native_api::messages);
   if (native_)
     return as_it_came(begin.native.text);
+  msg::token_usage begun;
+  begun.prompt = wish_.prompt_tokens;
   auto message = message_head(begin.id, begin.model);
   message.raw("content", "[]")
     .raw("stop_reason", "null")
     .raw("stop_sequence", "null")
-    .raw("usage", usage_object({}));
+    .raw("usage", usage_object(begun));
   return messages_event("message_start", json::object_writer{}
                                            .raw("type", R"("message_start")")
                                            .raw("message", message.object())

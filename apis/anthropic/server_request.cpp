@@ -191,7 +191,8 @@ api_check read_stream(const json::object& body, messages_body& into) {
 
 } // namespace
 
-tl::expected<messages_body, api_error> read_messages_body(std::string_view text) {
+tl::expected<messages_body, api_error> read_messages_body(std::string_view text,
+                                                          messages_task task) {
   const auto object = read_object_body(text);
   if (!object)
     return tl::make_unexpected(object.error());
@@ -200,9 +201,10 @@ tl::expected<messages_body, api_error> read_messages_body(std::string_view text)
   if (auto given = need_text(body, "model", {}); !given)
     return tl::make_unexpected(given.error());
   read.request.model = body.text("model");
-  if (!body.has("max_tokens"))
+  const bool counts = task == messages_task::count;
+  if (!body.has("max_tokens") && !counts)
     return missing_member("max_tokens");
-  if (!is_positive(body.at("max_tokens")))
+  if (!is_positive(body.at("max_tokens")) && !counts)
     return wrong_member("max_tokens", "Input should be a whole number above 0");
   if (!body.has("messages"))
     return missing_member("messages");

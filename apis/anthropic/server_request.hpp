@@ -5,6 +5,7 @@
 
 #include <tl/expected.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,12 +30,20 @@ struct messages_body {
 /// conversation with each turn.
 inline constexpr std::string_view thread_unsupported_code = "thread_unsupported_request";
 
+/// What the body is for.
+enum class messages_task : std::uint8_t {
+  answer,
+  /// To be counted: it needs no max_tokens.
+  count,
+};
+
 /// Reads the body of POST /v1/messages. Members nobody knows are passed on. Errors name the member
 /// as Anthropic's API does ("messages.0.role: …"), in the text and as `param`.
 ///
 /// OpenAI's form has one place each for an assistant's thinking, content and tool calls, in this
 /// order. A turn that thinks again after its text becomes two messages; text and thinking behind a
 /// tool call go before it, since nothing may stand between a call and its result.
-tl::expected<messages_body, api_error> read_messages_body(std::string_view json);
+tl::expected<messages_body, api_error>
+read_messages_body(std::string_view json, messages_task task = messages_task::answer);
 
 } // namespace skep::actors

@@ -175,6 +175,24 @@ for (const kind of kinds)
       await assertRefused((text) => client.messages.create(asked(text, { stream: true })), Anthropic);
     });
 
+    test("tokens are counted before, at the start and at the end", async () => {
+      const { max_tokens, ...question } = asked("hello there");
+      const { input_tokens } = await client.messages.countTokens(question);
+      assert.equal(input_tokens, 3);
+      const usages = [];
+      for await (const event of await client.messages.create({ ...question, max_tokens, stream: true }))
+        if (event.usage ?? event.message?.usage) usages.push((event.usage ?? event.message.usage).input_tokens);
+      assert.deepEqual(usages, [3, 11]);
+    });
+
+    test("models are listed page by page", async () => {
+      const ids = [];
+      for await (const each of client.models.list({ limit: 1 })) ids.push(each.id);
+      assert.deepEqual(ids, ["helper", "small", "large"]);
+      const one = await client.models.retrieve("helper");
+      assert.deepEqual([one.type, one.display_name], ["model", "helper"]);
+    });
+
     test("a stream that breaks tells why", async () => {
       await assertBreaks(client.messages.create(asked("break", { stream: true })));
     });

@@ -138,6 +138,7 @@ export class StrictUpstream extends LoopbackServer {
     response.on("close", () => {
       if (!response.writableFinished) this.aborted += 1;
     });
+    if (request.method === "GET") return this.#json(response, 200, { data: ["small", "large"].map((id) => ({ id, type: "model" })) });
     let text = "";
     request.on("data", (piece) => (text += piece));
     request.on("end", () => {

@@ -172,6 +172,13 @@ TEST_CASE("models are the agents and what the providers say", "[actors][gateway]
   CHECK(one["owned_by"] == "others");
   CHECK(json::parse(fetch(gateway, get("/v1/models/helper")).body)["owned_by"] == "skep");
   CHECK(json::parse(fetch(gateway, get("/v1/models/tiny")).body)["created"] == 5);
+  const auto* version = "anthropic-version: 2023-06-01\r\n";
+  const auto one_of = json::parse(fetch(gateway, get("/v1/models/tiny", version)).body);
+  CHECK(one_of["display_name"] == "tiny");
+  CHECK(one_of["created_at"] == "1970-01-01T00:00:05Z");
+  const auto page = json::parse(fetch(gateway, get("/v1/models?limit=1", version)).body);
+  CHECK(page["data"].size() == 1);
+  CHECK(page["has_more"] == true);
   const auto none = fetch(gateway, get("/v1/models/nothing"));
   CHECK(none.status == 404);
   CHECK(error_of(none)["code"] == "model_not_found");

@@ -115,10 +115,25 @@ TEST_CASE("a stream of messages has Anthropic's events in order", "[actors][gate
                                     "message_stop"});
   REQUIRE(got.events.size() == 7);
   CHECK(json::parse(got.events[3])["delta"]["text"] == "b");
+  CHECK(json::parse(got.events[0])["message"]["usage"]["input_tokens"] == 2);
   const auto last = json::parse(got.events[5]);
   CHECK(last["delta"]["stop_reason"] == "end_turn");
   CHECK(last["usage"]["input_tokens"] == 7);
   CHECK(last["usage"]["output_tokens"] == 3);
+}
+
+TEST_CASE("a prompt's tokens are estimated before it is asked", "[actors][gateway][messages]") {
+  open_gateway gateway;
+  const auto count = [&](const std::string& body) {
+    return fetch(gateway, post_to("/v1/messages/count_tokens", body));
+  };
+  const auto got = count(order("say ab"));
+  CHECK(got.status == 200);
+  CHECK(got.body == R"({"input_tokens":2})");
+  const auto unknown = count(order("say ab", {}, "nobody"));
+  CHECK(unknown.status == 404);
+  CHECK(json::parse(unknown.body)["error"]["type"] == "not_found_error");
+  CHECK(count(R"({"model":"helper"})").status == 400);
 }
 
 TEST_CASE("tool calls come as tool_use, whole, streamed and played",
