@@ -182,7 +182,8 @@ for (const kind of kinds)
       const usages = [];
       for await (const event of await client.messages.create({ ...question, max_tokens, stream: true }))
         if (event.usage ?? event.message?.usage) usages.push((event.usage ?? event.message.usage).input_tokens);
-      assert.deepEqual(usages, [3, 11]);
+      // Anthropic counts at the start, and that comes as it is.
+      assert.deepEqual(usages.filter(Boolean), kind === "anthropic" ? [11] : [3, 11]);
     });
 
     test("models are listed page by page", async () => {
