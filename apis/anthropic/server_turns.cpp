@@ -138,7 +138,8 @@ void put(content from, msg::chat_message& into, json::object_writer& rest) {
 /// Puts a conversation together, turn by turn.
 class conversation {
 public:
-  api_check add_system(std::string_view value, const std::string& where = "system");
+  api_check add_system(std::string_view value, const std::string& where = "system",
+                       bool in_a_turn = false);
   api_check add_turn(std::string_view raw, const std::string& where);
 
   std::vector<msg::chat_message> take() {
@@ -168,14 +169,21 @@ void conversation::push(msg::chat_message message, const json::object_writer& re
   messages_.push_back(std::move(message));
 }
 
-api_check conversation::add_system(std::string_view value, const std::string& where) {
+/// Blocks that a system turn may have beside text; they are passed on as they came.
+bool is_for_systems(std::string_view type) {
+  return type == "tool_addition" || type == "tool_removal";
+}
+
+api_check conversation::add_system(std::string_view value, const std::string& where,
+                                   bool in_a_turn) {
   if (value.empty() || value == R"("")" || value == "[]")
     return {};
   auto read = content_of(value, where);
   if (!read)
     return tl::make_unexpected(read.error());
   for (std::size_t n = 0; n < read->parts.size(); ++n)
-    if (json::object{read->parts[n]}.text("type") != "text")
+    if (const auto type = json::object{read->parts[n]}.text("type");
+        type != "text" && !(in_a_turn && is_for_systems(type)))
       return wrong_member(member_at(where, n) + ".type", "Input should be \"text\"");
   msg::chat_message message{"system", {}, {}};
   json::object_writer rest;
@@ -198,7 +206,7 @@ api_check conversation::add_turn(std::string_view raw, const std::string& where)
   if (role == "assistant")
     return add_assistant(turn.at("content"), where + ".content");
   if (role == "system")
-    return add_system(turn.at("content"), where + ".content");
+    return add_system(turn.at("content"), where + ".content", true);
   return wrong_member(where + ".role", "Input should be \"user\", \"assistant\" or \"system\"");
 }
 

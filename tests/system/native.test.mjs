@@ -101,6 +101,12 @@ test("messages: request, headers and answer are what the other side wrote", asyn
   assert.equal(headers["x-api-key"], "a-key-of-the-node");
 });
 
+test("messages: a system turn may say what only Anthropic knows", async () => {
+  const body = `{"model":"claude/m","max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"system","content":[{"type":"tool_addition","tool":{"type":"tool_reference","name":"t"}}]}]}`;
+  await post("/v1/messages", body);
+  assert.equal(provider.asked.at(-1).text, body.replace("claude/m", "m"));
+});
+
 test("messages: a stream is passed on event by event, pings as well", async () => {
   const body = `{"model":"claude/m","max_tokens":5,"stream":true,"messages":[{"role":"user","content":"b"}]}`;
   assert.equal(await post("/v1/messages", body), messageEvents);
