@@ -206,7 +206,6 @@ TEST_CASE("errors of /v1/messages stand in Anthropic's envelope", "[actors][gate
   CHECK(json::parse(fetch(gateway, post_to(path, threaded, key)).body)["error"]["details"]
         == json::parse(R"({"error_code":"thread_unsupported_request","unsupported":["thread"]})"));
   refused(get(path, key), 405, "invalid_request_error");
-  refused(post_to(path + "/count_tokens", "{}", key), 400, "invalid_request_error");
   refused(post_to(path + "/batches", "{}", key), 404, "not_found_error");
   refused(post_to(path, asking("fail 18"), key), 429, "rate_limit_error");
   refused(post_to(path, asking("fail 1"), key), 529, "overloaded_error");
