@@ -108,7 +108,10 @@ TEST_CASE("a chat's stream mixes what came with what had to be put right", "[cha
   msg::chat_chunk mended;
   mended.content = "b";
   CHECK(format->chunk(mended).find(R"("content":"b")") != std::string::npos);
-  const auto end = format->end({1, 1});
+  msg::token_usage usage;
+  usage.prompt = 1;
+  usage.completion = 1;
+  const auto end = format->end(usage);
   CHECK(end.find(R"("total_tokens":2)") != std::string::npos);
   CHECK(end.ends_with("data: [DONE]\n\n"));
 }
