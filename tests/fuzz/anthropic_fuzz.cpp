@@ -3,6 +3,7 @@
 #include "apis/anthropic/client_answer.hpp"
 #include "apis/anthropic/client_request.hpp"
 #include "apis/chat/tool_calls.hpp"
+#include "apis/openai/chat_json.hpp"
 #include "runtime/json/object.hpp"
 #include "runtime/net/sse_parser.hpp"
 
