@@ -1,5 +1,6 @@
 #include "actors/gateway/native_request.hpp"
 
+#include "apis/chat/native.hpp"
 #include "runtime/json/members.hpp"
 
 #include <array>
@@ -23,11 +24,12 @@ constexpr std::array passed_headers{
 } // namespace
 
 void add_native(net::http_request& from, msg::native_api api, msg::chat_request& to) {
-  if (json::repeats_members(from.body))
+  if (json::repeats_members(bare_json(from.body)))
     return;
   msg::native_request native;
   native.api = static_cast<std::uint8_t>(api);
-  native.body = std::move(from.body);
+  const auto bare = bare_json(from.body);
+  native.body = bare.size() == from.body.size() ? std::move(from.body) : std::string{bare};
   for (const auto& each : passed_headers)
     if (each.api == api)
       if (const auto value = from.header(each.name); !value.empty())

@@ -1,6 +1,7 @@
 // The part of http_connector that tries, and tries again: transfers and what they bring.
 #include "actors/provider/http_connector.hpp"
 #include "actors/provider/outcome.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/openai/embeddings_json.hpp"
 #include "runtime/base/wall_clock.hpp"
 #include "runtime/json/repair.hpp"
@@ -358,9 +359,9 @@ expected<msg::chat_reply> http_connector::read_reply(const job& j, const std::st
       reply = dialect_->read_reply(repaired);
   if (!reply)
     return fail(why_no_answer(body, reply.error()));
-  const auto& text = repaired.empty() ? body : repaired;
+  const auto text = bare_json(repaired.empty() ? body : repaired);
   if (j.native != msg::native_api::none && dialect_->passes(text))
-    reply->native = {static_cast<std::uint8_t>(j.native), text};
+    reply->native = {static_cast<std::uint8_t>(j.native), std::string{text}};
   if (reply->usage.prompt == 0 && reply->usage.completion == 0)
     reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
   if (reply->created == 0)

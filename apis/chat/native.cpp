@@ -1,6 +1,7 @@
 #include "apis/chat/native.hpp"
 
 #include "apis/chat/sse_frame.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -33,13 +34,21 @@ std::string native_body_for(const msg::native_request& given, std::string_view m
   return body;
 }
 
+std::string_view bare_json(std::string_view text) {
+  constexpr std::string_view mark = "\xEF\xBB\xBF";
+  text = trimmed(text, white_space);
+  if (text.starts_with(mark))
+    text.remove_prefix(mark.size());
+  return trimmed(text, white_space);
+}
+
 std::string native_frame(std::string_view event, std::string_view data) {
   std::string frame;
   if (!event.empty())
     frame.append(event_field).append(event).append("\n");
   frame += data_field;
   const auto from = frame.size();
-  frame += data;
+  frame += bare_json(data);
   end_frame(frame, from);
   return frame;
 }

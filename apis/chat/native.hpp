@@ -14,6 +14,10 @@ const msg::native_request* native_request_of(const msg::chat_request& request, m
 /// The body for a provider: the client's, for this model, streamed or whole.
 std::string native_body_for(const msg::native_request& given, std::string_view model, bool stream);
 
+/// The JSON without white space around it and without a byte order mark, which the typed reading
+/// overlooks as well.
+std::string_view bare_json(std::string_view text);
+
 /// An event of a provider's stream as a frame. A name is left out when empty.
 std::string native_frame(std::string_view event, std::string_view data);
 

@@ -91,13 +91,13 @@ void write_stream(const chunk_event& event) {
 }
 
 msg::native_text native(msg::native_api api, const std::string& text) {
-  return {static_cast<std::uint8_t>(api), text};
+  return {static_cast<std::uint8_t>(api), std::string{bare_json(text)}};
 }
 
 /// What goes between a client and a provider of one API stays JSON, and its events stay events.
 void pass_body(const std::string& bytes) {
-  const msg::native_request given{0, bytes, {}};
-  if (!json::repeats_members(bytes))
+  const msg::native_request given{0, std::string{bare_json(bytes)}, {}};
+  if (!json::repeats_members(given.body))
     for (const bool stream : {false, true}) {
       require_json(native_body_for(given, "m", stream));
       require_json(native_chat_body(given, "m", stream, stream));

@@ -48,6 +48,12 @@ TEST_CASE("a client's body goes to the provider as it came but for what is the p
         == R"({"model":"m","stream":false})");
 }
 
+TEST_CASE("a byte order mark is nothing that anybody said", "[chat][native]") {
+  CHECK(bare_json("\xEF\xBB\xBF {\"a\":1}\r\n") == R"({"a":1})");
+  CHECK(bare_json("\n{}") == "{}");
+  CHECK(frame("\xEF\xBB\xBF{}") == "data: {}\n\n");
+}
+
 TEST_CASE("answers that OpenAI's clients could not read are not passed on", "[chat][native]") {
   CHECK(is_regular_chat(piece_event));
   CHECK(is_regular_chat(usage_event));
