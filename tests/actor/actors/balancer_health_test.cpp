@@ -1,6 +1,7 @@
 #include "actors/balancer/balancer.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/flow/rng.hpp"
+#include "runtime/flow/thread_rng.hpp"
 #include "runtime/testing/test_system.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/echo_actor.hpp"
@@ -45,6 +46,7 @@ private:
 
 struct house {
   explicit house(std::size_t count, health_rules rules = {}, bool breakers = false) : moods(count) {
+    flow::thread_rng() = flow::rng{7}; // All picks are made on this thread.
     guard_config guarding;
     guarding.use_breaker = breakers;
     std::vector<balancer_member> members;
