@@ -19,7 +19,7 @@ public:
   }
   /// Some servers leave [DONE] out.
   bool passes(std::string_view data, const chunk_event& read) const override {
-    return data == "[DONE]" || (is_regular_chat(data) && has_own_numbers(data, read.chunks));
+    return data == "[DONE]" || is_regular_piece(data, read.chunks);
   }
   bool finish_is_enough() const override {
     return true;

@@ -44,6 +44,7 @@ std::string_view bare_json(std::string_view text) {
 
 std::string native_frame(std::string_view event, std::string_view data) {
   std::string frame;
+  frame.reserve(event_field.size() + event.size() + data_field.size() + data.size() + 4);
   if (!event.empty())
     frame.append(event_field).append(event).append("\n");
   frame += data_field;

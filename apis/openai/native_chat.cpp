@@ -49,6 +49,16 @@ bool is_regular_chat(std::string_view json) {
   return choices.starts_with('[') && all_of(choices, is_regular_choice);
 }
 
+bool is_regular_piece(std::string_view json, const std::vector<msg::chat_chunk>& read) {
+  // One choice that says its index, and calls no tool: most events, which are not taken apart
+  // again.
+  if (read.size() == 1 && read.front().tool_calls.empty()
+      && json.find("\"index\"") != std::string_view::npos
+      && json.find("\"tool_calls\"") == std::string_view::npos)
+    return true;
+  return is_regular_chat(json) && has_own_numbers(json, read);
+}
+
 bool has_own_numbers(std::string_view json, const std::vector<msg::chat_chunk>& read) {
   std::vector<std::uint64_t> numbers;
   for (const auto& piece : read)
@@ -79,12 +89,29 @@ std::string native_chat_body(const msg::native_request& given, std::string_view 
   return json::object_with(body, options, wanted);
 }
 
+native_chat_stream::native_chat_stream(std::string id, bool include_usage)
+  : id_(std::move(id)), id_member_("\"id\":" + json::quoted(id_)), include_usage_(include_usage) {}
+
+/// Nothing of the event needs a look; most events are so, and are not taken apart.
+bool native_chat_stream::is_plain(std::string_view data) const {
+  constexpr std::string_view usage = "\"usage\"";
+  constexpr std::string_view none = ":null";
+  const auto at = data.find(usage);
+  const bool silent
+    = at == std::string_view::npos || data.substr(at + usage.size()).starts_with(none);
+  return silent && data.find(id_member_) != std::string_view::npos;
+}
+
 std::string native_chat_stream::pass(std::string_view frames) {
   std::string out;
-  for (native_frames each{frames}; each.next();)
-    if (each.data() != done)
-      if (const auto event = pass_event(each.data()); !event.empty())
-        out += event == each.data() ? std::string{each.frame()} : native_frame(each.event(), event);
+  for (native_frames each{frames}; each.next();) {
+    if (each.data() == done)
+      continue;
+    if (is_plain(each.data()))
+      out += each.frame();
+    else if (const auto event = pass_event(each.data()); !event.empty())
+      out += native_frame(each.event(), event);
+  }
   return out;
 }
 

@@ -14,6 +14,10 @@ namespace skep::actors {
 /// out in skep's own words.
 bool is_regular_chat(std::string_view json);
 
+/// The same of an event, of which this was read; and its calls have the indexes they were read
+/// with.
+bool is_regular_piece(std::string_view json, const std::vector<msg::chat_chunk>& read);
+
 /// Whether the tool calls of an event have the indexes they were read with: some servers number
 /// every call 0.
 bool has_own_numbers(std::string_view json, const std::vector<msg::chat_chunk>& read);
@@ -27,8 +31,7 @@ std::string native_chat_body(const msg::native_request& given, std::string_view 
 class native_chat_stream {
 public:
   /// `id` is the answer's own; with `include_usage` as in the request's stream_options.
-  native_chat_stream(std::string id, bool include_usage)
-    : id_(std::move(id)), include_usage_(include_usage) {}
+  native_chat_stream(std::string id, bool include_usage);
 
   /// The events for this client: under the answer's id, without the last one ([DONE]), and without
   /// usage that it did not ask for.
@@ -39,9 +42,11 @@ public:
   }
 
 private:
+  bool is_plain(std::string_view data) const;
   std::string pass_event(std::string_view data);
 
   const std::string id_;
+  const std::string id_member_; // As nearly all servers write it.
   const bool include_usage_;
   bool told_usage_ = false;
 };
