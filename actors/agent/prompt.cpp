@@ -1,6 +1,7 @@
 #include "actors/agent/prompt.hpp"
 
 #include "apis/chat/cache_group.hpp"
+#include "apis/chat/native.hpp"
 #include "runtime/json/members.hpp"
 #include "runtime/json/object.hpp"
 
@@ -52,10 +53,7 @@ public:
 private:
   /// What only the client's own words say. Chat completions lose nothing by being read.
   const msg::native_request* messages_request() const {
-    const bool there
-      = !wanted_.native.empty()
-        && wanted_.native.front().api == static_cast<std::uint8_t>(msg::native_api::messages);
-    return there ? &wanted_.native.front() : nullptr;
+    return native_request_of(wanted_.native, msg::native_api::messages);
   }
   void add_native() {
     const auto* given = messages_request();

@@ -43,7 +43,7 @@ public:
   net::fetch_headers headers_of(const msg::chat_request& request) const override {
     auto version = options_->anthropic.version;
     auto betas = options_->anthropic.beta;
-    if (const auto* given = native_request_of(request, api()))
+    if (const auto* given = native_request_of(request.native, api()))
       for (const auto& each : given->headers) {
         if (each.name == "anthropic-version")
           version = each.value;
@@ -60,7 +60,7 @@ public:
     return "/messages";
   }
   expected<std::string> write_chat(const msg::chat_request& request) const override {
-    if (const auto* given = native_request_of(request, api()))
+    if (const auto* given = native_request_of(request.native, api()))
       return native_body_for(*given, request.model, request.stream);
     anthropic_options how;
     const auto tokens = options_->anthropic.max_tokens_default;

@@ -140,7 +140,7 @@ void http_connector::begin(const rt::call& c, const msg::chat_request& request) 
   j.stream = request.stream;
   j.body = std::move(*body);
   j.headers = dialect_->headers_of(request);
-  if (native_request_of(request, dialect_->api()) != nullptr)
+  if (native_request_of(request.native, dialect_->api()) != nullptr)
     j.native = dialect_->api();
   j.prompt_bytes = prompt_bytes;
   start_attempt(id);

@@ -65,10 +65,16 @@ public:
   expected<std::string> write_chat(const msg::chat_request& request) const override {
     const bool translate = has_anthropic_words(request.parameters);
     const bool foreign = has_foreign_parts(request.messages);
-    auto plain = drops_extensions_ ? without_extensions(request) : request;
-    const auto* const given = native_request_of(request, api());
-    if (given != nullptr && !translate && !foreign && plain == request)
+    const auto* const given
+      = translate || foreign ? nullptr : native_request_of(request.native, api());
+    const auto as_it_came = [&] {
       return native_chat_body(*given, request.model, request.stream, options_->stream_usage);
+    };
+    if (!drops_extensions_ && given != nullptr)
+      return as_it_came();
+    auto plain = drops_extensions_ ? without_extensions(request) : request;
+    if (given != nullptr && plain == request)
+      return as_it_came();
     if (foreign)
       plain.messages = in_openai_parts(plain.messages);
     if (translate)

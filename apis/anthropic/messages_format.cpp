@@ -3,6 +3,7 @@
 #include "apis/anthropic/error_body.hpp"
 #include "apis/anthropic/messages_stream.hpp"
 #include "apis/anthropic/native_message.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/chat/plain_words.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
@@ -185,10 +186,7 @@ private:
 std::string native_message(const msg::chat_reply& reply) {
   if (!reply.native.is(msg::native_api::messages) || reply.native.text.empty())
     return {};
-  const auto& message = reply.native.text;
-  return json::object{message}.text("id") == reply.id
-           ? message
-           : json::object_with(message, "id", json::quoted(reply.id));
+  return with_id(reply.native.text, reply.id);
 }
 
 std::string messages_answer::whole(const msg::chat_reply& reply) {

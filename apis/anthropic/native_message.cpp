@@ -228,8 +228,7 @@ std::string with_message_id(std::string_view frames, std::string_view id) {
       continue;
     }
     out += native_frame(each.event(),
-                        json::object_with(each.data(), "message",
-                                          json::object_with(message, "id", json::quoted(id))));
+                        json::object_with(each.data(), "message", with_id(message, id)));
   }
   return out;
 }

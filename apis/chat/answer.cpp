@@ -1,5 +1,6 @@
 #include "apis/chat/answer.hpp"
 
+#include "apis/chat/provider_answer.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -9,8 +10,6 @@ namespace skep::actors {
 
 namespace {
 
-// As many as OpenAI's `n` allows.
-constexpr std::size_t choices_max = 128;
 constexpr std::size_t choice_bytes = 256;
 
 /// Content that is a list of parts stands among the further members.

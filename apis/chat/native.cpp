@@ -16,11 +16,15 @@ constexpr std::string_view frame_end = "\n\n";
 
 } // namespace
 
-const msg::native_request* native_request_of(const msg::chat_request& request,
+const msg::native_request* native_request_of(const shared_list<msg::native_request>& native,
                                              msg::native_api api) {
-  const bool there
-    = !request.native.empty() && request.native.front().api == static_cast<std::uint8_t>(api);
-  return there ? &request.native.front() : nullptr;
+  const bool there = !native.empty() && native.front().api == static_cast<std::uint8_t>(api);
+  return there ? &native.front() : nullptr;
+}
+
+std::string with_id(std::string_view object, std::string_view id) {
+  return json::object{object}.text("id") == id ? std::string{object}
+                                               : json::object_with(object, "id", json::quoted(id));
 }
 
 std::string native_body_for(const msg::native_request& given, std::string_view model, bool stream) {

@@ -9,7 +9,8 @@
 namespace skep::actors {
 
 /// What the client sent, when it speaks this API; else null.
-const msg::native_request* native_request_of(const msg::chat_request& request, msg::native_api api);
+const msg::native_request* native_request_of(const shared_list<msg::native_request>& native,
+                                             msg::native_api api);
 
 /// The body for a provider: the client's, for this model, streamed or whole.
 std::string native_body_for(const msg::native_request& given, std::string_view model, bool stream);
@@ -17,6 +18,9 @@ std::string native_body_for(const msg::native_request& given, std::string_view m
 /// The JSON without white space around it and without a byte order mark, which the typed reading
 /// overlooks as well.
 std::string_view bare_json(std::string_view text);
+
+/// The object with this text as its `id`; as it is when it has that already.
+std::string with_id(std::string_view object, std::string_view id);
 
 /// An event of a provider's stream as a frame. A name is left out when empty.
 std::string native_frame(std::string_view event, std::string_view data);

@@ -1,4 +1,5 @@
 #include "apis/chat/answer_format.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/chat/sse_frame.hpp"
 #include "apis/openai/chat_json.hpp"
 #include "apis/openai/chunk_writer.hpp"
@@ -17,7 +18,7 @@ public:
 
   std::string whole(const msg::chat_reply& reply) override {
     return reply.native.is(msg::native_api::chat) && !reply.native.text.empty()
-             ? native_chat_reply(reply)
+             ? with_id(reply.native.text, reply.id)
              : write_chat_reply(reply);
   }
   std::string open(const msg::chat_open& begin) override {

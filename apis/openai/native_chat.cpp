@@ -130,11 +130,4 @@ std::string native_chat_stream::pass_event(std::string_view data) {
   return json::object_with(data, "id", json::quoted(id_));
 }
 
-std::string native_chat_reply(const msg::chat_reply& reply) {
-  const auto& text = reply.native.text;
-  return json::object{text}.text("id") == reply.id
-           ? text
-           : json::object_with(text, "id", json::quoted(reply.id));
-}
-
 } // namespace skep::actors

@@ -51,7 +51,4 @@ private:
   bool told_usage_ = false;
 };
 
-/// The whole answer under its own id.
-std::string native_chat_reply(const msg::chat_reply& reply);
-
 } // namespace skep::actors
