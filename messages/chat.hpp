@@ -98,7 +98,13 @@ struct native_request {
   std::string body;
   /// Headers of the API's own (anthropic-beta).
   std::vector<native_header> headers;
-  SKEP_RECORD(api, body, headers)
+  /// The provider, by its name, whose ids are in the body; empty: there are none.
+  std::string provider;
+  /// Why nobody else can answer: what of the body the typed reading has no place for, in words for
+  /// the client. Empty: the typed reading has all that matters.
+  std::string untyped;
+  std::uint8_t task = 0; // A native_task.
+  SKEP_RECORD(api, body, headers, provider, untyped, task)
 };
 
 /// Asks an agent or a provider for the next message of a conversation.
@@ -116,7 +122,7 @@ struct chat_request {
   std::uint32_t cache_max_age_s = 0;
   /// One, or none: what the client sent, as long as nobody changed the conversation.
   shared_list<native_request> native{};
-  SKEP_MESSAGE(0x0101, 3, model, messages, parameters, stream, cache, cache_max_age_s, native)
+  SKEP_MESSAGE(0x0101, 4, model, messages, parameters, stream, cache, cache_max_age_s, native)
 };
 
 /// One of the answers (nearly always the only one).
@@ -151,7 +157,9 @@ struct answer_origin {
   std::string cache_key{};
   /// Of a semantic hit: the cosine of the two texts in thousandths.
   std::uint32_t similarity = 0;
-  SKEP_RECORD(provider, attempts, cache, cache_ttl_s, cache_key, similarity)
+  /// What the provider said of its rate limits in headers; only to the caller it was asked for.
+  std::vector<native_header> limits{};
+  SKEP_RECORD(provider, attempts, cache, cache_ttl_s, cache_key, similarity, limits)
 };
 
 /// What the response cache did for a call.
@@ -183,7 +191,7 @@ struct chat_reply {
   answer_origin origin;
   /// The same answer as the provider wrote it.
   native_text native{};
-  SKEP_MESSAGE(0x0102, 4, id, created, model, choices, usage, rest, origin, native)
+  SKEP_MESSAGE(0x0102, 5, id, created, model, choices, usage, rest, origin, native)
 };
 
 /// An answer begins to stream.
@@ -195,7 +203,7 @@ struct chat_open {
   answer_origin origin;
   /// The events before the first piece. When its API is set, all that follow come natively as well.
   native_text native{};
-  SKEP_MESSAGE(0x0103, 3, id, created, model, rest, origin, native)
+  SKEP_MESSAGE(0x0103, 4, id, created, model, rest, origin, native)
 };
 
 /// A piece of a streamed answer: for one choice, any of text, pieces of tool calls, other delta
@@ -226,7 +234,7 @@ struct chat_chunk {
 struct chat_end {
   token_usage usage;
   answer_origin origin;
-  SKEP_MESSAGE(0x0105, 2, usage, origin)
+  SKEP_MESSAGE(0x0105, 3, usage, origin)
 };
 
 } // namespace skep::msg

@@ -53,7 +53,7 @@ struct flight_request {
   semantic_wish semantic;
   /// As in chat_request.
   shared_list<native_request> native{};
-  SKEP_MESSAGE(0x0501, 3, agent, routes, messages, model, parameters, stream, deadline_ms, cached,
+  SKEP_MESSAGE(0x0501, 4, agent, routes, messages, model, parameters, stream, deadline_ms, cached,
                key, cache, cache_max_age_s, ttl_ms, value_max, group, semantic, native)
 };
 

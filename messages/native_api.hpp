@@ -12,6 +12,15 @@ enum class native_api : std::uint8_t {
   chat = 1,
   /// Anthropic's Messages.
   messages = 2,
+  /// OpenAI's Responses.
+  responses = 3,
+};
+
+/// What a request in an API's own words asks for.
+enum class native_task : std::uint8_t {
+  answer = 0,
+  /// How many tokens the conversation has: a chat_reply without choices, whose native text says it.
+  count_tokens = 1,
 };
 
 } // namespace skep::msg

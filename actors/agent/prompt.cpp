@@ -36,9 +36,9 @@ public:
     auto key = key_;
     if (!wanted_.messages.empty())
       add(key, wanted_.messages.back());
-    // The typed reading may lack what Anthropic's messages say besides (cache_control, citations).
-    if (const auto* given = messages_request())
-      key.add(contexts_.identity_of(json::object{given->body}.at("messages"), now_));
+    // The typed reading may lack what the conversation says besides (cache_control, citations).
+    if (const auto* given = own_words())
+      key.add(contexts_.identity_of(json::object{given->body}.at(conversation_in(*given)), now_));
     return key.done();
   }
   /// Of all but the last message's text.
@@ -52,22 +52,28 @@ public:
 
 private:
   /// What only the client's own words say. Chat completions lose nothing by being read.
-  const msg::native_request* messages_request() const {
-    return native_request_of(wanted_.native, msg::native_api::messages);
+  const msg::native_request* own_words() const {
+    const auto* given = native_request_of(wanted_.native, msg::native_api::messages);
+    return given != nullptr ? given : native_request_of(wanted_.native, msg::native_api::responses);
+  }
+  /// The member that has the conversation.
+  static const char* conversation_in(const msg::native_request& given) {
+    const bool messages = given.api == static_cast<std::uint8_t>(msg::native_api::messages);
+    return messages ? "messages" : "input";
   }
   void add_native() {
-    const auto* given = messages_request();
+    const auto* given = own_words();
     if (given == nullptr)
       return;
-    key_.add("messages");
+    key_.add(conversation_in(*given));
     for (const auto& header : given->headers) {
       key_.add(header.name);
       key_.add(header.value);
     }
     auto members = json::members_of(given->body).value_or(std::vector<json::member>{});
-    std::erase_if(members, [](const json::member& each) {
-      return !is_relevant(each.name) || each.name == "model" || each.name == "messages"
-             || each.name == "stream";
+    std::erase_if(members, [&](const json::member& each) {
+      return !is_relevant(each.name) || each.name == "model" || each.name == "stream"
+             || each.name == conversation_in(*given);
     });
     std::sort(members.begin(), members.end(),
               [](const json::member& a, const json::member& b) { return a.name < b.name; });
@@ -115,6 +121,29 @@ shared_list<msg::chat_message> conversation_of(const agent_definition& agent,
   return all;
 }
 
+/// What the client wrote goes on as long as the agent adds nothing to it. Of what cannot be read,
+/// the reason stays, so that no part of a request is answered for all of it.
+shared_list<msg::native_request> passed_on(const agent_definition& agent,
+                                           const shared_list<msg::native_request>& native) {
+  if (native.empty() || (agent.instructions.empty() && agent.parameters.empty()))
+    return native;
+  if (native.front().untyped.empty())
+    return {};
+  msg::native_request reason;
+  reason.untyped = native.front().untyped;
+  return {std::move(reason)};
+}
+
+/// Ids in the request's own words are known to one provider, which is asked first.
+void prefer_own(std::vector<msg::flight_route>& routes,
+                const shared_list<msg::native_request>& native) {
+  if (native.empty() || native.front().provider.empty())
+    return;
+  std::stable_partition(routes.begin(), routes.end(), [&](const msg::flight_route& each) {
+    return each.provider == native.front().provider;
+  });
+}
+
 } // namespace
 
 msg::flight_request flight_for(const agent_definition& agent, const msg::chat_request& request,
@@ -124,9 +153,7 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   wanted.agent = agent.name;
   wanted.model = request.model;
   wanted.messages = conversation_of(agent, request.messages);
-  // What the client wrote goes on as long as the agent adds nothing to it.
-  if (agent.instructions.empty() && agent.parameters.empty())
-    wanted.native = request.native;
+  wanted.native = passed_on(agent, request.native);
   const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
   wanted.parameters = assembled.parameters;
   const auto parameters = assembled.identity; // The reference ends with the next call.
@@ -137,12 +164,14 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
     {wanted.messages, wanted.parameters, tier_of(request.model, agent.name), caller.session},
     random);
   wanted.routes = std::move(choice.routes);
+  prefer_own(wanted.routes, wanted.native);
   wanted.stream = request.stream;
   if (agent.deadline > duration::zero())
     wanted.deadline_ms = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(agent.deadline).count());
   wanted.cache = request.cache;
-  wanted.cached = shares && !wanted.routes.empty();
+  const bool readable = wanted.native.empty() || wanted.native.front().untyped.empty();
+  wanted.cached = shares && readable && !wanted.routes.empty();
   if (!wanted.cached || static_cast<msg::cache_mode>(request.cache) == msg::cache_mode::off) {
     // No key: only spread over the flights.
     std::memcpy(&wanted.key.low, caller.id.bytes.data() + 8, sizeof(wanted.key.low));

@@ -358,6 +358,7 @@ void flight::source_answered(id which, const rt::answer& got) {
 /// Whom the answer comes from, and what it took. A provider that does not count was asked once.
 void flight::came_from(trip& t, const msg::answer_origin& source) {
   t.origin.attempts += std::max(source.attempts, 1u);
+  t.origin.limits = source.limits;
   if (t.at == stage::joined)
     t.origin.provider = source.provider;
 }

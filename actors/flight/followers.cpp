@@ -258,6 +258,8 @@ msg::answer_origin flight::origin_for(const trip& t, const follower& f) const {
   auto origin = t.origin;
   const bool shared = f.late && t.status == msg::cache_status::miss;
   origin.cache = static_cast<std::uint8_t>(shared ? msg::cache_status::shared : t.status);
+  if (f.late)
+    origin.limits.clear();
   return origin;
 }
 

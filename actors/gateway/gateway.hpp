@@ -70,9 +70,9 @@ private:
   void create_response(const rt::call& c, const http_arrival& arrival);
   void continue_response(const rt::call& c, const http_arrival& arrival, response_order order,
                          const std::shared_ptr<rt::responder>& waiting);
-  /// `items` are the conversation before the order's own input.
+  /// Goes on from the response `before`, if there is one.
   void answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
-                       std::vector<std::string> items, rt::responder out);
+                       const std::optional<kept_response>& before, rt::responder out);
   void stored_response(const rt::call& c, const http_arrival& arrival);
   void agent_prompt(const rt::call& c, const http_arrival& arrival);
   void embeddings(const rt::call& c, const http_arrival& arrival);

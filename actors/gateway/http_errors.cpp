@@ -68,9 +68,10 @@ bool is_messages(endpoint asked) {
 
 /// Whether the provider's own words stand for the status this client sees.
 bool tells_in_its_own_words(const failure& why, endpoint asked, int status) {
-  const auto api = asked == endpoint::messages ? msg::native_api::messages
-                   : asked == endpoint::chat   ? msg::native_api::chat
-                                               : msg::native_api::none;
+  const auto api = asked == endpoint::messages    ? msg::native_api::messages
+                   : asked == endpoint::chat      ? msg::native_api::chat
+                   : asked == endpoint::responses ? msg::native_api::responses
+                                                  : msg::native_api::none;
   return !why.provider_body.empty() && why.provider_api == api
          && why.status == static_cast<std::uint32_t>(status);
 }

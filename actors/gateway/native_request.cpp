@@ -23,9 +23,9 @@ constexpr std::array passed_headers{
 
 } // namespace
 
-void add_native(net::http_request& from, msg::native_api api, msg::chat_request& to) {
+bool add_native(net::http_request& from, msg::native_api api, msg::chat_request& to) {
   if (json::repeats_members(bare_json(from.body)))
-    return;
+    return false;
   msg::native_request native;
   native.api = static_cast<std::uint8_t>(api);
   const auto bare = bare_json(from.body);
@@ -35,6 +35,7 @@ void add_native(net::http_request& from, msg::native_api api, msg::chat_request&
       if (const auto value = from.header(each.name); !value.empty())
         native.headers.push_back({each.name, std::string{value}});
   to.native = {std::move(native)};
+  return true;
 }
 
 } // namespace skep::actors

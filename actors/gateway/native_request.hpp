@@ -6,8 +6,8 @@
 namespace skep::actors {
 
 /// Adds what the client sent to what was read of it, for providers that speak the same API: the
-/// body, which is moved from the request, and the headers that belong to the API. A body of which
-/// parsers may read different things is not passed on.
-void add_native(net::http_request& from, msg::native_api api, msg::chat_request& to);
+/// body, which is moved from the request, and the headers that belong to the API. False: parsers
+/// may read different things of the body, so it is not passed on.
+bool add_native(net::http_request& from, msg::native_api api, msg::chat_request& to);
 
 } // namespace skep::actors

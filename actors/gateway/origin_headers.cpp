@@ -49,6 +49,8 @@ void add_origin_headers(net::http_headers& headers, const msg::answer_origin& or
   if (!origin.provider.empty())
     headers.add("x-skep-provider", origin.provider);
   headers.add("x-skep-attempts", std::to_string(origin.attempts));
+  for (const auto& limit : origin.limits)
+    headers.add(limit.name, limit.value);
 }
 
 } // namespace skep::actors

@@ -2,6 +2,7 @@
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
+#include "actors/gateway/native_request.hpp"
 #include "apis/openai/responses_format.hpp"
 #include "apis/openai/responses_json.hpp"
 #include "runtime/base/wall_clock.hpp"
@@ -56,13 +57,30 @@ std::string item_page(std::vector<std::string> items, std::string_view query) {
 }
 
 /// The conversation so far: what was asked, and what the response said.
-std::vector<std::string> continued(kept_response before) {
-  auto items = std::move(before.input);
+std::vector<std::string> continued(const kept_response& before) {
+  auto items = before.input;
   const json::object response{before.object};
   for (const auto item :
        json::elements_of(response.at("output")).value_or(std::vector<std::string_view>{}))
     items.emplace_back(item);
   return items;
+}
+
+/// For providers that have the API: the request as it came, which goes on from a response under the
+/// name that its provider knows. False: it goes on from one that no provider knows, or parsers may
+/// read different things of it.
+bool add_as_it_came(net::http_request& from, const std::optional<kept_response>& before,
+                    msg::chat_request& to) {
+  constexpr std::string_view previous = "previous_response_id";
+  if ((before && before->provider.empty()) || !add_native(from, msg::native_api::responses, to))
+    return false;
+  if (!before)
+    return true;
+  auto native = to.native.front();
+  native.provider = before->provider;
+  native.body = json::object_with(native.body, previous, json::quoted(before->provider_id));
+  to.native = {std::move(native)};
+  return true;
 }
 
 } // namespace
@@ -89,6 +107,8 @@ void gateway::create_response(const rt::call& c, const http_arrival& arrival) {
                          return answer(c, refusal(404, param + " names no item that is kept",
                                                   "item_not_found", param));
                        }
+                       // What was kept here has names that no provider knows.
+                       order.only_here = found->items != order.input;
                        order.input = std::move(found->items);
                        continue_response(c, arrival, std::move(order), waiting);
                      });
@@ -112,24 +132,37 @@ void gateway::continue_response(const rt::call& c, const http_arrival& arrival,
         return answer(c,
                       refusal(404, "there is no response \"" + order.previous + "\" to go on from",
                               "previous_response_not_found", "previous_response_id"));
-      answer_response(c, arrival, order, continued(std::move(**found)), std::move(*waiting));
+      answer_response(c, arrival, order, *found, std::move(*waiting));
     });
 }
 
 void gateway::answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
-                              std::vector<std::string> items, rt::responder out) {
+                              const std::optional<kept_response>& before, rt::responder out) {
   responses_desk::wish wish;
   wish.head = {responses_.make_id(), unix_seconds(), order.model, std::move(order.echo),
                std::move(order.rules)};
-  const auto before = items.size();
+  auto items = before ? continued(*before) : std::vector<std::string>{};
+  const auto earlier = items.size();
   for (auto& item : shown(std::move(order.input), wish.head.id))
     items.push_back(std::move(item));
-  auto messages = conversation_of(items, order.instructions, before);
+  auto messages = conversation_of(items, order.instructions, earlier, &order.untyped);
   if (!messages) {
     arrival.client->blame(messages.error().param);
     return refuse(c, messages.error().why);
   }
   msg::chat_request request;
+  const bool native = !order.only_here && add_as_it_came(*arrival.request, before, request);
+  if (native && before)
+    wish.head.previous = order.previous;
+  if (order.untyped) {
+    arrival.client->blame(order.untyped->param);
+    if (!native)
+      return refuse(c, order.untyped->why);
+    auto passed = request.native.front();
+    passed.untyped = order.untyped->why.detail;
+    wish.untyped = passed.untyped;
+    request.native = {std::move(passed)};
+  }
   request.model = std::move(order.model);
   request.messages = std::move(*messages);
   request.parameters = std::move(order.parameters);

@@ -1,5 +1,6 @@
 #include "actors/gateway/responses_desk.hpp"
 
+#include "apis/openai/native_response.hpp"
 #include "messages/size.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/json/object.hpp"
@@ -42,6 +43,8 @@ std::optional<kept_response> read_kept(const std::string& value) {
   for (const auto item :
        json::elements_of(whole.at("input")).value_or(std::vector<std::string_view>{}))
     made.input.emplace_back(item);
+  made.provider = whole.text("provider");
+  made.provider_id = whole.text("provider_id");
   return made;
 }
 
@@ -64,9 +67,22 @@ struct responses_desk::relayed {
     return fits && what.keep;
   }
 
+  /// Anything that came in the API's own words.
+  void note(const msg::native_text& given, const msg::answer_origin& from) {
+    if (!from.provider.empty())
+      provider = from.provider;
+    if (!given.is(msg::native_api::responses))
+      return;
+    if (const auto whole = response_in(given.text); !whole.empty())
+      response = whole;
+  }
+
   rt::responder out;
   wish what;
   response_writer writer;
+  // The provider's own response, JSON, and who it is; empty: there is none.
+  std::string response;
+  std::string provider;
   rt::request_key request = 0;
   std::size_t bytes = 0;
   bool fits = true;
@@ -195,8 +211,10 @@ void responses_desk::look_up(const skep::context& context, const std::string& te
 /// The last reference first: its response has the conversation before it, and mostly all the
 /// others.
 void responses_desk::look_up(const std::shared_ptr<lookup>& l) {
-  const auto last = std::find_if(l->items.rbegin(), l->items.rend(),
-                                 [](const auto& item) { return !referred(item).empty(); });
+  const auto last = std::find_if(l->items.rbegin(), l->items.rend(), [](const auto& item) {
+    const auto id = referred(item);
+    return !id.empty() && node_in(response_of(id));
+  });
   if (last == l->items.rend())
     return l->then(found_items{std::move(l->items), std::nullopt});
   const auto place = static_cast<std::size_t>(l->items.rend() - last) - 1;
@@ -249,13 +267,32 @@ void responses_desk::relay(rt::responder out, const caf::actor& to, skep::contex
     window);
 }
 
+/// An agent that has read a part of the request only may not answer for all of it.
+bool responses_desk::answers_a_part(relayed& r, const rt::answer& got) {
+  const auto* open = got.get<msg::chat_open>();
+  const auto* whole = got.get<msg::chat_reply>();
+  const auto* native = open != nullptr    ? &open->native
+                       : whole != nullptr ? &whole->native
+                                          : nullptr;
+  if (r.what.untyped.empty() || native == nullptr || native->is(msg::native_api::responses))
+    return false;
+  owner_.give_up(r.request);
+  r.out.fail(failure{errc::bad_request, r.what.untyped});
+  return true;
+}
+
 void responses_desk::heard(const std::shared_ptr<relayed>& r, const rt::answer& got) {
+  if (answers_a_part(*r, got))
+    return;
   if (const auto* open = got.get<msg::chat_open>()) {
+    r->note(open->native, open->origin);
     r->writer.begin(*open);
     r->out.open(*open);
   } else if (const auto* piece = got.get<msg::chat_chunk>()) {
-    if (r->take(bytes_of(*piece), rules_.responses_value_max))
+    if (r->take(bytes_of(*piece), rules_.responses_value_max)) {
+      r->note(piece->native, {});
       r->writer.add(*piece);
+    }
     r->out.chunk(*piece);
   } else if (const auto* end = got.get<msg::chat_end>()) {
     if (r->take(0, rules_.responses_value_max))
@@ -263,8 +300,10 @@ void responses_desk::heard(const std::shared_ptr<relayed>& r, const rt::answer& 
     finish<msg::chat_end>(r, *end,
                           [](relayed& to, msg::chat_end last) { to.out.end(std::move(last)); });
   } else if (const auto* whole = got.get<msg::chat_reply>()) {
-    if (r->take(bytes_of(*whole), rules_.responses_value_max))
+    if (r->take(bytes_of(*whole), rules_.responses_value_max)) {
+      r->note(whole->native, whole->origin);
       r->writer.take(*whole);
+    }
     finish<msg::chat_reply>(
       r, *whole, [](relayed& to, msg::chat_reply last) { to.out.reply(std::move(last)); });
   } else {
@@ -282,15 +321,26 @@ void responses_desk::finish(const std::shared_ptr<relayed>& r, Last last,
   keep(*r, [r, last = std::move(last), deliver] { deliver(*r, last); });
 }
 
+/// What is kept of a response; nothing of one that is too large.
+std::string responses_desk::value_of(const relayed& r) const {
+  if (!r.fits)
+    return {};
+  json::object_writer value;
+  if (r.response.empty())
+    value.raw("response", r.writer.object());
+  else
+    value.raw("response", with_names(r.response, {r.what.head.id, r.what.head.previous}))
+      .text("provider", r.provider)
+      .text("provider_id", json::object{r.response}.text("id"));
+  return value.raw("input", json::array_of(r.what.input)).object();
+}
+
 /// Calls `then` when the response is kept, or cannot be.
 void responses_desk::keep(relayed& r, std::function<void()> then) {
   if (!r.what.keep)
     return then();
-  json::object_writer value;
-  if (r.fits)
-    value.raw("response", r.writer.object()).raw("input", json::array_of(r.what.input));
   msg::store_put_request put{{r.what.tenant, std::string{kind}, r.what.head.id},
-                             value.object(),
+                             value_of(r),
                              static_cast<std::uint64_t>(rules_.responses_ttl.count())};
   put.make_room = true;
   if (!r.fits || put.value.size() > rules_.responses_value_max) {

@@ -25,6 +25,10 @@ struct kept_response {
   std::string object;
   /// Items of the conversation up to its output, JSON.
   std::vector<std::string> input;
+  /// The provider, by its name, whose own response it is, and its id there; empty: it was made
+  /// here.
+  std::string provider;
+  std::string provider_id;
 };
 
 /// Items of a request with those they referred to in their places.
@@ -50,7 +54,8 @@ public:
   void find(const skep::context& context, const std::string& tenant, const std::string& id,
             std::function<void(expected<std::optional<kept_response>>)> then);
   /// Puts kept items in the place of references to them (item_reference). Asks for one response
-  /// after another, until none is left or one is missing. Errors as those of find().
+  /// after another, until none is left or one is missing; references to items that were not made
+  /// here stay. Errors as those of find().
   void look_up(const skep::context& context, const std::string& tenant,
                std::vector<std::string> items, std::function<void(expected<found_items>)> then);
   /// True: it was there and is gone.
@@ -65,6 +70,8 @@ public:
     std::vector<std::string> input;
     /// False: the answer is only handed on.
     bool keep = true;
+    /// Why only a provider of the API can answer; empty: whoever is asked can.
+    std::string untyped;
   };
   /// Asks `to` and hands the answer on as it comes. Its end waits until the response is kept, so
   /// that whoever has seen the end finds it; when that fails, or takes longer than
@@ -81,6 +88,8 @@ private:
   caf::actor own_store() const;
   skep::context in_time(skep::context context) const;
   void heard(const std::shared_ptr<relayed>& r, const rt::answer& got);
+  bool answers_a_part(relayed& r, const rt::answer& got);
+  std::string value_of(const relayed& r) const;
   template <class Last>
   void finish(const std::shared_ptr<relayed>& r, Last last, void (*deliver)(relayed&, Last));
   void keep(relayed& r, std::function<void()> then);

@@ -143,6 +143,7 @@ void answer_stream::attach(std::string_view name, std::string_view data, chunk_e
   const auto api = static_cast<std::uint8_t>(native_);
   for (auto& piece : event.chunks)
     piece.native.api = api; // Its text says what they say.
+  begun_ = begun_ || event.begins;
   const auto first = begun_ ? event.chunks.begin()
                             : std::find_if(event.chunks.begin(), event.chunks.end(), begins);
   if (!begun_ && first == event.chunks.end()) {

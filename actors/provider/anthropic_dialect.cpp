@@ -32,34 +32,18 @@ std::string joined(const std::vector<std::string>& words) {
   return all;
 }
 
-class anthropic final : public dialect {
+class messages_codec final : public chat_codec {
 public:
-  explicit anthropic(std::shared_ptr<const provider_config> options)
+  explicit messages_codec(std::shared_ptr<const provider_config> options)
     : options_(std::move(options)) {}
 
-  net::fetch_headers headers() const override {
-    return headers_for(options_->anthropic.version, options_->anthropic.beta);
-  }
-  net::fetch_headers headers_of(const msg::chat_request& request) const override {
-    auto version = options_->anthropic.version;
-    auto betas = options_->anthropic.beta;
-    if (const auto* given = native_request_of(request.native, api()))
-      for (const auto& each : given->headers) {
-        if (each.name == "anthropic-version")
-          version = each.value;
-        else if (each.name == "anthropic-beta")
-          betas.push_back(each.value);
-      }
-    return headers_for(version, betas);
-  }
   msg::native_api api() const override {
     return msg::native_api::messages;
   }
-
-  std::string_view chat_path() const override {
+  std::string_view path() const override {
     return "/messages";
   }
-  expected<std::string> write_chat(const msg::chat_request& request) const override {
+  expected<std::string> write(const msg::chat_request& request) const override {
     if (const auto* given = native_request_of(request.native, api()))
       return native_body_for(*given, request.model, request.stream);
     anthropic_options how;
@@ -76,6 +60,65 @@ public:
   }
   std::unique_ptr<event_reader> read_stream() const override {
     return std::make_unique<anthropic_events>();
+  }
+
+private:
+  const std::shared_ptr<const provider_config> options_;
+};
+
+/// Asks how many tokens a conversation has.
+class count_codec final : public chat_codec {
+public:
+  msg::native_api api() const override {
+    return msg::native_api::messages;
+  }
+  std::string_view path() const override {
+    return "/messages/count_tokens";
+  }
+  expected<std::string> write(const msg::chat_request& request) const override {
+    return native_body_for(request.native.front(), request.model, false);
+  }
+  expected<msg::chat_reply> read_reply(std::string_view body) const override {
+    if (!json::is_valid(body) || !json::object{body}.has("input_tokens"))
+      return no_answer("the provider's answer has no input_tokens");
+    return msg::chat_reply{};
+  }
+  std::unique_ptr<event_reader> read_stream() const override {
+    return std::make_unique<anthropic_events>();
+  }
+  bool passes(std::string_view) const override {
+    return true;
+  }
+  bool is_metered() const override {
+    return false;
+  }
+};
+
+class anthropic final : public dialect {
+public:
+  explicit anthropic(const std::shared_ptr<const provider_config>& options)
+    : options_(options), messages_(options) {}
+
+  net::fetch_headers headers() const override {
+    return headers_for(options_->anthropic.version, options_->anthropic.beta);
+  }
+  net::fetch_headers headers_of(const msg::chat_request& request) const override {
+    auto version = options_->anthropic.version;
+    auto betas = options_->anthropic.beta;
+    if (const auto* given = native_request_of(request.native, messages_.api()))
+      for (const auto& each : given->headers) {
+        if (each.name == "anthropic-version")
+          version = each.value;
+        else if (each.name == "anthropic-beta")
+          betas.push_back(each.value);
+      }
+    return headers_for(version, betas);
+  }
+  const chat_codec& codec_for(const msg::chat_request& request) const override {
+    const auto* const given = native_request_of(request.native, messages_.api());
+    const bool counts = given != nullptr
+                        && given->task == static_cast<std::uint8_t>(msg::native_task::count_tokens);
+    return counts ? static_cast<const chat_codec&>(count_) : messages_;
   }
 
   std::string_view models_path() const override {
@@ -100,6 +143,8 @@ private:
   }
 
   const std::shared_ptr<const provider_config> options_;
+  const messages_codec messages_;
+  const count_codec count_;
 };
 
 expected<std::vector<msg::model_entry>> anthropic::read_models(std::string_view body) const {
@@ -121,7 +166,7 @@ expected<std::vector<msg::model_entry>> anthropic::read_models(std::string_view 
 } // namespace
 
 std::unique_ptr<const dialect> anthropic_dialect(std::shared_ptr<const provider_config> options) {
-  return std::make_unique<anthropic>(std::move(options));
+  return std::make_unique<anthropic>(options);
 }
 
 } // namespace skep::actors

@@ -20,6 +20,8 @@ enum class provider_kind : std::uint8_t { openai, anthropic, simulated };
 enum class provider_affinity : std::uint8_t { none, prefix, session };
 /// What an OpenAI-like provider is sent of what only other APIs have.
 enum class provider_extensions : std::uint8_t { automatic, pass, drop };
+/// Whether an OpenAI-like provider has the Responses API.
+enum class provider_responses : std::uint8_t { automatic, on, off };
 enum class latency_shape : std::uint8_t { constant, uniform, lognormal };
 
 /// `[provider.NAME.simulated]`.
@@ -68,6 +70,7 @@ struct provider_config {
   double affinity_load = 1.25;
   config::secret api_key;
   provider_extensions extensions = provider_extensions::automatic;
+  provider_responses responses = provider_responses::automatic;
   /// Streams ask for usage (stream_options), which some servers refuse.
   bool stream_usage = true;
   std::string organization;

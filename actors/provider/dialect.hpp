@@ -30,6 +30,31 @@ public:
   virtual bool finish_is_enough() const = 0;
 };
 
+/// How a provider is asked for an answer in one of its APIs, and what it answers means. Pure; any
+/// thread.
+class chat_codec {
+public:
+  chat_codec() = default;
+  chat_codec(const chat_codec&) = delete;
+  chat_codec& operator=(const chat_codec&) = delete;
+  virtual ~chat_codec() = default;
+
+  virtual msg::native_api api() const = 0;
+  /// Behind the base URL, with a slash at its beginning.
+  virtual std::string_view path() const = 0;
+  /// The body that asks for an answer; errc::bad_request for what this API cannot do.
+  virtual expected<std::string> write(const msg::chat_request& request) const = 0;
+  /// A whole answer; errc::provider_failed when the body is none.
+  virtual expected<msg::chat_reply> read_reply(std::string_view body) const = 0;
+  virtual std::unique_ptr<event_reader> read_stream() const = 0;
+  /// Whether clients of this API can read the whole answer as it is.
+  virtual bool passes(std::string_view body) const = 0;
+  /// False: nothing is generated, and no token is paid for.
+  virtual bool is_metered() const {
+    return true;
+  }
+};
+
 /// How one family of APIs is spoken: what goes out, and what comes back means. Everything between,
 /// connections, tries and credit, is the connector's. Pure; any thread.
 class dialect {
@@ -46,18 +71,8 @@ public:
     return headers();
   }
 
-  /// The API it is.
-  virtual msg::native_api api() const = 0;
-
-  /// Behind the base URL, with a slash at its beginning.
-  virtual std::string_view chat_path() const = 0;
-  /// The body that asks for an answer; errc::bad_request for what this API cannot do.
-  virtual expected<std::string> write_chat(const msg::chat_request& request) const = 0;
-  /// A whole answer; errc::provider_failed when the body is none.
-  virtual expected<msg::chat_reply> read_reply(std::string_view body) const = 0;
-  virtual std::unique_ptr<event_reader> read_stream() const = 0;
-  /// Whether clients of this API can read the whole answer as it is.
-  virtual bool passes(std::string_view body) const = 0;
+  /// The API in which the request is asked; it lives as long as the dialect.
+  virtual const chat_codec& codec_for(const msg::chat_request& request) const = 0;
 
   virtual std::string_view models_path() const = 0;
   /// errc::provider_failed when the body is no list of models.
@@ -67,13 +82,16 @@ public:
   virtual expected<void> embeds() const = 0;
 };
 
-/// OpenAI's chat completions, and all that speak like it at `base_url`.
+/// OpenAI's chat completions, and all that speak like it at `base_url`;
+/// and, where it is there, its Responses API for requests of that. `provider` is its name in the
+/// configuration.
 std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options,
+                                              const std::string& provider,
                                               std::string_view base_url);
 /// Anthropic's Messages API.
 std::unique_ptr<const dialect> anthropic_dialect(std::shared_ptr<const provider_config> options);
 /// The one of `options.kind`.
 std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options,
-                                          std::string_view base_url);
+                                          const std::string& provider, std::string_view base_url);
 
 } // namespace skep::actors

@@ -19,6 +19,7 @@ public:
   void on_headers(int status, const net::fetch_headers& headers) noexcept override {
     auto event = make(fetch_event::kind::headers);
     event.retry_after = retry_after_of(status, headers, std::chrono::system_clock::now());
+    event.limits = limits_of(headers);
     post(std::move(event));
   }
   void on_data(std::string_view bytes) noexcept override {

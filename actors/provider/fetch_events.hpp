@@ -1,5 +1,6 @@
 #pragma once
 
+#include "messages/chat.hpp"
 #include "runtime/net/fetch_types.hpp"
 #include "runtime/net/http_client.hpp"
 
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace skep::actors {
 
@@ -27,6 +29,8 @@ struct fetch_event {
   std::string data;
   /// headers: what the answer says about trying again; zero for nothing.
   std::chrono::milliseconds retry_after{0};
+  /// headers: of the provider's rate limits.
+  std::vector<msg::native_header> limits;
   /// done: how it ended.
   net::fetch_result result;
 };

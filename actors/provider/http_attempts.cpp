@@ -57,7 +57,7 @@ net::fetch_request http_connector::fetch_request_for(const job& j) const {
   net::fetch_request request;
   request.method = "POST";
   request.url = base_url_;
-  request.url += j.vectors > 0 ? std::string_view{"/embeddings"} : dialect_->chat_path();
+  request.url += j.vectors > 0 ? std::string_view{"/embeddings"} : j.codec->path();
   request.headers = headers_for(j.context, j.vectors > 0 ? dialect_->headers() : j.headers);
   request.headers.emplace_back("Content-Type", "application/json");
   request.headers.emplace_back("Accept", j.stream ? "text/event-stream" : "application/json");
@@ -90,7 +90,7 @@ void http_connector::start_attempt(job_id id) {
   j.attempt_began = now();
   ++j.asked;
   if (j.stream)
-    j.answer.emplace(dialect_->read_stream(), options_->answer_max, j.native);
+    j.answer.emplace(j.codec->read_stream(), options_->answer_max, j.native);
   const auto started = fetch_.start(fetch_request_for(j),
                                     post_events_to(caf::strong_actor_ptr{ctrl()}, id, ++j.epoch));
   if (!started) {
@@ -224,6 +224,7 @@ void http_connector::fetched(const fetch_event& event) {
     transfer_ended(event.job, event);
   } else if (event.what == fetch_event::kind::headers) {
     j.retry_after = event.retry_after;
+    j.limits = event.limits;
   } else {
     j.answer->push(event.data);
     j.owed += static_cast<std::int64_t>(event.data.size());
@@ -239,6 +240,7 @@ void http_connector::open_stream(job& j, msg::chat_open head) {
   if (head.created == 0)
     head.created = unix_seconds();
   head.origin.attempts = j.asked;
+  head.origin.limits = std::move(j.limits);
   note_trouble(errc::none, {});
   const auto at = now();
   meters_.first_token.record(at - j.began);
@@ -352,17 +354,17 @@ failure why_no_answer(const std::string& body, const failure& otherwise) {
 
 /// A whole answer, also one with broken characters in its texts; what is no answer says why.
 expected<msg::chat_reply> http_connector::read_reply(const job& j, const std::string& body) const {
-  auto reply = dialect_->read_reply(body);
+  auto reply = j.codec->read_reply(body);
   std::string repaired;
   if (!reply)
     if (repaired = json::repaired(body); repaired != body)
-      reply = dialect_->read_reply(repaired);
+      reply = j.codec->read_reply(repaired);
   if (!reply)
     return fail(why_no_answer(body, reply.error()));
   const auto text = bare_json(repaired.empty() ? body : repaired);
-  if (j.native != msg::native_api::none && dialect_->passes(text))
+  if (j.native != msg::native_api::none && j.codec->passes(text))
     reply->native = {static_cast<std::uint8_t>(j.native), std::string{text}};
-  if (reply->usage.prompt == 0 && reply->usage.completion == 0)
+  if (j.codec->is_metered() && reply->usage.prompt == 0 && reply->usage.completion == 0)
     reply->usage = estimated_usage(j.prompt_bytes, answer_bytes_of(*reply));
   if (reply->created == 0)
     reply->created = unix_seconds();
@@ -385,7 +387,8 @@ void http_connector::answer_came(job_id id, const std::string& body) {
   if (!reply)
     return attempt_failed(id, reply.error());
   reply->origin.attempts = j.asked;
-  const auto usage = reply->usage;
+  reply->origin.limits = std::move(j.limits);
+  const auto usage = j.codec->is_metered() ? reply->usage : msg::token_usage{};
   j.out.note_latency(now() - j.attempt_began);
   j.out.reply(std::move(*reply));
   end(id, errc::none, usage);

@@ -52,8 +52,8 @@ http_connector::http_connector(caf::actor_config& config, rt::environment& env,
                                net::http_client& fetch)
   : bounded_actor(config, env, kind), provider_(std::move(provider)),
     base_url_(std::move(base_url)), options_(std::move(options)),
-    dialect_(dialect_of(options_, base_url_)), fetch_(fetch), meters_(env.metrics(), provider_),
-    retries_(retries_of(*options_)),
+    dialect_(dialect_of(options_, provider_, base_url_)), fetch_(fetch),
+    meters_(env.metrics(), provider_), retries_(retries_of(*options_)),
     rates_(options_->requests_per_minute, options_->tokens_per_minute, now()),
     random_(std::random_device{}()), journal_(provider_, net::host_of(base_url_)) {}
 
@@ -127,21 +127,25 @@ http_connector::job_id http_connector::open_job(const rt::call& c, double tokens
 void http_connector::begin(const rt::call& c, const msg::chat_request& request) {
   if (full(c))
     return;
-  auto body = dialect_->write_chat(request);
+  const auto& codec = dialect_->codec_for(request);
+  auto body
+    = may_be_read(request.native, codec.api()).and_then([&] { return codec.write(request); });
   if (!body) {
     meters_.ended(body.error().code, {});
     return refuse(c, body.error());
   }
   const auto prompt_bytes = prompt_bytes_of(request);
-  const auto id = open_job(c, rates_.counts_tokens() ? tokens_asked(request, prompt_bytes) : 0.0);
+  const bool counts = rates_.counts_tokens() && codec.is_metered();
+  const auto id = open_job(c, counts ? tokens_asked(request, prompt_bytes) : 0.0);
   if (id == 0)
     return;
   auto& j = jobs_.at(id);
   j.stream = request.stream;
   j.body = std::move(*body);
+  j.codec = &codec;
   j.headers = dialect_->headers_of(request);
-  if (native_request_of(request.native, dialect_->api()) != nullptr)
-    j.native = dialect_->api();
+  if (native_request_of(request.native, codec.api()) != nullptr)
+    j.native = codec.api();
   j.prompt_bytes = prompt_bytes;
   start_attempt(id);
 }

@@ -46,7 +46,8 @@ private:
     // Above 0: the call asks for that many vectors instead of a chat.
     std::size_t vectors = 0;
     std::string body;
-    // Of a chat: who asks, and the API in which its answer is passed on as it came.
+    // Of a chat: its API, who asks, and the API in which its answer is passed on as it came.
+    const chat_codec* codec = nullptr;
     net::fetch_headers headers;
     msg::native_api native = msg::native_api::none;
     std::size_t prompt_bytes = 0;
@@ -59,6 +60,7 @@ private:
     std::uint32_t epoch = 0;
     time_point attempt_began{};
     std::chrono::milliseconds retry_after{0};
+    std::vector<msg::native_header> limits;
     // During an attempt that has brought nothing yet: its end. Between two: the next one's start.
     std::uint64_t timer = 0;
     // Of a stream.

@@ -3,6 +3,10 @@
 #include "apis/openai/extensions.hpp"
 #include "apis/openai/foreign_parts.hpp"
 #include "apis/openai/native_chat.hpp"
+#include "apis/openai/native_response.hpp"
+
+#include <algorithm>
+#include <array>
 
 namespace skep::actors {
 
@@ -39,30 +43,19 @@ bool drops_extensions(provider_extensions wish, std::string_view base_url) {
   return base_url.find("://api.openai.com/") != std::string_view::npos;
 }
 
-class openai final : public dialect {
+class completions_codec final : public chat_codec {
 public:
-  openai(std::shared_ptr<const provider_config> options, std::string_view base_url)
+  completions_codec(std::shared_ptr<const provider_config> options, std::string_view base_url)
     : options_(std::move(options)),
       drops_extensions_(drops_extensions(options_->extensions, base_url)) {}
-
-  net::fetch_headers headers() const override {
-    net::fetch_headers headers;
-    if (!options_->api_key.empty())
-      headers.emplace_back("Authorization", "Bearer " + options_->api_key.reveal());
-    if (!options_->organization.empty())
-      headers.emplace_back("OpenAI-Organization", options_->organization);
-    if (!options_->project.empty())
-      headers.emplace_back("OpenAI-Project", options_->project);
-    return headers;
-  }
 
   msg::native_api api() const override {
     return msg::native_api::chat;
   }
-  std::string_view chat_path() const override {
+  std::string_view path() const override {
     return "/chat/completions";
   }
-  expected<std::string> write_chat(const msg::chat_request& request) const override {
+  expected<std::string> write(const msg::chat_request& request) const override {
     const bool translate = has_anthropic_words(request.parameters);
     const bool foreign = has_foreign_parts(request.messages);
     const auto* const given
@@ -91,6 +84,86 @@ public:
     return std::make_unique<openai_events>();
   }
 
+private:
+  const std::shared_ptr<const provider_config> options_;
+  const bool drops_extensions_;
+};
+
+class response_events final : public event_reader {
+public:
+  expected<chunk_event> read(std::string_view data) override {
+    return reader_.read(data);
+  }
+  bool passes(std::string_view, const chunk_event&) const override {
+    return true;
+  }
+  bool finish_is_enough() const override {
+    return false;
+  }
+
+private:
+  response_reader reader_;
+};
+
+/// Only for requests that came in this API: they go out, and their answers come back, as they are.
+class responses_codec final : public chat_codec {
+public:
+  msg::native_api api() const override {
+    return msg::native_api::responses;
+  }
+  std::string_view path() const override {
+    return "/responses";
+  }
+  expected<std::string> write(const msg::chat_request& request) const override {
+    return native_body_for(request.native.front(), request.model, request.stream);
+  }
+  expected<msg::chat_reply> read_reply(std::string_view body) const override {
+    return read_response(body);
+  }
+  bool passes(std::string_view) const override {
+    return true;
+  }
+  std::unique_ptr<event_reader> read_stream() const override {
+    return std::make_unique<response_events>();
+  }
+};
+
+/// Services that have the Responses API. Others may: they say so in the configuration.
+bool has_responses(provider_responses wish, std::string_view base_url) {
+  constexpr std::array known{"://api.openai.com/", ".openai.azure.com/", "://api.x.ai/",
+                             "://api.groq.com/", "://openrouter.ai/"};
+  if (wish != provider_responses::automatic)
+    return wish == provider_responses::on;
+  return std::any_of(known.begin(), known.end(), [&](std::string_view each) {
+    return base_url.find(each) != std::string_view::npos;
+  });
+}
+
+class openai final : public dialect {
+public:
+  openai(const std::shared_ptr<const provider_config>& options, std::string provider,
+         std::string_view base_url)
+    : options_(options), provider_(std::move(provider)), completions_(options, base_url),
+      has_responses_(has_responses(options->responses, base_url)) {}
+
+  net::fetch_headers headers() const override {
+    net::fetch_headers headers;
+    if (!options_->api_key.empty())
+      headers.emplace_back("Authorization", "Bearer " + options_->api_key.reveal());
+    if (!options_->organization.empty())
+      headers.emplace_back("OpenAI-Organization", options_->organization);
+    if (!options_->project.empty())
+      headers.emplace_back("OpenAI-Project", options_->project);
+    return headers;
+  }
+
+  const chat_codec& codec_for(const msg::chat_request& request) const override {
+    const auto* const given = native_request_of(request.native, responses_.api());
+    const bool passes = has_responses_ && given != nullptr
+                        && (given->provider.empty() || given->provider == provider_);
+    return passes ? static_cast<const chat_codec&>(responses_) : completions_;
+  }
+
   std::string_view models_path() const override {
     return "/models";
   }
@@ -103,20 +176,25 @@ public:
 
 private:
   const std::shared_ptr<const provider_config> options_;
-  const bool drops_extensions_;
+  const std::string provider_;
+  const completions_codec completions_;
+  const responses_codec responses_;
+  const bool has_responses_;
 };
 
 } // namespace
 
 std::unique_ptr<const dialect> openai_dialect(std::shared_ptr<const provider_config> options,
+                                              const std::string& provider,
                                               std::string_view base_url) {
-  return std::make_unique<openai>(std::move(options), base_url);
+  return std::make_unique<openai>(options, provider, base_url);
 }
 
 std::unique_ptr<const dialect> dialect_of(std::shared_ptr<const provider_config> options,
-                                          std::string_view base_url) {
-  return options->kind == provider_kind::anthropic ? anthropic_dialect(std::move(options))
-                                                   : openai_dialect(std::move(options), base_url);
+                                          const std::string& provider, std::string_view base_url) {
+  return options->kind == provider_kind::anthropic
+           ? anthropic_dialect(std::move(options))
+           : openai_dialect(std::move(options), provider, base_url);
 }
 
 } // namespace skep::actors

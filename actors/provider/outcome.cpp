@@ -393,4 +393,20 @@ flow::retry_class retry_class_of(const failure& why, bool after_timeout) {
   return retry_class::never; // A newer peer's code.
 }
 
+std::vector<msg::native_header> limits_of(const net::fetch_headers& headers) {
+  constexpr std::size_t headers_max = 32;
+  constexpr std::size_t value_bytes_max = 256;
+  std::vector<msg::native_header> found;
+  for (const auto& [name, value] : headers) {
+    auto known = name;
+    std::transform(known.begin(), known.end(), known.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    const bool tells
+      = known.starts_with("x-ratelimit-") || known.starts_with("anthropic-ratelimit-");
+    if (tells && name.size() + value.size() <= value_bytes_max && found.size() < headers_max)
+      found.push_back({known, value});
+  }
+  return found;
+}
+
 } // namespace skep::actors

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "apis/openai/chat_json.hpp"
+#include "messages/chat.hpp"
 #include "messages/failure.hpp"
 #include "runtime/flow/retry_policy.hpp"
 #include "runtime/net/fetch_types.hpp"
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // What a provider's answer means; pure.
 namespace skep::actors {
@@ -31,6 +33,10 @@ failure failure_of_transfer(const net::fetch_result& result, const std::string& 
 /// what a date is counted from.
 std::chrono::milliseconds retry_after_of(int status, const net::fetch_headers& headers,
                                          std::chrono::system_clock::time_point now);
+
+/// The headers that tell of the provider's rate limits (x-ratelimit-…, anthropic-ratelimit-…), in
+/// lower case; at most 32, none longer than 256 bytes.
+std::vector<msg::native_header> limits_of(const net::fetch_headers& headers);
 
 /// What a failed attempt says about trying the same provider again. After a time-out the call may
 /// have been served, and paid for, so only `after_timeout` allows another one.

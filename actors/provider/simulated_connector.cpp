@@ -1,6 +1,7 @@
 #include "actors/provider/simulated_connector.hpp"
 
 #include "actors/provider/answer_stream.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/openai/embeddings_json.hpp"
 #include "runtime/base/wall_clock.hpp"
 #include "runtime/store/lexical_embedder.hpp"
@@ -190,6 +191,8 @@ simulated_connector::job* simulated_connector::open_job(const rt::call& c) {
 }
 
 void simulated_connector::begin(const rt::call& c, const msg::chat_request& request) {
+  if (const auto readable = may_be_read(request.native, msg::native_api::none); !readable)
+    return refuse(c, readable.error());
   auto* j = open_job(c);
   if (j == nullptr)
     return;

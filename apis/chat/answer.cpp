@@ -1,6 +1,7 @@
 #include "apis/chat/answer.hpp"
 
 #include "apis/chat/provider_answer.hpp"
+#include "apis/openai/native_response.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -66,7 +67,8 @@ void answer_builder::open(const msg::chat_open& begin) {
   head_ = begin;
   const auto native = std::exchange(head_.native, {});
   if (native.is(msg::native_api::messages))
-    add_native(native.text);
+    message_.emplace();
+  add_native(native);
 }
 
 answer_builder::choice* answer_builder::choice_at(std::uint32_t index) {
@@ -82,17 +84,22 @@ answer_builder::choice* answer_builder::choice_at(std::uint32_t index) {
   return &fresh;
 }
 
-void answer_builder::add_native(std::string_view text) {
-  if (!message_)
-    message_.emplace();
-  bytes_ -= message_->bytes();
-  message_->add(text);
-  bytes_ += message_->bytes();
+/// Without their events, Anthropic's message has what was collected so far.
+void answer_builder::add_native(const msg::native_text& given) {
+  if (given.is(msg::native_api::responses)) {
+    if (const auto whole = response_in(given.text); !whole.empty()) {
+      bytes_ += whole.size() - response_.size();
+      response_ = whole;
+    }
+  } else if (message_) {
+    bytes_ -= message_->bytes();
+    message_->add(given.text);
+    bytes_ += message_->bytes();
+  }
 }
 
 bool answer_builder::merge(const msg::chat_chunk& piece) {
-  if (message_)
-    add_native(piece.native.text);
+  add_native(piece.native);
   if (piece.only_native())
     return bytes_ <= bytes_max_;
   auto* const into = choice_at(piece.index);
@@ -118,6 +125,7 @@ void answer_builder::add(const msg::chat_chunk& piece) {
   given_up_ = true;
   choices_.clear();
   message_.reset();
+  response_.clear();
   bytes_ = 0;
 }
 
@@ -146,6 +154,8 @@ std::optional<msg::chat_reply> answer_builder::finish(const msg::chat_end& end) 
   reply.usage = end.usage;
   if (auto message = message_ ? message_->message() : std::nullopt)
     reply.native = {static_cast<std::uint8_t>(msg::native_api::messages), std::move(*message)};
+  else if (!response_.empty())
+    reply.native = {static_cast<std::uint8_t>(msg::native_api::responses), std::move(response_)};
   message_.reset();
   std::sort(choices_.begin(), choices_.end(),
             [](const choice& a, const choice& b) { return a.index < b.index; });
@@ -169,7 +179,7 @@ std::string delta_members(const std::string& message_rest) {
 }
 
 answer_player::answer_player(msg::chat_reply reply) : reply_(std::move(reply)) {
-  if (!reply_.native.is(msg::native_api::messages))
+  if (reply_.native.is(msg::native_api::chat))
     reply_.native = {};
 }
 

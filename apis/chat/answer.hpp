@@ -47,7 +47,7 @@ private:
   };
 
   bool merge(const msg::chat_chunk& piece);
-  void add_native(std::string_view text);
+  void add_native(const msg::native_text& given);
   choice* choice_at(std::uint32_t index);
   static msg::chat_choice whole(choice&& from);
 
@@ -55,6 +55,7 @@ private:
   msg::chat_open head_;
   std::vector<choice> choices_;
   std::optional<message_builder> message_; // While what comes is Anthropic's.
+  std::string response_;                   // The whole one, as the Responses API has it.
   std::size_t bytes_ = 0;
   bool given_up_ = false;
 };
@@ -64,8 +65,8 @@ std::string delta_members(const std::string& message_rest);
 
 /// Plays a whole answer as a stream, piece by piece: of each choice its members and the beginning
 /// of its text, the rest of the text, and with the last piece its tool calls and how it ended. What
-/// Anthropic's clients have natively comes behind all of them, as one piece; for those of chat
-/// completions the others say it all.
+/// clients of the Messages and the Responses API have natively comes behind all of them, as one
+/// piece; for those of chat completions the others say it all.
 class answer_player {
 public:
   /// Text is cut into pieces of about this size, at UTF-8 character boundaries.

@@ -13,6 +13,9 @@ struct api_error {
   failure why;
   /// The member at fault ("messages"); empty when none in particular is.
   std::string param;
+  /// The request is right, but the typed reading has no place for it: who speaks its API may serve
+  /// it all the same.
+  bool untyped = false;
 };
 
 /// A client's request body.

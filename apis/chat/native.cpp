@@ -1,5 +1,6 @@
 #include "apis/chat/native.hpp"
 
+#include "apis/chat/native_body.hpp"
 #include "apis/chat/sse_frame.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
@@ -22,20 +23,32 @@ const msg::native_request* native_request_of(const shared_list<msg::native_reque
   return there ? &native.front() : nullptr;
 }
 
+tl::expected<void, failure> may_be_read(const shared_list<msg::native_request>& native,
+                                        msg::native_api api) {
+  if (native.empty() || native.front().untyped.empty() || native_request_of(native, api) != nullptr)
+    return {};
+  return tl::make_unexpected(failure{errc::bad_request, native.front().untyped});
+}
+
 std::string with_id(std::string_view object, std::string_view id) {
   return json::object{object}.text("id") == id ? std::string{object}
                                                : json::object_with(object, "id", json::quoted(id));
 }
 
 std::string native_body_for(const msg::native_request& given, std::string_view model, bool stream) {
-  const json::object sent{given.body};
-  auto body = given.body;
+  return native_body_for(given, json::object{given.body}, model, stream, {});
+}
+
+std::string native_body_for(const msg::native_request& given, const json::object& sent,
+                            std::string_view model, bool stream,
+                            std::vector<json::member> changes) {
+  const auto name = json::quoted(model);
   if (sent.text("model") != model)
-    body = json::object_with(body, "model", json::quoted(model));
+    changes.push_back({"model", name});
   const std::string_view wanted = stream ? "true" : "false";
   if (sent.at("stream") != wanted && (stream || sent.has("stream")))
-    body = json::object_with(body, "stream", wanted);
-  return body;
+    changes.push_back({"stream", wanted});
+  return changes.empty() ? given.body : json::object_with(given.body, sent.members(), changes);
 }
 
 std::string_view bare_json(std::string_view text) {

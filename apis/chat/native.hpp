@@ -1,6 +1,9 @@
 #pragma once
 
 #include "messages/chat.hpp"
+#include "messages/failure.hpp"
+
+#include <tl/expected.hpp>
 
 #include <string>
 #include <string_view>
@@ -11,6 +14,11 @@ namespace skep::actors {
 /// What the client sent, when it speaks this API; else null.
 const msg::native_request* native_request_of(const shared_list<msg::native_request>& native,
                                              msg::native_api api);
+
+/// errc::bad_request, in words for the client, when only providers that speak the client's API can
+/// answer, and `api` is another one.
+tl::expected<void, failure> may_be_read(const shared_list<msg::native_request>& native,
+                                        msg::native_api api);
 
 /// The body for a provider: the client's, for this model, streamed or whole.
 std::string native_body_for(const msg::native_request& given, std::string_view model, bool stream);

@@ -45,6 +45,8 @@ struct chunk_event {
   std::optional<msg::token_usage> usage;
   /// The provider reports an error instead.
   std::optional<provider_error> error;
+  /// A client of the API sees something of the answer in it, whatever the pieces say.
+  bool begins = false;
   /// Nothing of the answer follows.
   bool last = false;
 };

@@ -11,6 +11,11 @@ tl::unexpected<api_error> bad_request(std::string detail, std::string param) {
     api_error{failure{errc::bad_request, std::move(detail)}, std::move(param)});
 }
 
+tl::unexpected<api_error> untyped(std::string detail, std::string param) {
+  return tl::make_unexpected(
+    api_error{failure{errc::bad_request, std::move(detail)}, std::move(param), true});
+}
+
 tl::expected<void, api_error> check_body(std::string_view text) {
   auto sane = json::check(text);
   if (sane)

@@ -14,6 +14,9 @@ namespace skep::actors {
 /// errc::bad_request, and the member at fault.
 tl::unexpected<api_error> bad_request(std::string detail, std::string param = {});
 
+/// The same, of what only providers that speak the client's API can serve.
+tl::unexpected<api_error> untyped(std::string detail, std::string param);
+
 /// json::check() for a client's body, ready for the error envelope.
 tl::expected<void, api_error> check_body(std::string_view text);
 

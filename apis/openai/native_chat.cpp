@@ -1,6 +1,7 @@
 #include "apis/openai/native_chat.hpp"
 
 #include "apis/chat/native.hpp"
+#include "apis/chat/native_body.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
@@ -79,14 +80,16 @@ bool has_own_numbers(std::string_view json, const std::vector<msg::chat_chunk>& 
 std::string native_chat_body(const msg::native_request& given, std::string_view model, bool stream,
                              bool stream_usage) {
   constexpr std::string_view options = "stream_options";
-  auto body = native_body_for(given, model, stream);
-  const auto asked = json::object{body}.at(options);
-  if (!stream || !stream_usage)
+  const json::object sent{given.body};
+  const auto asked = sent.at(options);
+  if (!stream || !stream_usage) {
+    auto body = native_body_for(given, sent, model, stream, {});
     return asked.empty() ? body : json::object_without(body, {options});
+  }
   if (json::object{asked}.at("include_usage") == "true")
-    return body;
+    return native_body_for(given, sent, model, stream, {});
   const auto wanted = json::object_with(asked.empty() ? "{}" : asked, "include_usage", "true");
-  return json::object_with(body, options, wanted);
+  return native_body_for(given, sent, model, stream, {{std::string{options}, wanted}});
 }
 
 native_chat_stream::native_chat_stream(std::string id, bool include_usage)

@@ -459,42 +459,4 @@ std::string response_writer::object() const {
   return text;
 }
 
-// -- the format -----------------------------------------------------------------------------------
-
-namespace {
-
-/// Every stream ends in it, those that failed as well.
-constexpr auto last_frame = "data: [DONE]\n\n";
-
-class response_answer final : public answer_format {
-public:
-  explicit response_answer(response_head head) : writer_(std::move(head)) {}
-
-  std::string whole(const msg::chat_reply& reply) override {
-    writer_.take(reply);
-    return writer_.object();
-  }
-  std::string open(const msg::chat_open& begin) override {
-    return writer_.begin(begin);
-  }
-  std::string chunk(const msg::chat_chunk& piece) override {
-    return piece.only_native() ? std::string{} : writer_.add(piece);
-  }
-  std::string end(const msg::token_usage& usage) override {
-    return writer_.end(usage) + last_frame;
-  }
-  std::string failed(const failure& why, std::string_view param) override {
-    return writer_.fail(why, param) + last_frame;
-  }
-
-private:
-  response_writer writer_;
-};
-
-} // namespace
-
-std::unique_ptr<answer_format> responses_format(response_head head) {
-  return std::make_unique<response_answer>(std::move(head));
-}
-
 } // namespace skep::actors

@@ -37,6 +37,8 @@ struct response_head {
   /// JSON object: the request's members that the response repeats (response_order::echo).
   std::string echo;
   response_rules rules{};
+  /// previous_response_id, where the provider knows that response by another name; else empty.
+  std::string previous{};
   /// Copies of a head share it.
   std::shared_ptr<completion_time> completed = std::make_shared<completion_time>();
 };
@@ -142,7 +144,7 @@ private:
   bool done_ = false;
 };
 
-/// Writes an answer as a response.
+/// Writes an answer as a response; what came in the API goes on under the head's names.
 std::unique_ptr<answer_format> responses_format(response_head head);
 
 } // namespace skep::actors

@@ -34,8 +34,8 @@ std::string text_part(const json::object& part) {
 tl::expected<std::string, api_error> image_part(const json::object& part,
                                                 const std::string& where) {
   if (!part.has("image_url"))
-    return bad_request(where + ".image_url is required: there are no uploaded files here",
-                       where + ".image_url");
+    return untyped(where + ".image_url is required: there are no uploaded files here",
+                   where + ".image_url");
   json::object_writer image;
   image.raw("url", part.at("image_url")).raw("detail", part.at("detail"));
   json::object_writer made;
@@ -138,7 +138,9 @@ public:
       return returned(item, where);
     if (type.empty())
       return bad_request(where + " must be an item with a type, or a message with a role", where);
-    return bad_request("items of type \"" + type + "\" are not served here", where + ".type");
+    if (type == "item_reference")
+      return untyped(where + ".id names no item that is kept", where + ".id");
+    return untyped("items of type \"" + type + "\" are not served here", where + ".type");
   }
 
   std::vector<msg::chat_message> finish() {
@@ -194,8 +196,8 @@ private:
       else if (type == "refusal")
         turn_.refusal += part.text("refusal");
       else
-        return bad_request("an assistant's content has no parts of type \"" + type + "\"",
-                           where + ".content[" + std::to_string(n) + "].type");
+        return untyped("an assistant's content has no parts of type \"" + type + "\"",
+                       where + ".content[" + std::to_string(n) + "].type");
     }
     return {};
   }
@@ -273,15 +275,19 @@ private:
 
 tl::expected<std::vector<msg::chat_message>, api_error>
 conversation_of(const std::vector<std::string>& items, std::string_view instructions,
-                std::size_t first) {
+                std::size_t first, std::optional<api_error>* untyped) {
   conversation made{instructions};
   for (std::size_t n = 0; n < items.size(); ++n) {
     const auto where = "input[" + std::to_string(n >= first ? n - first : n) + "]";
-    if (auto added = made.add(items[n], where); !added)
-      return tl::make_unexpected(added.error());
+    if (auto added = made.add(items[n], where); !added) {
+      if (!added.error().untyped || untyped == nullptr)
+        return tl::make_unexpected(added.error());
+      if (!*untyped)
+        *untyped = std::move(added.error());
+    }
   }
   auto messages = made.finish();
-  if (messages.size() == (instructions.empty() ? 0 : 1))
+  if (messages.size() == (instructions.empty() ? 0 : 1) && !(untyped != nullptr && *untyped))
     return bad_request("input has nothing to answer", "input");
   return messages;
 }

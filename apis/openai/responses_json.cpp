@@ -48,7 +48,6 @@ struct refused_member {
 };
 constexpr std::array refused_members{
   refused_member{"conversation", "use previous_response_id"},
-  refused_member{"prompt", "write the prompt into instructions and input"},
 };
 
 /// Members that are understood, or mean nothing to a provider of chat completions.
@@ -76,7 +75,7 @@ constexpr std::array ours = {"model",
 tl::expected<std::vector<std::string>, api_error> read_input(const json::object& body) {
   std::vector<std::string> items;
   const auto input = body.at("input");
-  if (input.empty() && body.has("previous_response_id"))
+  if (input.empty() && (body.has("previous_response_id") || body.has("prompt")))
     return items;
   if (input.starts_with('"')) {
     json::object_writer part;
@@ -110,9 +109,9 @@ tl::expected<void, api_error> translate_tools(const json::object& body, response
     if (tools->left_out.empty() || choice->empty() || *choice == "\"auto\""
         || *choice == "\"none\"")
       return {};
-    return bad_request("tool_choice asks for a call, and tools of type \"" + tools->left_out.front()
-                         + "\" are not served here",
-                       "tool_choice");
+    return untyped("tool_choice asks for a call, and tools of type \"" + tools->left_out.front()
+                     + "\" are not served here",
+                   "tool_choice");
   }
   into.raw("tools", json::array_of(tools->sent)).raw("tool_choice", *choice);
   into.raw("parallel_tool_calls", body.at("parallel_tool_calls"));
@@ -122,6 +121,9 @@ tl::expected<void, api_error> translate_tools(const json::object& body, response
 /// The parameters that have another form in chat completions.
 tl::expected<void, api_error> translate(const json::object& body, response_order& order,
                                         json::object_writer& into) {
+  if (body.has("prompt"))
+    return untyped("prompt is not served here: write the prompt into instructions and input",
+                   "prompt");
   if (auto done = translate_tools(body, order, into); !done)
     return done;
   const json::object text{body.at("text")};
@@ -176,14 +178,18 @@ tl::expected<response_order, api_error> read_order(const json::object& body) {
   if (!input)
     return tl::make_unexpected(input.error());
   order.input = std::move(*input);
+  order.rules.summary = json::object{body.at("reasoning")}.has("summary");
   json::object_writer parameters;
-  if (auto done = translate(body, order, parameters); !done)
-    return tl::make_unexpected(done.error());
+  if (auto done = translate(body, order, parameters); !done) {
+    if (!done.error().untyped)
+      return tl::make_unexpected(done.error());
+    order.untyped = std::move(done.error());
+    return order;
+  }
   for (const auto& member : body.members())
     if (member.value != "null" && std::find(ours.begin(), ours.end(), member.name) == ours.end())
       parameters.raw(member.name, member.value);
   order.parameters = parameters.object_or_nothing();
-  order.rules.summary = json::object{body.at("reasoning")}.has("summary");
   return order;
 }
 

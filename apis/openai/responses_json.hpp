@@ -53,20 +53,26 @@ struct response_order {
   /// with what is in force where nothing was asked for.
   std::string echo;
   response_rules rules;
+  /// What only the provider's own Responses API can serve; then there are no parameters.
+  std::optional<api_error> untyped{};
+  /// Items were put in that providers know no reference to.
+  bool only_here = false;
 };
 
-/// Reads the body; errors name a member of the wrong type. Translated: tools, tool_choice, text,
-/// reasoning, top_logprobs, and max_output_tokens as max_completion_tokens, which counts reasoning,
-/// too. Kept to us: metadata, truncation ("auto" cannot be done and is answered as "disabled"),
-/// include, max_tool_calls, client_metadata, stream_options. All else goes on to the provider as it
-/// came.
+/// Reads the body; errors name a member of the wrong type, or one that is served nowhere.
+/// Translated: tools, tool_choice, text, reasoning, top_logprobs, and max_output_tokens as
+/// max_completion_tokens, which counts reasoning, too. Kept to us: metadata, truncation ("auto"
+/// cannot be done and is answered as "disabled"), include, max_tool_calls, client_metadata,
+/// stream_options. All else goes on to the provider as it came.
 tl::expected<response_order, api_error> read_response_body(std::string_view json);
 
 /// The conversation of these items, as messages; `instructions` become a system message in front.
-/// An error names the item by its place in `items` from `first` on: those before it are ours.
+/// An error names the item by its place in `items` from `first` on: those before it are ours. Items
+/// that chats have no name for are errors, or, with `untyped`, left out, and the first is noted
+/// there.
 tl::expected<std::vector<msg::chat_message>, api_error>
 conversation_of(const std::vector<std::string>& items, std::string_view instructions,
-                std::size_t first = 0);
+                std::size_t first = 0, std::optional<api_error>* untyped = nullptr);
 
 /// An item as it is kept and shown: a message has its type, its content is a list of parts, and an
 /// item without an id has `id`.

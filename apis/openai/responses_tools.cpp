@@ -104,7 +104,7 @@ private:
     }
     const bool group = type == "namespace" && space.empty();
     if (!group && type != "function" && type != "custom")
-      return bad_request(
+      return untyped(
         "tools of type \"" + type
           + "\" are not served here: only \"function\", \"custom\" and \"namespace\"; hosted tools "
             "need a model that brings them, behind POST /v1/chat/completions or /v1/messages",
@@ -195,7 +195,7 @@ tl::expected<std::string, api_error> read_tool_choice(std::string_view raw, resp
   if (type == "function" || type == "custom")
     return named(type, called_name(choice));
   if (type != "allowed_tools")
-    return bad_request("a tool_choice of type \"" + type + "\" is not served here", "tool_choice");
+    return untyped("a tool_choice of type \"" + type + "\" is not served here", "tool_choice");
   const auto elements = json::elements_of(choice.at("tools"));
   if (!elements)
     return bad_request("tool_choice.tools must be a list", "tool_choice.tools");

@@ -220,21 +220,41 @@ std::string object_without(std::string_view object, std::initializer_list<std::s
 }
 
 std::string object_with(std::string_view object, std::string_view name, std::string_view value) {
-  std::string out{object};
   const auto members = members_of(object);
-  if (!members)
-    return out;
-  const auto found = std::find_if(members->begin(), members->end(),
-                                  [&](const member& each) { return each.name == name; });
-  if (found != members->end()) {
-    const auto at = static_cast<std::size_t>(found->value.data() - object.data());
-    return out.replace(at, found->value.size(), value);
+  return members ? object_with(object, *members, {{std::string{name}, value}})
+                 : std::string{object};
+}
+
+std::string object_with(std::string_view object, const std::vector<member>& members,
+                        const std::vector<member>& wanted) {
+  struct change {
+    std::string_view old;
+    std::string_view fresh;
+  };
+  std::vector<change> changes;
+  std::string added;
+  for (const auto& each : wanted) {
+    const auto found = std::find_if(members.begin(), members.end(),
+                                    [&](const member& there) { return there.name == each.name; });
+    if (found != members.end()) {
+      changes.push_back({found->value, each.value});
+      continue;
+    }
+    added += members.empty() && added.empty() ? "" : ",";
+    added.append(quoted(each.name)).append(":").append(each.value);
   }
-  std::string added = members->empty() ? "" : ",";
-  added += quoted(name);
-  added += ':';
-  added += value;
-  return out.insert(out.rfind('}'), added);
+  std::sort(changes.begin(), changes.end(),
+            [](const change& a, const change& b) { return a.old.data() < b.old.data(); });
+  std::string out;
+  out.reserve(object.size() + added.size() + 64);
+  auto from = object.begin();
+  for (const auto& each : changes) {
+    const auto at = object.begin() + (each.old.data() - object.data());
+    out.append(from, at).append(each.fresh);
+    from = at + static_cast<std::ptrdiff_t>(each.old.size());
+  }
+  out.append(from, object.end());
+  return added.empty() ? out : out.insert(out.rfind('}'), added);
 }
 
 } // namespace skep::json

@@ -41,4 +41,9 @@ std::string object_without(std::string_view object, std::initializer_list<std::s
 /// else as it is. The value is JSON. A text that is no object stays as it is.
 std::string object_with(std::string_view object, std::string_view name, std::string_view value);
 
+/// The same for several members at once. `members` are those that members_of() found in the object;
+/// one copy of it, no further pass.
+std::string object_with(std::string_view object, const std::vector<member>& members,
+                        const std::vector<member>& wanted);
+
 } // namespace skep::json

@@ -10,6 +10,8 @@
 #include "apis/openai/completions_format.hpp"
 #include "apis/openai/completions_json.hpp"
 #include "apis/openai/native_chat.hpp"
+#include "apis/openai/native_response.hpp"
+#include "apis/openai/responses_format.hpp"
 #include "runtime/json/members.hpp"
 
 #include <nlohmann/json.hpp>
@@ -54,6 +56,7 @@ std::vector<std::unique_ptr<answer_format>> formats() {
   made.push_back(chat_format(true));
   made.push_back(messages_format({"req", true, {"END"}}));
   made.push_back(completions_format({{"prompt"}, 1, true}));
+  made.push_back(responses_format({"resp_1", 1, "m", "{}"}));
   return made;
 }
 
@@ -145,6 +148,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     write_whole(*reply);
     reply->native = native(msg::native_api::messages, bytes);
     write_whole(*reply);
+  }
+  if (auto reply = read_response(bytes)) {
+    write_whole(*reply);
+    reply->native = native(msg::native_api::responses, bytes);
+    write_whole(*reply);
+  }
+  if (const auto event = response_reader{}.read(bytes)) {
+    require_frames(response_frames(native_frame("event", bytes), {"resp_1", "resp_0"}));
+    write_stream(*event);
+    put_together(*event);
   }
   if (anthropic_stream{}.read(bytes))
     pass_message_event(bytes);

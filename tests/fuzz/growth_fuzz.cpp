@@ -54,6 +54,8 @@ constexpr std::array places{
   place{through_models_and_errors, R"({"data":[)", ",", "]}"},
   place{through_chat_stream, "data: ", "\n\ndata: ", "\n\n"},
   place{through_chat_stream, R"(data: {"choices":[{"delta":{"tool_calls":[)", ",", "]}}]}\n\n"},
+  place{through_response, R"({"id":"r","output":[)", ",", "]}"},
+  place{through_response_stream, "data: ", "\n\ndata: ", "\n\n"},
   place{through_messages_stream, "data: ", "\n\ndata: ", "\n\n"},
   place{through_chat_stream, "", "", ""},
 };

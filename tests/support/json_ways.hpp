@@ -10,11 +10,13 @@
 #include "apis/anthropic/server_request.hpp"
 #include "apis/chat/answer.hpp"
 #include "apis/chat/context_cache.hpp"
+#include "apis/chat/native.hpp"
 #include "apis/openai/chat_json.hpp"
 #include "apis/openai/completions_format.hpp"
 #include "apis/openai/completions_json.hpp"
 #include "apis/openai/embeddings_json.hpp"
 #include "apis/openai/extensions.hpp"
+#include "apis/openai/native_response.hpp"
 #include "apis/openai/responses_format.hpp"
 #include "apis/openai/responses_json.hpp"
 #include "runtime/net/sse_parser.hpp"
@@ -137,6 +139,13 @@ inline void through_messages_reply(std::string_view text) {
   if (const auto reply = actors::read_messages_reply(text))
     answer_with(*reply);
 }
+inline void through_response(std::string_view text) {
+  auto reply = actors::read_response(text);
+  if (!reply)
+    return;
+  reply->native = {static_cast<std::uint8_t>(msg::native_api::responses), std::string{text}};
+  answer_with(*reply);
+}
 inline void through_embeddings_reply(std::string_view text) {
   if (const auto reply = actors::read_embeddings_reply(text))
     actors::write_embeddings_reply(*reply, true);
@@ -152,6 +161,17 @@ inline void through_chat_stream(std::string_view bytes) {
 inline void through_messages_stream(std::string_view bytes) {
   actors::anthropic_stream reader;
   stream_through(bytes, [&](std::string_view data) { return reader.read(data); });
+}
+
+inline void through_response_stream(std::string_view bytes) {
+  actors::response_reader reader;
+  stream_through(bytes, [&](std::string_view data) {
+    auto event = reader.read(data);
+    if (event)
+      event->chunks.emplace_back().native
+        = {static_cast<std::uint8_t>(msg::native_api::responses), actors::native_frame({}, data)};
+    return event;
+  });
 }
 
 } // namespace skep::testing

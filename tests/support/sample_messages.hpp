@@ -11,8 +11,13 @@
 
 namespace skep::test {
 
+inline msg::answer_origin sample_origin() {
+  return {
+    "openai", 2, 1, 3600, "0123456789abcdeffedcba9876543210", 971, {{"x-ratelimit-limit", "7"}}};
+}
+
 inline auto written_samples() {
-  const msg::answer_origin origin{"openai", 2, 1, 3600, "0123456789abcdeffedcba9876543210", 971};
+  const auto origin = sample_origin();
   const msg::token_usage usage{10, 20, 3, true, R"({"a":1})"};
   const msg::tool_call call{1, "c1", "function", "add", R"({"a":2})", R"({"cache_control":{}})"};
   const msg::chat_message asked{"user", "2+2?", R"({"name":"ann"})", {call}};
@@ -21,7 +26,7 @@ inline auto written_samples() {
   };
   const msg::native_text whole{2, R"({"id":"msg_1"})"};
   const msg::native_text events{2, "event: ping\ndata: {}\n\n"};
-  const msg::native_request sent{2, R"({"model":"m"})", {{"anthropic-beta", "b"}}};
+  const msg::native_request sent{2, R"({"model":"m"})", {{"anthropic-beta", "b"}}, "a", "n", 1};
   const msg::member node{"a", 11, "tcp://node-a", 2, true};
   return std::tuple{
     msg::failure_reply{1, "full", 250, "openai", 503, 2, "messages", "overloaded", "busy", 2,

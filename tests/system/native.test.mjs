@@ -49,14 +49,22 @@ class Provider extends LoopbackServer {
     request.on("end", () => {
       this.asked.push({ text, headers: request.headers });
       const messages = request.url.endsWith("/messages");
+      const limits = { "x-ratelimit-remaining-tokens": "7", "anthropic-ratelimit-tokens-reset": "2026-01-01T00:00:00Z", "x-internal": "no" };
+      if (request.url.endsWith("/count_tokens")) return this.#count(response, text);
       if (JSON.parse(text).stream) {
-        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.writeHead(200, { "content-type": "text/event-stream", ...limits });
         response.end(messages ? messageEvents : `${chatPieces}${chatUsage}data: [DONE]\n\n`);
       } else {
-        response.writeHead(200, { "content-type": "application/json" });
+        response.writeHead(200, { "content-type": "application/json", ...limits });
         response.end(messages ? message() : chat);
       }
     });
+  }
+
+  #count(response, text) {
+    const refused = text.includes("refuse");
+    response.writeHead(text.includes("busy") ? 529 : refused ? 400 : 200, { "content-type": "application/json" });
+    response.end(refused ? `{"type":"error","error":{"type":"invalid_request_error","message":"no such beta"}}` : `{"input_tokens": 4321, "extra":1}`);
   }
 }
 
@@ -163,4 +171,39 @@ test("a body of which parsers read different things is written anew", async () =
   await post("/v1/chat/completions", body);
   assert.equal(provider.asked.at(-1).text.match(/"model"/g).length, 1);
   assert.equal(JSON.parse(provider.asked.at(-1).text).model, "m");
+});
+
+test("what a provider says of its rate limits reaches the client it answers", async () => {
+  for (const [path, model] of [["/v1/chat/completions", "gpt/m"], ["/v1/messages", "claude/m"]])
+    for (const stream of [false, true]) {
+      const answer = await fetch(`${node.url}${path}`, {
+        method: "POST", headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model, stream, max_tokens: 5, messages: [{ role: "user", content: "limits" }] }),
+      });
+      await answer.text();
+      assert.equal(answer.headers.get("x-ratelimit-remaining-tokens"), "7");
+      assert.equal(answer.headers.get("anthropic-ratelimit-tokens-reset"), "2026-01-01T00:00:00Z");
+      assert.equal(answer.headers.get("x-internal"), null);
+    }
+});
+
+test("messages: the provider counts tokens, and where it cannot it is an estimate", async () => {
+  const count = async (model, content) => {
+    const answer = await fetch(`${node.url}/v1/messages/count_tokens`, {
+      method: "POST", headers: { "content-type": "application/json", "anthropic-beta": "beta-1" },
+      body: JSON.stringify({ model, messages: [{ role: "user", content }] }),
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
+  assert.deepEqual(await count("claude/m", "hello"), { status: 200, body: { input_tokens: 4321, extra: 1 } });
+  assert.equal(provider.asked.at(-1).headers["anthropic-beta"], "beta-1");
+  assert.equal(JSON.parse(provider.asked.at(-1).text).model, "m");
+  for (const [model, content] of [["gpt/m", "hello"], ["claude/m", "busy"]]) {
+    const { status, body } = await count(model, content);
+    assert.equal(status, 200);
+    assert.ok(body.input_tokens > 0 && body.input_tokens < 100);
+  }
+  const refused = await count("claude/m", "refuse");
+  assert.equal(refused.status, 400);
+  assert.equal(refused.body.error.message, "no such beta");
 });

@@ -14,6 +14,8 @@ const probe = "ip link add br0 type bridge && ip link add p0 type veth peer name
 /// Test files that need more than a node: what is missing, or nothing.
 const missing = {
   "cluster-etcd.test.mjs": () => (works("etcd", "--version") ? null : "etcd (Debian: etcd-server)"),
+  "codex.test.mjs": () => (works(process.env.SKEP_CODEX ?? "codex", "--version")
+    ? null : "the Codex CLI (npm i -g @openai/codex, some 400 MB; or SKEP_CODEX=its path)"),
   "foreign_agent.test.mjs": () =>
     (fs.existsSync(path.join(here, "../../examples/foreign-agent/node_modules/zeromq"))
       ? null : "the packages of examples/foreign-agent; ./dev deps installs them"),
@@ -27,7 +29,7 @@ const missing = {
 };
 
 /// In CI (SKEP_CI=1, set by .ci/run) what can be installed must be there; rights a machine may not
-/// give are no fault of it.
+/// give are no fault of it, and nobody is made to download the Codex CLI.
 function skip(why, required) {
   console.error(`SKIPPED: ${why}`);
   process.exit(required && process.env.SKEP_CI === "1" ? 1 : 77);
@@ -43,7 +45,7 @@ if (names.length === 0) {
 }
 for (const name of names) {
   const lack = missing[name]?.();
-  if (lack) skip(`${name} needs ${lack}`, name !== "netns.test.mjs");
+  if (lack) skip(`${name} needs ${lack}`, name !== "netns.test.mjs" && name !== "codex.test.mjs");
 }
 // A test that fails before it stops its node does not keep the others waiting for their time-out.
 const forced = works(process.execPath, "--test-force-exit", "--version") ? ["--test-force-exit"] : [];

@@ -151,6 +151,14 @@ static void check_kept_chat() {
   CHECK(decode_kept<chat_open>("chat_open.v2.hex").native == native_text{});
   CHECK(decode_kept<chat_chunk>("chat_chunk.v2.hex").tool_calls == std::vector<tool_call>{call});
   CHECK(decode_kept<flight_request>("flight_request.v2.hex").semantic.text == "2+2?");
+  CHECK(decode_kept<chat_reply>("chat_reply.v4.hex").origin.similarity == 971);
+  CHECK(decode_kept<chat_open>("chat_open.v3.hex").origin.similarity == 971);
+  CHECK(decode_kept<chat_end>("chat_end.v2.hex").origin.similarity == 971);
+  const native_request sent{2, R"({"model":"m"})", {{"anthropic-beta", "b"}}, {}, {}};
+  CHECK(decode_kept<chat_request>("chat_request.v3.hex").native
+        == shared_list<native_request>{sent});
+  CHECK(decode_kept<flight_request>("flight_request.v3.hex").native
+        == shared_list<native_request>{sent});
   const auto flight = decode_kept<flight_request>("flight_request.v1.hex");
   CHECK(flight.messages == shared_list<chat_message>{asked});
   CHECK(flight.semantic.text == "2+2?");

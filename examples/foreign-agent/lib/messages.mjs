@@ -27,34 +27,38 @@ export const code = {
 const toolCall = record({ index: integer, id: text, type: text, name: text, arguments: text, extra: text });
 const chatMessage = record({ role: text, content: text, rest: text, toolCalls: list(toolCall) });
 const tokenUsage = record({ prompt: integer, completion: integer, cachedPrompt: integer, estimated: flag, rest: text });
+const nativeHeader = record({ name: text, value: text });
 const answerOrigin = record({
   provider: text, attempts: integer, cache: integer, cacheTtlS: integer, cacheKey: text, similarity: integer,
+  limits: list(nativeHeader),
 });
 const chatChoice = record({
   index: integer, role: text, content: text, contentNull: flag, finishReason: text, messageRest: text, rest: text,
   toolCalls: list(toolCall),
 }, { role: "assistant" });
 
-// What was written in an API itself, beside the typed reading (2: Anthropic's Messages).
+// What was written in an API itself, beside the typed reading (1: chat completions, 2: Anthropic's Messages, 3:
+// Responses).
 const nativeText = record({ api: integer, text });
-const nativeRequest = record({ api: integer, body: text, headers: list(record({ name: text, value: text })) });
+const nativeRequest = record({ api: integer, body: text, headers: list(nativeHeader), provider: text,
+  untyped: text, task: integer });
 
-export const chatRequest = message(0x0101, 3, {
+export const chatRequest = message(0x0101, 4, {
   model: text, messages: list(chatMessage), parameters: text, stream: flag, cache: integer, cacheMaxAgeS: integer,
   native: list(nativeRequest),
 });
-export const chatReply = message(0x0102, 4, {
+export const chatReply = message(0x0102, 5, {
   id: text, created: integer, model: text, choices: list(chatChoice), usage: tokenUsage, rest: text, origin: answerOrigin,
   native: nativeText,
 });
-export const chatOpen = message(0x0103, 3, {
+export const chatOpen = message(0x0103, 4, {
   id: text, created: integer, model: text, rest: text, origin: answerOrigin, native: nativeText,
 });
 export const chatChunk = message(0x0104, 3, {
   index: integer, content: text, deltaRest: text, finishReason: text, rest: text,
   toolCalls: list(toolCall), native: nativeText,
 });
-export const chatEnd = message(0x0105, 2, { usage: tokenUsage, origin: answerOrigin });
+export const chatEnd = message(0x0105, 3, { usage: tokenUsage, origin: answerOrigin });
 
 /// What a chunk takes from the stream's credit. It must be what skep counts, or the credit that comes
 /// back does not match what was spent: 4 bytes of index, and 32 for each text beside its own bytes; a

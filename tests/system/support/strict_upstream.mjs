@@ -70,10 +70,12 @@ function checkChat(body) {
   }
 }
 
-function checkMessages(body, headers) {
+function checkMessages(body, headers, counts) {
   if (!headers["anthropic-version"]) throw new Refused("anthropic-version: header is required");
   known(body, messagesMembers, (name) => `${name}: Extra inputs are not permitted`);
-  if (!body.max_tokens) throw new Refused("max_tokens: Field required");
+  for (const member of ["max_tokens", "stream", "metadata", "temperature"])
+    if (counts && member in body) throw new Refused(`${member}: Extra inputs are not permitted`);
+  if (!counts && !body.max_tokens) throw new Refused("max_tokens: Field required");
   let open = [];
   for (const [at, message] of body.messages.entries()) {
     if (!["user", "assistant"].includes(message.role)) throw new Refused(`messages.${at}.role: Input should be 'user' or 'assistant'`);
@@ -155,8 +157,10 @@ export class StrictUpstream extends LoopbackServer {
   }
 
   #answer(chat, body, headers, response) {
+    const counts = this.requests.at(-1).path.endsWith("/count_tokens");
     if (chat) checkChat(body);
-    else checkMessages(body, headers);
+    else checkMessages(body, headers, counts);
+    if (counts) return this.#json(response, 200, { input_tokens: 11 });
     const asked = chat ? readChat(body) : readMessages(body);
     const status = /status-(\d+)/.exec(asked.question)?.[1];
     if (status) throw new Refused("refused as asked", null, Number(status));

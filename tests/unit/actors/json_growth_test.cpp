@@ -135,6 +135,9 @@ std::vector<shape> shapes_of_answers() {
   append(all, shapes_of_lists("blocks", through_messages_reply, message, "]}"));
   append(all, shapes_of_lists("vectors", through_embeddings_reply, R"({"data":[)", "]}"));
   append(all, shapes_of_lists("models", through_models_and_errors, R"({"data":[)", "]}"));
+  append(all, shapes_of_lists("output", through_response, R"({"id":"r","output":[)", "]}"));
+  append(all, shapes_of_members("response's members", through_response, R"({"id":"r","output":[],)",
+                                "}"));
   append(all, shapes_of_lists("one event", through_chat_stream,
                               R"(data: {"choices":[{"delta":{"p":[)", "]}}]}\n\n"));
   const auto add = [&](shape one) { all.push_back(std::move(one)); };
@@ -148,6 +151,17 @@ std::vector<shape> shapes_of_answers() {
   add({"tool uses",
        through_messages_reply,
        {message, each(R"({"type":"tool_use","name":"f"})"), "]}"}});
+  add(
+    {"output items",
+     through_response,
+     {R"({"id":"r","output":[)",
+      each(R"({"id":"i","type":"message","content":[{"type":"output_text","text":"x"}]})"), "]}"}});
+  add(events("response's deltas", through_response_stream,
+             each(R"(data: {"type":"response.output_text.delta","delta":"x"})")));
+  add(events("response's calls", through_response_stream, [](std::size_t n) {
+    return numbered(R"(data: {"type":"response.output_item.done","output_index":)", n,
+                    R"(,"item":{"type":"function_call","call_id":"c","name":"f"}})");
+  }));
   add(events("deltas", through_chat_stream,
              each(R"(data: {"choices":[{"delta":{"content":"x"}}]})")));
   add(events("deltas of choices", through_chat_stream, [](std::size_t n) {

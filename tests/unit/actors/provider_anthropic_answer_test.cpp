@@ -29,7 +29,7 @@ struct messages_stream : answer_stream {
   static std::unique_ptr<event_reader> make() {
     auto options = std::make_shared<provider_config>();
     options->kind = provider_kind::anthropic;
-    return dialect_of(options, {})->read_stream();
+    return dialect_of(options, {}, {})->codec_for({}).read_stream();
   }
 };
 

@@ -16,7 +16,9 @@ const std::string head = R"({"id":"c","created":5,"model":"m",)";
 /// One that reads OpenAI's events.
 struct openai_stream : answer_stream {
   openai_stream()
-    : answer_stream(openai_dialect(std::make_shared<const provider_config>(), {})->read_stream()) {}
+    : answer_stream(openai_dialect(std::make_shared<const provider_config>(), {}, {})
+                      ->codec_for({})
+                      .read_stream()) {}
 };
 
 std::string event(const std::string& json) {
@@ -238,8 +240,9 @@ TEST_CASE("members that say no error are none", "[provider][stream]") {
 }
 
 TEST_CASE("JSON instead of a stream is kept as a body, within its bound", "[provider][stream]") {
-  answer_stream stream{openai_dialect(std::make_shared<const provider_config>(), {})->read_stream(),
-                       20};
+  answer_stream stream{
+    openai_dialect(std::make_shared<const provider_config>(), {}, {})->codec_for({}).read_stream(),
+    20};
   stream.push(" \r\n");
   CHECK(stream.body() == nullptr);
   stream.push(R"({"error")");
@@ -287,7 +290,8 @@ TEST_CASE("no provider makes us keep books on endless choices", "[provider][stre
 
 TEST_CASE("with the client's own API each event goes with its piece", "[provider][stream]") {
   const auto options = std::make_shared<const provider_config>();
-  answer_stream stream{openai_dialect(options, {})->read_stream(), 1 << 20, msg::native_api::chat};
+  answer_stream stream{openai_dialect(options, {}, {})->codec_for({}).read_stream(), 1 << 20,
+                       msg::native_api::chat};
   const auto role = event(head + R"("choices":[{"index":0,"delta":{"role":"assistant"}}]})");
   const auto last = usage_event() + event("[DONE]");
   stream.push(role + text("he") + text("y") + finish() + last);
@@ -306,7 +310,8 @@ TEST_CASE("with the client's own API each event goes with its piece", "[provider
 
 TEST_CASE("an event that clients could not read has no text of its own", "[provider][stream]") {
   const auto options = std::make_shared<const provider_config>();
-  answer_stream stream{openai_dialect(options, {})->read_stream(), 1 << 20, msg::native_api::chat};
+  answer_stream stream{openai_dialect(options, {}, {})->codec_for({}).read_stream(), 1 << 20,
+                       msg::native_api::chat};
   stream.push(event(head + R"("choices":[{"delta":{"content":"no index"}}]})"));
   REQUIRE(stream.take_open());
   CHECK(stream.take_chunk().native == msg::native_text{});
