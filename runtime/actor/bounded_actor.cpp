@@ -401,6 +401,10 @@ void bounded_actor::cancel_timer(std::uint64_t key) {
 
 void bounded_actor::timer_fired(std::uint64_t key) {
   if ((key & deadline_flag) != 0) {
+    // Timers overtake answers: one that a busy actor has not looked at yet came in time.
+    const auto asked = requests_.find(key & ~deadline_flag);
+    if (asked != requests_.end() && asked->second.token->is_answered())
+      return;
     answer last;
     last.why = failure{errc::deadline_exceeded, "no answer within the deadline"};
     finish_request(key & ~deadline_flag, last);

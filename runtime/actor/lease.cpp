@@ -47,6 +47,7 @@ bool lease::deliver(caf::mailbox_element_ptr what, ends how) {
     if (is_settled())
       return false;
     to = caller_;
+    answered_.store(true, std::memory_order_release);
   }
   if (to)
     to->enqueue(std::move(what), nullptr);
@@ -114,6 +115,8 @@ bool lease::settle(outcome how, caf::mailbox_element_ptr answer, bool tell_holde
     if (is_settled())
       return false;
     settled_.store(true, std::memory_order_release);
+    if (answer)
+      answered_.store(true, std::memory_order_release);
     caller.swap(caller_);
     holder.swap(holder_);
     notice.key = key_;

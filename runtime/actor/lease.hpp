@@ -128,6 +128,10 @@ public:
   bool is_settled() const {
     return settled_.load(std::memory_order_acquire);
   }
+  /// The caller has been sent an answer, or the beginning of one; it may still lie in its mailbox.
+  bool is_answered() const {
+    return answered_.load(std::memory_order_acquire);
+  }
   bool is_held() const {
     return held_.load(std::memory_order_acquire);
   }
@@ -170,6 +174,7 @@ private:
   std::atomic<std::int64_t> credit_;
   std::atomic<duration::rep> latency_{0};
   std::atomic<bool> settled_{false};
+  std::atomic<bool> answered_{false};
   std::atomic<bool> held_{false};
   mutable spinlock
     lock_; // Guards everything above that is neither const nor atomic, and settled_'s change.

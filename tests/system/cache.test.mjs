@@ -188,6 +188,8 @@ async function streamed(text, extra = {}, options = {}) {
 
 /// Requests at work, without the one that asks for the metric.
 const atWork = async () => (await node.metric("skep_http_active")) - 1;
+/// Requests that have reached the call they share; those at work may still be on their way to it.
+const following = () => node.metric("skep_flight_followers");
 const countOf = (answers, word) => answers.filter((answer) => answer.word === word).length;
 
 function clear(body) {
@@ -286,7 +288,7 @@ test("a tool call that streams is shared, whole and in pieces, and not kept", as
   const first = client.chat.completions.create(request(text, { stream: true }));
   await eventually("the call is under way", () => upstream.count(text) === 1);
   const others = Array.from({ length: 5 }, () => client.chat.completions.create(request(text)));
-  await eventually("the others have arrived", async () => (await atWork()) >= 6);
+  await eventually("the others have arrived", async () => (await following()) >= 6);
   open();
   let args = "";
   for await (const chunk of await first) args += chunk.choices[0]?.delta.tool_calls?.[0]?.function.arguments ?? "";
@@ -315,7 +317,7 @@ test("one who joins a stream late gets it from its beginning", async () => {
   const first = streamed(text);
   await eventually("the call is under way", () => upstream.count(text) === 1);
   const second = streamed(text);
-  await eventually("the second has arrived", async () => (await atWork()) >= 2);
+  await eventually("the second has arrived", async () => (await following()) >= 2);
   open();
   const answers = await Promise.all([first, second]);
   assert.equal(answers[1].text, answers[0].text);
@@ -338,7 +340,7 @@ for (const inStream of [false, true])
     await eventually("the call is under way", () => upstream.count(text) === 1);
     if (inStream) await hears;
     const others = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? streamed(text) : whole(text)));
-    await eventually("the others have arrived", async () => (await atWork()) >= 21);
+    await eventually("the others have arrived", async () => (await following()) >= 21);
     leaving.abort();
     await first;
     await eventually("it is gone", async () => (await atWork()) === 20);
@@ -356,7 +358,7 @@ test("when everybody has gone away, the call upstream ends, and the next one ask
   // The official client ends the loop over an aborted stream without an error, or throws.
   const all = Array.from({ length: 5 }, () => streamed(text, {}, { signal: leaving.signal }).catch(() => null));
   await eventually("the call is under way", () => upstream.count(text) === 1);
-  await eventually("all have arrived", async () => (await atWork()) >= 5);
+  await eventually("all have arrived", async () => (await following()) >= 5);
   leaving.abort();
   for (const answer of await Promise.all(all)) assert.doesNotMatch(answer?.text ?? "", /everybody leaves$/);
   await eventually("the call upstream is given up", () => upstream.aborted === 1);

@@ -30,6 +30,27 @@ bounded_actor& inside(const caf::actor& who) {
   return static_cast<bounded_actor&>(*caf::actor_cast<caf::abstract_actor*>(who));
 }
 
+/// Hands the lease of the call it got last to the test.
+class lender : public bounded_actor {
+public:
+  using bounded_actor::bounded_actor;
+  static lease_ptr& last() {
+    static lease_ptr lent;
+    return lent;
+  }
+
+protected:
+  caf::behavior make_behavior() override {
+    return {[this](const call& c, const msg::chat_request&) {
+      last() = c.lease;
+      held_ = take(c);
+    }};
+  }
+
+private:
+  responder held_;
+};
+
 } // namespace
 
 TEST_CASE("a request gets one reply", "[actor][mailbox]") {
@@ -160,6 +181,24 @@ TEST_CASE("an unanswered request ends at its deadline and cancels the work", "[a
   CHECK(got->story() == "failed");
   CHECK(got->why().code == errc::deadline_exceeded);
   CHECK(worker::cancels() == 1);
+}
+
+TEST_CASE("an answer that came before its deadline counts, however late the actor looks at it",
+          "[actor][requests]") {
+  test_system sys;
+  auto to = sys.spawn<lender>(sys.kind("lender"));
+  const bool streamed = GENERATE(false, true);
+  auto got = sys.ask(to, please("lend"), sys.context(1s));
+  auto lent = std::exchange(lender::last(), {});
+  // Both lie in the caller's mailbox before it runs; the timer is urgent.
+  if (streamed)
+    lent->open(msg::chat_open{});
+  else
+    lent->reply(msg::chat_reply{});
+  sys.env().timers().advance_to(sys.now() + 2s);
+  sys.run();
+  CHECK(got->story() == (streamed ? "open" : "reply"));
+  lent->fail(failure{errc::cancelled, ""});
 }
 
 TEST_CASE("a stream that has begun is no longer bound by the deadline", "[actor][requests]") {
