@@ -66,9 +66,11 @@ std::string_view word_of(denial_reason reason) {
   return "role";
 }
 
-admission::admission(const gateway_config& options, serves what, const std::string& listen)
+admission::admission(const gateway_config& options, serves what, const std::string& listen,
+                     std::shared_ptr<const endpoint_table> endpoints)
   // Pages may ask models; what operates the node without a key is for none of them.
-  : serves_(what), origins_(origin_rules(options, listen, what != serves::operations)) {
+  : serves_(what), endpoints_(std::move(endpoints)),
+    origins_(origin_rules(options, listen, what != serves::operations)) {
   const auto where = split_listen(listen);
   if (serves_ == serves::operations && where && is_loopback(where->first))
     return;
@@ -81,20 +83,20 @@ admission::admission(const gateway_config& options, serves what, const std::stri
   keyless_ = holders_.empty();
 }
 
-bool admission::has(endpoint what) const {
-  if (what == endpoint::unknown || is_probe(what))
-    return what != endpoint::unknown;
+bool admission::has(const served_endpoint& asked) const {
+  if (asked.what == endpoint::unknown || is_probe(asked.what))
+    return asked.what != endpoint::unknown;
   switch (serves_) {
     case serves::all: return true;
-    case serves::clients: return access_of(what) == access::client;
+    case serves::clients: return asked.who != access::admin;
     case serves::operations: break;
   }
-  return access_of(what) == access::admin;
+  return asked.who == access::admin;
 }
 
 std::optional<denial> admission::judge(const net::http_request& head, std::string_view path) const {
-  const auto what = endpoint_of(path);
-  if (!has(what))
+  const auto& asked = endpoint_at(path);
+  if (!has(asked))
     return denial{denial_reason::path,
                   404,
                   errc::not_found,
@@ -103,17 +105,18 @@ std::optional<denial> admission::judge(const net::http_request& head, std::strin
                   {}};
   if (origin_policy::is_preflight(head))
     return origins_.is_foreign(head) ? std::optional{foreign_page(head)} : std::nullopt;
-  if (auto denied = judge_method(head, what))
+  if (auto denied = judge_method(head, asked))
     return denied;
-  if (access_of(what) == access::open)
+  if (asked.who == access::open)
     return std::nullopt;
-  if (auto denied = judge_page(head, what))
+  if (auto denied = judge_page(head, asked))
     return denied;
-  return judge_key(head, what);
+  return judge_key(head, asked);
 }
 
-std::optional<denial> admission::judge_method(const net::http_request& head, endpoint what) const {
-  if (allows(what, head.method))
+std::optional<denial> admission::judge_method(const net::http_request& head,
+                                              const served_endpoint& asked) const {
+  if (allows(asked.methods, head.method))
     return std::nullopt;
   denial denied{denial_reason::method,
                 405,
@@ -121,24 +124,25 @@ std::optional<denial> admission::judge_method(const net::http_request& head, end
                 "method_not_allowed",
                 head.method + " is not allowed here",
                 {}};
-  if (what == endpoint::responses && head.headers.contains("upgrade")) {
+  if (asked.what == endpoint::responses && head.headers.contains("upgrade")) {
     // Clients that try a WebSocket first (Codex) fall back at once on this status.
     denied.status = 426;
     denied.code = "upgrade_required";
     denied.message = "the Responses API is served over HTTP/1.1 only, as POST /v1/responses";
     denied.headers.add("upgrade", "HTTP/1.1");
   }
-  denied.headers.add("allow", methods_of(what));
+  denied.headers.add("allow", asked.methods);
   return denied;
 }
 
 /// What a web page may not have asked for behind its visitor's back.
-std::optional<denial> admission::judge_page(const net::http_request& head, endpoint what) const {
+std::optional<denial> admission::judge_page(const net::http_request& head,
+                                            const served_endpoint& asked) const {
   if (origins_.is_foreign(head))
     return foreign_page(head);
   if (!keyless_)
     return std::nullopt; // A page cannot know the key.
-  if (access_of(what) == access::admin && origin_policy::is_cross_origin(head))
+  if (asked.who == access::admin && origin_policy::is_cross_origin(head))
     return forbidden(denial_reason::origin,
                      "web pages of other origins may not operate a node without keys");
   if (const auto host = head.header("host"); !origins_.knows_host(host))
@@ -159,7 +163,8 @@ std::optional<denial> admission::judge_page(const net::http_request& head, endpo
   return std::nullopt;
 }
 
-std::optional<denial> admission::judge_key(const net::http_request& head, endpoint what) const {
+std::optional<denial> admission::judge_key(const net::http_request& head,
+                                           const served_endpoint& asked) const {
   if (keyless_)
     return std::nullopt;
   const auto* who = holder_of(head);
@@ -173,9 +178,9 @@ std::optional<denial> admission::judge_key(const net::http_request& head, endpoi
     denied.headers.add("www-authenticate", "Bearer");
     return denied;
   }
-  if (access_of(what) == access::admin && !who->admin)
+  if (asked.who == access::admin && !who->admin)
     return forbidden(denial_reason::role,
-                     std::string{label_of(what)}
+                     std::string{asked.path}
                        + " needs a key that may operate the node: one with role = \"admin\" in "
                          "[[gateway.key]]");
   return std::nullopt;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/gateway/config.hpp"
-#include "actors/gateway/endpoints.hpp"
+#include "actors/gateway/endpoint_table.hpp"
 #include "actors/gateway/model_scope.hpp"
 #include "actors/gateway/origin_policy.hpp"
 #include "messages/context.hpp"
@@ -9,6 +9,7 @@
 #include "runtime/net/http_message.hpp"
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,12 +61,18 @@ public:
   };
 
   /// `listen` is the listener's ADDRESS:PORT.
-  admission(const gateway_config& options, serves what, const std::string& listen);
+  admission(const gateway_config& options, serves what, const std::string& listen,
+            std::shared_ptr<const endpoint_table> endpoints
+            = std::make_shared<const endpoint_table>());
 
   /// Nothing when the request may come in. `path` is the normal path.
   std::optional<denial> judge(const net::http_request& head, std::string_view path) const;
   /// Who asks, once judge() let the request in.
   caller caller_of(const net::http_request& head) const;
+  /// What a normal path stands for, here or at another listener.
+  const served_endpoint& endpoint_at(std::string_view path) const {
+    return endpoints_->find(path);
+  }
   const origin_policy& origins() const {
     return origins_;
   }
@@ -76,14 +83,18 @@ private:
     caller who;
   };
 
-  bool has(endpoint what) const;
+  bool has(const served_endpoint& asked) const;
   const caller* holder_of(const net::http_request& head) const;
   bool is_local(const net::http_request& head) const;
-  std::optional<denial> judge_method(const net::http_request& head, endpoint what) const;
-  std::optional<denial> judge_page(const net::http_request& head, endpoint what) const;
-  std::optional<denial> judge_key(const net::http_request& head, endpoint what) const;
+  std::optional<denial> judge_method(const net::http_request& head,
+                                     const served_endpoint& asked) const;
+  std::optional<denial> judge_page(const net::http_request& head,
+                                   const served_endpoint& asked) const;
+  std::optional<denial> judge_key(const net::http_request& head,
+                                  const served_endpoint& asked) const;
 
   const serves serves_;
+  const std::shared_ptr<const endpoint_table> endpoints_;
   const origin_policy origins_;
   std::vector<holder> holders_;
   // Requests need no key here: there is none, or the listener is for this machine alone.

@@ -30,8 +30,8 @@ constexpr std::uint64_t operation_body_max = 64 * 1024;
 } // namespace
 
 door::door(const house& around, std::shared_ptr<const gateway_config> options,
-           const admin_config& operations, std::vector<caf::actor> gateways,
-           std::shared_ptr<performance_monitor> monitor)
+           const admin_config& operations, const std::shared_ptr<const endpoint_table>& endpoints,
+           std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor)
   : env_(around.env), options_(std::move(options)),
     observer_(std::make_shared<gateway_observer>(env_.metrics(), options_->model_labels_max)),
     observe_([observer = observer_, monitor = std::move(monitor),
@@ -42,12 +42,12 @@ door::door(const house& around, std::shared_ptr<const gateway_config> options,
     probes_(around.env, around.status, around.cluster), gateways_(std::move(gateways)) {
   using serves = admission::serves;
   const bool apart = !operations.listen.empty();
-  clients_ = std::make_unique<listener>(
-    listener{admission{*options_, apart ? serves::clients : serves::all, options_->listen},
-             client_config(), nullptr});
+  clients_ = std::make_unique<listener>(listener{
+    admission{*options_, apart ? serves::clients : serves::all, options_->listen, endpoints},
+    client_config(), nullptr});
   if (apart)
     operations_ = std::make_unique<listener>(
-      listener{admission{*options_, serves::operations, operations.listen},
+      listener{admission{*options_, serves::operations, operations.listen, endpoints},
                operations_config(operations), nullptr});
   for (std::size_t n = 0; n < denied_.size(); ++n)
     denied_[n] = &env_.metrics().counter(
@@ -72,7 +72,8 @@ expected<void> door::open() {
 expected<void> door::open(listener& at) {
   at.config.check_head
     = [this, &at](const net::http_request& head) { return check_head(at, head); };
-  at.config.body_max_of = [this](const net::http_request& head) { return body_max_of(head); };
+  at.config.body_max_of
+    = [this, &at](const net::http_request& head) { return body_max_of(at, head); };
   at.config.error_reply
     = [&at](int status, std::string_view message, const net::refused_request& asked) {
         auto response = refused_response(status, message, asked.path);
@@ -121,26 +122,27 @@ std::optional<net::http_response> door::check_head(const listener& at,
                                                    const net::http_request& head) {
   auto path = normal_path(head.path);
   const auto& origins = at.rules.origins();
+  const auto& asked = at.rules.endpoint_at(path);
   const auto denied = at.rules.judge(head, path);
   if (!denied && !origin_policy::is_preflight(head))
     return std::nullopt;
   auto id = to_string(make_request_id());
-  auto response = denied ? denied_response(*denied, path, id)
-                         : origin_policy::preflight(head, methods_of(endpoint_of(path)));
+  auto response
+    = denied ? denied_response(*denied, path, id) : origin_policy::preflight(head, asked.methods);
   origins.allow_reading(head.header("origin"), response.headers);
   if (denied)
     denied_[static_cast<std::size_t>(denied->reason)]->inc();
-  settled_by_head(head, std::move(path), std::move(id), response.status,
+  settled_by_head(head, asked, std::move(path), std::move(id), response.status,
                   denied ? denied->why : errc::none);
   return response;
 }
 
 /// No session ever sees it, so the log and the metrics are told here.
-void door::settled_by_head(const net::http_request& head, std::string path, std::string request_id,
-                           int status, errc why) {
+void door::settled_by_head(const net::http_request& head, const served_endpoint& asked,
+                           std::string path, std::string request_id, int status, errc why) {
   observer_->active.inc(); // observe_ counts it down.
   request_summary summary;
-  summary.what = endpoint_of(path);
+  summary.is(asked);
   summary.method = head.method;
   summary.path = std::move(path);
   summary.request_id = std::move(request_id);
@@ -149,8 +151,8 @@ void door::settled_by_head(const net::http_request& head, std::string path, std:
   observe_(summary);
 }
 
-std::size_t door::body_max_of(const net::http_request& head) const {
-  const bool small = is_operational(endpoint_of(normal_path(head.path)));
+std::size_t door::body_max_of(const listener& at, const net::http_request& head) const {
+  const bool small = at.rules.endpoint_at(normal_path(head.path)).is_operational();
   return small ? std::min(operation_body_max, options_->body_max) : options_->body_max;
 }
 
@@ -180,25 +182,25 @@ void door::arrive(const listener& at, net::http_request&& request,
                   std::shared_ptr<net::http_exchange> exchange) {
   observer_->active.inc();
   request.path = normal_path(request.path);
-  const auto what = endpoint_of(request.path);
+  const auto& asked = at.rules.endpoint_at(request.path);
   auto who = at.rules.caller_of(request);
   net::http_headers headers;
   at.rules.origins().allow_reading(request.header("origin"), headers);
   const auto client = session::make(
-    env_, {std::move(exchange), observe_, request.method, request.path, std::move(headers)});
-  if (is_probe(what))
-    return client.self->answer(probes_.answer(what, who.admin));
+    env_, {std::move(exchange), observe_, request.method, request.path, asked, std::move(headers)});
+  if (is_probe(asked.what))
+    return client.self->answer(probes_.answer(asked.what, who.admin));
   const auto at_work = static_cast<std::uint64_t>(observer_->active.value());
-  if (at_work > options_->requests_max && !is_operational(what)) {
+  if (at_work > options_->requests_max && !asked.is_operational()) {
     observer_->refused.inc();
     client.self->fail(failure{errc::overloaded, "requests_max requests are at work"});
     return;
   }
-  hand_over(client, std::move(request), what, std::move(who));
+  hand_over(client, std::move(request), asked, std::move(who));
 }
 
 void door::hand_over(const session::made& client, net::http_request&& request,
-                     actors::endpoint what, caller who) {
+                     const served_endpoint& asked, caller who) {
   skep::context context;
   context.id = client.self->id();
   context.tenant = std::move(who.tenant);
@@ -206,14 +208,20 @@ void door::hand_over(const session::made& client, net::http_request&& request,
   const auto mid = caf::make_message_id(++last_mid_);
   auto token = caf::make_counted<rt::lease>(client.handle, mid, options_->stream_window);
   client.self->attach(token, context.deadline, options_->stream_idle_timeout);
-  const auto& to = gateways_[static_cast<std::size_t>(request.thread_index)];
+  const auto& gateway = gateways_[static_cast<std::size_t>(request.thread_index)];
   const auto bytes = request.body.size() + request.headers.block().size();
-  http_arrival arrival{std::make_shared<net::http_request>(std::move(request)), client.handle,
-                       client.self, what, std::move(who.models)};
-  to->enqueue(caf::make_mailbox_element(client.handle, mid, {},
-                                        rt::call{std::move(context), std::move(token), bytes},
-                                        std::move(arrival)),
-              nullptr);
+  const auto shared = std::make_shared<net::http_request>(std::move(request));
+  const auto send = [&](const caf::actor& to, auto message) {
+    to->enqueue(caf::make_mailbox_element(client.handle, mid, {},
+                                          rt::call{std::move(context), std::move(token), bytes},
+                                          std::move(message)),
+                nullptr);
+  };
+  if (asked.served_by)
+    send(asked.served_by, rt::http_call{shared});
+  else
+    send(gateway,
+         http_arrival{shared, client.handle, client.self, asked.what, std::move(who.models)});
 }
 
 // -- the servers ----------------------------------------------------------------------------------

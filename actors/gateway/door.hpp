@@ -32,10 +32,11 @@ public:
     const rt::cluster_port& cluster;
   };
 
-  /// `gateways` by HTTP thread; `monitor` is told of every request that ended.
+  /// `endpoints` is what is served, `gateways` are by HTTP thread; `monitor` is told of every
+  /// request that ended.
   door(const house& around, std::shared_ptr<const gateway_config> options,
-       const admin_config& operations, std::vector<caf::actor> gateways,
-       std::shared_ptr<performance_monitor> monitor);
+       const admin_config& operations, const std::shared_ptr<const endpoint_table>& endpoints,
+       std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor);
   /// Calls close().
   ~door();
 
@@ -63,14 +64,14 @@ private:
 
   expected<void> open(listener& at);
   std::optional<net::http_response> check_head(const listener& at, const net::http_request& head);
-  void settled_by_head(const net::http_request& head, std::string path, std::string request_id,
-                       int status, errc why);
+  void settled_by_head(const net::http_request& head, const served_endpoint& asked,
+                       std::string path, std::string request_id, int status, errc why);
   void arrive(const listener& at, net::http_request&& request,
               std::shared_ptr<net::http_exchange> exchange);
-  void hand_over(const session::made& client, net::http_request&& request, actors::endpoint what,
-                 caller who);
+  void hand_over(const session::made& client, net::http_request&& request,
+                 const served_endpoint& asked, caller who);
   duration timeout_of(const net::http_request& request) const;
-  std::size_t body_max_of(const net::http_request& head) const;
+  std::size_t body_max_of(const listener& at, const net::http_request& head) const;
   net::http_server_config client_config() const;
   net::http_server_config operations_config(const admin_config& operations) const;
   void export_stats();

@@ -56,6 +56,7 @@ constexpr std::array<endpoint_row, endpoint_count> endpoints{{
   {endpoint::health_detailed, "/api/v1/performance/health-detailed", reads, access::admin},
   {endpoint::agent_prompt, "/api/v1/agent/prompt", "POST", access::client},
   {endpoint::debug_kill, "/debug/kill", "POST", access::admin},
+  {endpoint::registered, "registered", reads, access::client},
   {endpoint::unknown, "other", reads, access::open},
 }};
 
@@ -129,20 +130,15 @@ std::string_view methods_of(endpoint what) {
   return row_of(what).methods;
 }
 
-bool allows(endpoint what, std::string_view method) {
-  auto allowed = methods_of(what);
-  while (!allowed.empty())
-    if (trimmed(next_of(allowed, ',')) == method)
+bool allows(std::string_view methods, std::string_view method) {
+  while (!methods.empty())
+    if (trimmed(next_of(methods, ',')) == method)
       return true;
   return false;
 }
 
 access access_of(endpoint what) {
   return row_of(what).who;
-}
-
-bool is_operational(endpoint what) {
-  return access_of(what) == access::admin || is_probe(what);
 }
 
 bool is_probe(endpoint what) {

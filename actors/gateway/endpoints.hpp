@@ -1,10 +1,12 @@
 #pragma once
 
+#include "runtime/node/http_endpoint.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-// The list of what the door serves: paths, methods, who may ask. Pure.
+// The list of what the gateway serves itself: paths, methods, who may ask. Pure.
 namespace skep::actors {
 
 /// What the gateway serves.
@@ -32,19 +34,13 @@ enum class endpoint : std::uint8_t {
   health_detailed,
   agent_prompt,
   debug_kill,
+  /// One of another role (rt::http_endpoint).
+  registered,
   unknown
 };
-inline constexpr std::size_t endpoint_count = 24;
+inline constexpr std::size_t endpoint_count = 25;
 
-/// Who may ask for an endpoint.
-enum class access : std::uint8_t {
-  /// Anybody: the probes of an orchestrator.
-  open,
-  /// Whoever has a key, when there are any.
-  client,
-  /// Whoever may operate the node: a key with the role admin, when there are any keys.
-  admin,
-};
+using rt::access;
 
 /// The path as endpoints are looked up by: "//" is "/", a slash at the end counts for nothing, and
 /// what the APIs serve below /v1 is found without it, or with it twice, as base URLs with and
@@ -56,11 +52,9 @@ endpoint endpoint_of(std::string_view path);
 std::string_view label_of(endpoint what);
 /// The value of an `allow` header: "POST", "GET, HEAD".
 std::string_view methods_of(endpoint what);
-bool allows(endpoint what, std::string_view method);
+/// Whether the method is among those of an `allow` header.
+bool allows(std::string_view methods, std::string_view method);
 access access_of(endpoint what);
-/// What tells of the node or steers it: served however many requests are at work, and at
-/// `[admin] listen` where there is one.
-bool is_operational(endpoint what);
 /// Answered on the connection's thread, whatever the gateway is busy with.
 bool is_probe(endpoint what);
 /// The model's id in "/v1/models/…", percent-decoded: it may hold a slash.

@@ -52,7 +52,7 @@ bool is_conversation(endpoint what) {
 /// Probes come every second; only those that fail are news. What ended badly through us, or through
 /// a provider, is an operator's business; a client's own fault is not.
 log::level level_of(const request_summary& done) {
-  if (is_operational(done.what))
+  if (done.operational)
     return done.status < 400 ? log::level::debug : log::level::info;
   const bool cut = done.status == 200 && done.error != errc::none;
   return done.status >= 500 || cut ? log::level::warn : log::level::info;
@@ -107,13 +107,17 @@ void gateway_observer::operator()(const request_summary& done) {
 
 void gateway_observer::count_request(const request_summary& done) {
   const auto status = static_cast<std::size_t>(std::clamp(done.status, 0, statuses - 1));
+  const auto look_up = [&]() -> telemetry::counter& {
+    return metrics_.counter("skep_http_requests_total", "Requests by route and status.",
+                            {{"route", done.route}, {"status", std::to_string(status)}});
+  };
+  if (done.what == endpoint::registered) // Several routes are this one.
+    return look_up().inc();
   auto& known = requests_[static_cast<std::size_t>(done.what)][status];
   auto* series = known.load(std::memory_order_acquire);
   if (series == nullptr) {
     // Two threads may look it up at once: both get the same.
-    series = &metrics_.counter(
-      "skep_http_requests_total", "Requests by route and status.",
-      {{"route", std::string{label_of(done.what)}}, {"status", std::to_string(status)}});
+    series = &look_up();
     known.store(series, std::memory_order_release);
   }
   series->inc();

@@ -60,7 +60,7 @@ performance_monitor::performance_monitor(telemetry::registry& metrics, std::stri
     probe_(std::move(directory)) {}
 
 void performance_monitor::ended(const request_summary& done, time_point now) {
-  if (is_operational(done.what))
+  if (done.operational)
     return;
   std::lock_guard hold{traffic_lock_};
   lately_.at(now).add(done);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/gateway/endpoints.hpp"
+#include "actors/gateway/endpoint_table.hpp"
 #include "messages/chat.hpp"
 #include "messages/errc.hpp"
 #include "runtime/base/clock.hpp"
@@ -13,6 +13,9 @@ namespace skep::actors {
 /// What a finished request was, for the access log and the metrics.
 struct request_summary {
   endpoint what = endpoint::unknown;
+  /// As metrics show it.
+  std::string route{label_of(endpoint::unknown)};
+  bool operational = false;
   std::string method;
   std::string path;
   std::string request_id;
@@ -37,6 +40,12 @@ struct request_summary {
   duration first_token{};
   /// Our own share: from arrival until the call was passed on, and writing the answer's head.
   duration overhead{};
+
+  void is(const served_endpoint& asked) {
+    what = asked.what;
+    route = asked.path;
+    operational = asked.is_operational();
+  }
 };
 
 /// Told once how each request ended; on any thread, must be short.

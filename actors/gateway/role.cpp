@@ -68,10 +68,17 @@ expected<void> build(rt::role_context& node) {
   // What the node writes, it writes below its working directory, unless told otherwise.
   const auto monitor = std::make_shared<performance_monitor>(env.metrics(), ".", env.now());
   monitor->sample(env.now());
-  const auto way_in
-    = std::make_shared<door>(door::house{env, node.status(), node.cluster()}, options, operations,
-                             start_gateways(node, options, monitor), monitor);
-  node.when_built([way_in](rt::role_context& built) { return let_clients_in(built, way_in); });
+  auto gateways = start_gateways(node, options, monitor);
+  node.when_built(
+    [=, gateways = std::move(gateways)](rt::role_context& built) mutable -> expected<void> {
+      const auto endpoints = endpoint_table::make(built.endpoints());
+      if (!endpoints)
+        return fail(endpoints.error());
+      const auto way_in
+        = std::make_shared<door>(door::house{built.env(), built.status(), built.cluster()}, options,
+                                 operations, *endpoints, std::move(gateways), monitor);
+      return let_clients_in(built, way_in);
+    });
   return {};
 }
 

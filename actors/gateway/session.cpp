@@ -38,7 +38,7 @@ failure no_room() {
 session::session(caf::actor_config& config, rt::environment& env, origin from)
   : actor_proxy(config), env_(env), arrived_(env.now()), exchange_(std::move(from.exchange)),
     observer_(std::move(from.observer)), headers_(std::move(from.headers)) {
-  summary_.what = endpoint_of(from.path);
+  summary_.is(from.asked);
   summary_.method = std::move(from.method);
   summary_.path = std::move(from.path);
   summary_.request_id = to_string(id_);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "actors/gateway/endpoint_table.hpp"
 #include "actors/gateway/request_summary.hpp"
 #include "actors/gateway/stream_ledger.hpp"
 #include "apis/chat/answer_format.hpp"
@@ -10,7 +11,6 @@
 #include "runtime/net/http_exchange.hpp"
 
 #include <caf/actor_proxy.hpp>
-#include <caf/allowed_unsafe_message_type.hpp>
 
 #include <memory>
 #include <optional>
@@ -18,10 +18,7 @@
 
 namespace skep::actors {
 
-/// An answer the gateway makes itself; in-process only.
-struct http_answer {
-  net::http_response response;
-};
+using rt::http_answer;
 
 /// The handle of one client's request, the caller of its call. Answers are sent to it like to any
 /// actor; it formats them on the sender's thread and writes them to the connection under the
@@ -36,6 +33,8 @@ public:
     request_observer observer;
     std::string method;
     std::string path;
+    /// What the path stands for; only needed while the session is made.
+    const served_endpoint& asked;
     /// What every answer to this request carries besides (CORS).
     net::http_headers headers;
   };
@@ -136,5 +135,3 @@ private:
 };
 
 } // namespace skep::actors
-
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(skep::actors::http_answer)

@@ -209,6 +209,12 @@ struct node::impl final : role_context {
     check_covered(name);
     environment_.directory().add(std::move(name), std::move(who));
   }
+  void serve(http_endpoint what) override {
+    served.push_back(std::move(what));
+  }
+  const std::vector<http_endpoint>& endpoints() const override {
+    return served;
+  }
   void when_built(std::function<expected<void>(role_context&)> fn) override {
     built_steps.push_back(std::move(fn));
   }
@@ -253,6 +259,7 @@ struct node::impl final : role_context {
   std::vector<supervisor::child> children; // Of the role being built.
   std::vector<supervisor::child> role_supervisors;
   caf::actor root;
+  std::vector<http_endpoint> served;
   std::vector<std::function<expected<void>(role_context&)>> built_steps;
   std::vector<std::function<void()>> drain_steps;
   std::vector<std::function<bool()>> drain_checks;

@@ -6,6 +6,7 @@
 #include "runtime/base/expected.hpp"
 #include "runtime/config/document.hpp"
 #include "runtime/config/schema.hpp"
+#include "runtime/node/http_endpoint.hpp"
 #include "runtime/node/status.hpp"
 
 #include <algorithm>
@@ -50,6 +51,11 @@ public:
   virtual caf::actor supervise(child_spec spec) = 0;
   /// Publishes an address that no supervisor keeps. Throws as supervise() does.
   virtual void publish(std::string name, caf::actor who) = 0;
+  /// Serves an endpoint, where the node has a role that lets HTTP clients in. The node does not
+  /// start when the path is none, or somebody else's.
+  virtual void serve(http_endpoint what) = 0;
+  /// What the roles serve; all of it once they are built.
+  virtual const std::vector<http_endpoint>& endpoints() const = 0;
   /// Runs when all roles are built, before the node is ready: the place to let clients in. A
   /// failure keeps the node from starting. It starts and publishes nothing.
   virtual void when_built(std::function<expected<void>(role_context&)> fn) = 0;

@@ -39,6 +39,7 @@ protected:
     return {
       [this](const skep::rt::call& c, const skep::msg::chat_request& r) { shout(c, r); },
       [this](const skep::rt::call& c, const count_request&) { reply(c, count_reply{served_}); },
+      [this](const skep::rt::call& c, const skep::rt::http_call& asked) { show(c, asked); },
     };
   }
 
@@ -57,6 +58,14 @@ private:
     reply(c, std::move(answer));
   }
 
+  void show(const skep::rt::call& c, const skep::rt::http_call& asked) {
+    skep::net::http_response page;
+    page.headers.add("content-type", "text/plain");
+    page.body = c.context.tenant + " asked for " + asked.request->path + ": "
+                + std::to_string(served_) + " served";
+    c.lease->reply(skep::rt::http_answer{std::move(page)});
+  }
+
   std::uint64_t served_ = 0;
 };
 
@@ -70,7 +79,8 @@ skep::rt::role shouting_role() {
     skep::rt::child_spec spec;
     spec.name = "agent/shout";
     spec.start = [&env, &kind] { return env.spawn<shouting_agent>(kind); };
-    node.supervise(std::move(spec));
+    const auto agent = node.supervise(std::move(spec));
+    node.serve({"/v1/shouts/", "GET", skep::rt::access::client, agent});
     return {};
   };
   return made;
@@ -93,18 +103,29 @@ public:
   std::promise<skep::net::fetch_result> done;
 };
 
-std::string post(const std::string& endpoint, const std::string& body) {
+std::string fetch(skep::net::fetch_request request) {
   skep::net::http_client client{skep::net::fetch_config{}};
-  skep::net::fetch_request request;
-  request.method = "POST";
-  request.url = "http://" + endpoint + "/v1/chat/completions";
-  request.headers = {{"Content-Type", "application/json"}};
-  request.body = body;
   auto handler = std::make_shared<waiter>();
   auto result = handler->done.get_future();
   if (!client.start(std::move(request), handler))
     return {};
   return result.get().body;
+}
+
+std::string post(const std::string& endpoint, const std::string& body) {
+  skep::net::fetch_request request;
+  request.method = "POST";
+  request.url = "http://" + endpoint + "/v1/chat/completions";
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = body;
+  return fetch(std::move(request));
+}
+
+std::string get(const std::string& endpoint, const std::string& path) {
+  skep::net::fetch_request request;
+  request.method = "GET";
+  request.url = "http://" + endpoint + path;
+  return fetch(std::move(request));
 }
 
 bool check(bool fine, const char* what) {
@@ -146,7 +167,10 @@ bool test_node() {
     return false;
   const auto body = post((*node)->status().endpoint,
                          R"({"model":"shout","messages":[{"role":"user","content":"hello"}]})");
-  return check(body.find("HELLO") != std::string::npos, "the agent answers over HTTP");
+  const auto page = get((*node)->status().endpoint, "/v1/shouts/today");
+  return check(body.find("HELLO") != std::string::npos, "the agent answers over HTTP")
+         & check(page == "default asked for /v1/shouts/today: 1 served",
+                 "an endpoint of the agent's own is served");
 }
 
 } // namespace

@@ -60,6 +60,10 @@ public:
     own_(who);
     env_.directory().add(std::move(name), std::move(who));
   }
+  void serve(rt::http_endpoint) override {}
+  const std::vector<rt::http_endpoint>& endpoints() const override {
+    throw std::logic_error{"a simulated node has no HTTP clients"};
+  }
   void when_built(std::function<expected<void>(rt::role_context&)>) override {}
   void on_drain(std::function<void()>) override {}
   void drained_when(std::function<bool()>) override {}

@@ -3,7 +3,9 @@
 #include "actors/gateway/unknown_model.hpp"
 #include "runtime/config/loader.hpp"
 #include "runtime/config/schema.hpp"
+#include "runtime/testing/test_system.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/echo_actor.hpp"
 
 #include <initializer_list>
 #include <string>
@@ -198,7 +200,8 @@ TEST_CASE("a key is good for what its role says", "[actors][gateway][access]") {
   };
   for (std::size_t n = 0; n < endpoint_count; ++n) {
     const auto what = static_cast<endpoint>(n);
-    if (what == endpoint::unknown || !allows(what, "GET"))
+    if (what == endpoint::unknown || what == endpoint::registered
+        || !allows(methods_of(what), "GET"))
       continue;
     const std::string path = what == endpoint::response         ? "/v1/responses/resp_1"
                              : what == endpoint::response_items ? "/v1/responses/resp_1/input_items"
@@ -356,4 +359,63 @@ TEST_CASE("origins, hosts and the operations' address are checked", "[actors][ga
   CHECK_THAT(complaint(admin + "0.0.0.0" + ":0\"\n" + key), Contains("role = \"admin\""));
   CHECK(complaint(admin + "0.0.0.0" + ":0\"\n" + key + "role = \"admin\"\n").empty());
   CHECK_THAT(complaint("[admin]\nlisten = \"9090\"\n"), Contains("ADDRESS:PORT"));
+}
+
+// -- endpoints of other roles ---------------------------------------------------------------------
+
+TEST_CASE("an endpoint of another role is served to whom it is meant for",
+          "[actors][gateway][endpoints]") {
+  rt::test_system sys;
+  const auto who = sys.spawn<test::worker>(sys.kind("worker"));
+  const auto table = endpoint_table::make({{"/v1/tickets", "GET, POST", access::client, who},
+                                           {"/v1/tickets/", "GET", access::client, who},
+                                           {"/v1/tickets/hot/", "GET", access::client, who},
+                                           {"/v1/responses/compact", "POST", access::client, who},
+                                           {"/desk/close", "POST", access::admin, who},
+                                           {"/desk/open", "GET", access::open, who}});
+  REQUIRE(table);
+  CHECK((*table)->find("/v1/tickets").what == endpoint::registered);
+  CHECK((*table)->find("/v1/tickets/7").path == "/v1/tickets/");
+  CHECK((*table)->find("/v1/tickets/hot/7").path == "/v1/tickets/hot/");
+  CHECK((*table)->find("/v1/responses/compact").served_by == who);
+  CHECK((*table)->find("/v1/models").what == endpoint::models);
+  CHECK((*table)->find("/v1/ticket").what == endpoint::unknown);
+  const auto options = keyed_node();
+  const auto status = [&](admission::serves what, std::string method, std::string_view key,
+                          const std::string& path) {
+    const admission rules{options, what, options.listen, *table};
+    return judged(rules, head(std::move(method), {{"host", "x"}, {"x-api-key", key}}), path);
+  };
+  using serves = admission::serves;
+  CHECK(status(serves::all, "POST", "guest", "/v1/tickets/") == 0);
+  CHECK(status(serves::all, "DELETE", "guest", "/v1/tickets") == 405);
+  CHECK(status(serves::all, "GET", "", "/v1/tickets/7") == 401);
+  CHECK(status(serves::all, "POST", "guest", "/desk/close") == 403);
+  CHECK(status(serves::all, "POST", "root", "/desk/close") == 0);
+  CHECK(status(serves::all, "GET", "", "/desk/open") == 0);
+  CHECK(status(serves::clients, "POST", "root", "/desk/close") == 404);
+  CHECK(status(serves::clients, "POST", "guest", "/v1/tickets") == 0);
+  CHECK(status(serves::operations, "POST", "root", "/desk/close") == 0);
+  CHECK(status(serves::operations, "POST", "root", "/v1/tickets") == 404);
+}
+
+TEST_CASE("an endpoint that cannot be served is refused with its path",
+          "[actors][gateway][endpoints]") {
+  rt::test_system sys;
+  const auto who = sys.spawn<test::worker>(sys.kind("worker"));
+  const auto fault = [](const std::vector<rt::http_endpoint>& all) {
+    const auto table = endpoint_table::make(all);
+    REQUIRE_FALSE(table);
+    CHECK(table.error().code == errc::bad_config);
+    CHECK_THAT(table.error().detail, Contains("\"" + all.back().path + "\""));
+    return table.error().detail;
+  };
+  for (const auto* path : {"", "/", "v1/x", "/a//b", "/v1/v1/x", "/models/x/", "*"})
+    CHECK_THAT(fault({{path, "GET", access::client, who}}), Contains(" "));
+  for (const auto* path : {"/v1/models", "/v1/models/x", "/v1/responses/resp_x"})
+    CHECK_THAT(fault({{path, "GET", access::client, who}}), Contains("somebody else"));
+  CHECK_THAT(fault({{"/x", "GET", access::client, who}, {"/x", "PUT", access::client, who}}),
+             Contains("somebody else"));
+  CHECK_THAT(fault({{"/x", "", access::client, who}}), Contains("methods"));
+  CHECK_THAT(fault({{"/x", "GET", access::client, {}}}), Contains("actor"));
 }

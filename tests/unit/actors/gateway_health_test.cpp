@@ -33,7 +33,8 @@ advice only(const std::vector<advice>& all) {
 request_summary ended(int status, errc error = errc::none, duration took = 10ms,
                       endpoint what = endpoint::chat) {
   request_summary done;
-  done.what = what;
+  const endpoint_table endpoints;
+  done.is(endpoints.find(label_of(what)));
   done.status = status;
   done.error = error;
   done.total = took;

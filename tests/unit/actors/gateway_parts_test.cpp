@@ -143,11 +143,11 @@ TEST_CASE("paths lead to endpoints with their methods", "[actors][gateway]") {
   CHECK(endpoint_of("/") == endpoint::root);
   CHECK(endpoint_of("/healthz") == endpoint::unknown);
   CHECK(endpoint_of("") == endpoint::unknown);
-  CHECK(allows(endpoint::models, "GET"));
-  CHECK(allows(endpoint::models, "HEAD"));
-  CHECK_FALSE(allows(endpoint::models, "POST"));
-  CHECK_FALSE(allows(endpoint::chat, "GET"));
-  CHECK_FALSE(allows(endpoint::chat, ""));
+  CHECK(allows(methods_of(endpoint::models), "GET"));
+  CHECK(allows(methods_of(endpoint::models), "HEAD"));
+  CHECK_FALSE(allows(methods_of(endpoint::models), "POST"));
+  CHECK_FALSE(allows(methods_of(endpoint::chat), "GET"));
+  CHECK_FALSE(allows(methods_of(endpoint::chat), ""));
   CHECK(model_id_of("/v1/models/openai%2Fgpt-4o") == "openai/gpt-4o");
   for (const auto open : {endpoint::health, endpoint::ready, endpoint::root})
     CHECK(access_of(open) == access::open);
