@@ -69,6 +69,41 @@ private:
   std::uint64_t served_ = 0;
 };
 
+/// A provider: says of every request how many messages it has.
+class counting_provider : public skep::rt::bounded_actor {
+public:
+  using bounded_actor::bounded_actor;
+
+protected:
+  caf::behavior make_behavior() override {
+    return {[this](const skep::rt::call& c, const skep::msg::chat_request& r) {
+      skep::msg::chat_reply answer;
+      answer.id = "count-1";
+      answer.model = r.model;
+      answer.choices.emplace_back();
+      answer.choices.back().content = std::to_string(r.messages.size()) + " messages";
+      answer.choices.back().finish_reason = "stop";
+      reply(c, std::move(answer)); // Whole, to who wants a stream as well.
+    }};
+  }
+};
+
+skep::rt::role counting_role() {
+  skep::rt::role made;
+  made.name = "counting";
+  made.publishes = {{"provider/", skep::rt::name_scope::cluster}};
+  made.build = [](skep::rt::role_context& node) -> skep::expected<void> {
+    const auto& kind = node.kind("counting", {});
+    auto& env = node.env();
+    skep::rt::child_spec spec;
+    spec.name = "provider/counting";
+    spec.start = [&env, &kind] { return env.spawn<counting_provider>(kind); };
+    node.supervise(std::move(spec));
+    return {};
+  };
+  return made;
+}
+
 skep::rt::role shouting_role() {
   skep::rt::role made;
   made.name = "shout";
@@ -156,9 +191,11 @@ bool test_codec() {
 bool test_node() {
   auto roles = skep::actors::all_roles();
   roles.push_back(outside::shouting_role());
+  roles.push_back(outside::counting_role());
   skep::config::sources from;
   from.file = "outside.toml";
-  from.text = "[gateway]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
+  from.text = "[gateway]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n"
+              "[agent.counter]\ninstructions = \"Count.\"\nmodels = [\"counting/any\"]\n";
   const auto config = skep::config::load(skep::rt::node::schema_of(roles), from);
   if (!check(config.has_value(), "the configuration is well-formed"))
     return false;
@@ -167,8 +204,13 @@ bool test_node() {
     return false;
   const auto body = post((*node)->status().endpoint,
                          R"({"model":"shout","messages":[{"role":"user","content":"hello"}]})");
+  const auto counted
+    = post((*node)->status().endpoint,
+           R"({"model":"counter","messages":[{"role":"user","content":"hello"}]})");
   const auto page = get((*node)->status().endpoint, "/v1/shouts/today");
   return check(body.find("HELLO") != std::string::npos, "the agent answers over HTTP")
+         & check(counted.find("2 messages") != std::string::npos,
+                 "a provider of the user's own answers for an agent")
          & check(page == "default asked for /v1/shouts/today: 1 served",
                  "an endpoint of the agent's own is served");
 }
