@@ -30,8 +30,8 @@ constexpr std::uint64_t operation_body_max = 64 * 1024;
 } // namespace
 
 door::door(const house& around, std::shared_ptr<const gateway_config> options,
-           const admin_config& operations, const std::shared_ptr<const endpoint_table>& endpoints,
-           std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor)
+           const admin_config& operations, std::vector<caf::actor> gateways,
+           std::shared_ptr<performance_monitor> monitor)
   : env_(around.env), options_(std::move(options)),
     observer_(std::make_shared<gateway_observer>(env_.metrics(), options_->model_labels_max)),
     observe_([observer = observer_, monitor = std::move(monitor),
@@ -43,11 +43,11 @@ door::door(const house& around, std::shared_ptr<const gateway_config> options,
   using serves = admission::serves;
   const bool apart = !operations.listen.empty();
   clients_ = std::make_unique<listener>(listener{
-    admission{*options_, apart ? serves::clients : serves::all, options_->listen, endpoints},
+    admission{*options_, apart ? serves::clients : serves::all, options_->listen, around.endpoints},
     client_config(), nullptr});
   if (apart)
     operations_ = std::make_unique<listener>(
-      listener{admission{*options_, serves::operations, operations.listen, endpoints},
+      listener{admission{*options_, serves::operations, operations.listen, around.endpoints},
                operations_config(operations), nullptr});
   for (std::size_t n = 0; n < denied_.size(); ++n)
     denied_[n] = &env_.metrics().counter(

@@ -30,13 +30,14 @@ public:
     rt::environment& env;
     const rt::node_status& status;
     const rt::cluster_port& cluster;
+    /// What is served.
+    std::shared_ptr<const endpoint_table> endpoints = std::make_shared<const endpoint_table>();
   };
 
-  /// `endpoints` is what is served, `gateways` are by HTTP thread; `monitor` is told of every
-  /// request that ended.
+  /// `gateways` by HTTP thread; `monitor` is told of every request that ended.
   door(const house& around, std::shared_ptr<const gateway_config> options,
-       const admin_config& operations, const std::shared_ptr<const endpoint_table>& endpoints,
-       std::vector<caf::actor> gateways, std::shared_ptr<performance_monitor> monitor);
+       const admin_config& operations, std::vector<caf::actor> gateways,
+       std::shared_ptr<performance_monitor> monitor);
   /// Calls close().
   ~door();
 

@@ -74,9 +74,9 @@ expected<void> build(rt::role_context& node) {
       const auto endpoints = endpoint_table::make(built.endpoints());
       if (!endpoints)
         return fail(endpoints.error());
-      const auto way_in
-        = std::make_shared<door>(door::house{built.env(), built.status(), built.cluster()}, options,
-                                 operations, *endpoints, std::move(gateways), monitor);
+      const auto way_in = std::make_shared<door>(
+        door::house{built.env(), built.status(), built.cluster(), *endpoints}, options, operations,
+        std::move(gateways), monitor);
       return let_clients_in(built, way_in);
     });
   return {};
