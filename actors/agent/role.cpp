@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 namespace skep::actors {
 
@@ -55,14 +56,16 @@ bool has_entry(const config::document& doc, const char* section, const std::stri
 }
 
 /// What agents name must be there. In a cluster another node may have a provider, now or later.
-std::vector<config::violation> check_agents(const config::document& doc) {
+std::vector<config::violation> check_agents(const config::document& doc,
+                                            const std::set<std::string>& provided) {
   const bool alone = doc.get<rt::cluster_options>("cluster").name.empty();
   std::vector<config::violation> found;
   for (const auto& [name, from] : doc.all<agent_config>("agent")) {
     const auto path = "agent." + config::key_text(name);
     for (const auto& model : from.models)
       if (const auto provider = route_to(model).provider;
-          alone && !has_entry<provider_config>(doc, "provider", provider))
+          alone && !has_entry<provider_config>(doc, "provider", provider)
+          && !provided.contains("provider/" + provider))
         found.push_back({path + ".models", "agent " + name + " asks provider \"" + provider
                                              + "\", which no [provider." + provider + "] defines"});
     if (from.semantic_cache.empty())
@@ -212,7 +215,9 @@ rt::role agent_role() {
                      "An agent: what clients name as the model.");
     accepted.section("model", config::cardinality::named, model_table(),
                      "What routing knows of a model, named as agents name it.");
-    accepted.rule(check_agents);
+    accepted.rule([provided = accepted.provided()](const config::document& doc) {
+      return check_agents(doc, *provided);
+    });
   };
   made.build = build;
   return made;

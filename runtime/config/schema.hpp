@@ -4,6 +4,8 @@
 #include "runtime/config/option.hpp"
 
 #include <functional>
+#include <memory>
+#include <set>
 #include <string>
 #include <typeindex>
 #include <vector>
@@ -47,6 +49,16 @@ public:
     }
   }
 
+  /// A name that a role publishes whatever the configuration says, for checks of what others ask
+  /// for.
+  void provides(std::string published) {
+    provided_->insert(std::move(published));
+  }
+  /// All of them once every role has declared what it has.
+  [[nodiscard]] std::shared_ptr<const std::set<std::string>> provided() const noexcept {
+    return provided_;
+  }
+
   /// Adds a check across sections, called when everything else was well. The violations' keys are
   /// dotted paths from the top: "agent.support.provider".
   void rule(cross_check check);
@@ -81,6 +93,7 @@ private:
   std::vector<section_info> sections_;
   std::vector<cross_check> rules_;
   std::vector<cross_check> advices_;
+  std::shared_ptr<std::set<std::string>> provided_ = std::make_shared<std::set<std::string>>();
 };
 
 } // namespace skep::config

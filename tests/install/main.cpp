@@ -92,6 +92,7 @@ skep::rt::role counting_role() {
   skep::rt::role made;
   made.name = "counting";
   made.publishes = {{"provider/", skep::rt::name_scope::cluster}};
+  made.declare = [](skep::config::schema& accepted) { accepted.provides("provider/counting"); };
   made.build = [](skep::rt::role_context& node) -> skep::expected<void> {
     const auto& kind = node.kind("counting", {});
     auto& env = node.env();
