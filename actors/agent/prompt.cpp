@@ -56,15 +56,15 @@ private:
     return native_request_of(wanted_.native, msg::native_api::messages);
   }
   void add_native() {
-    const auto* given = messages_request();
-    if (given == nullptr)
+    if (!speaks(wanted_.native, msg::native_api::messages))
       return;
+    const auto& given = wanted_.native.front();
     key_.add("messages");
-    for (const auto& header : given->headers) {
+    for (const auto& header : given.headers) {
       key_.add(header.name);
       key_.add(header.value);
     }
-    auto members = json::members_of(given->body).value_or(std::vector<json::member>{});
+    auto members = json::members_of(given.body).value_or(std::vector<json::member>{});
     std::erase_if(members, [](const json::member& each) {
       return !is_relevant(each.name) || each.name == "model" || each.name == "messages"
              || each.name == "stream";
@@ -102,6 +102,13 @@ private:
   identity_hasher key_;
 };
 
+/// Who asks in which API, and its headers; the body says no longer what is asked.
+shared_list<msg::native_request> without_body(const shared_list<msg::native_request>& native) {
+  if (native.empty())
+    return native;
+  return {msg::native_request{native.front().api, {}, native.front().headers}};
+}
+
 /// What a provider is asked: the agent's instructions before the caller's messages, which stay the
 /// caller's own list where there are none.
 shared_list<msg::chat_message> conversation_of(const agent_definition& agent,
@@ -125,8 +132,8 @@ msg::flight_request flight_for(const agent_definition& agent, const msg::chat_re
   wanted.model = request.model;
   wanted.messages = conversation_of(agent, request.messages);
   // What the client wrote goes on as long as the agent adds nothing to it.
-  if (agent.instructions.empty() && agent.parameters.empty())
-    wanted.native = request.native;
+  const bool adds = !agent.instructions.empty() || !agent.parameters.empty();
+  wanted.native = adds ? without_body(request.native) : request.native;
   const auto& assembled = contexts.assemble({agent.parameters, request.parameters}, now);
   wanted.parameters = assembled.parameters;
   const auto parameters = assembled.identity; // The reference ends with the next call.
