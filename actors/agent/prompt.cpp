@@ -102,10 +102,10 @@ private:
   identity_hasher key_;
 };
 
-/// Who asks in which API, and its headers; the body says no longer what is asked.
+/// The headers of a request whose body no longer says what is asked.
 shared_list<msg::native_request> without_body(const shared_list<msg::native_request>& native) {
-  if (native.empty())
-    return native;
+  if (!speaks(native, msg::native_api::messages))
+    return {}; // Other APIs have none.
   return {msg::native_request{native.front().api, {}, native.front().headers}};
 }
 

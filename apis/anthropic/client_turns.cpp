@@ -1,14 +1,15 @@
 #include "apis/anthropic/client_turns.hpp"
 
 #include "apis/chat/request_body.hpp"
-#include "apis/chat/tool_calls.hpp"
 #include "runtime/base/base64.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace skep::actors {
@@ -159,8 +160,15 @@ public:
     open_.clear();
   }
   std::string of_call(const std::string& id) {
-    auto made = allowed(id);
-    made = used_.unique(made, made + "_", 2);
+    const auto wanted = allowed(id);
+    auto made = wanted;
+    if (!used_.insert(made).second) {
+      // A number that was tried is not tried again: each call takes its time once.
+      auto& last = last_.try_emplace(wanted, 1).first->second;
+      do
+        made = wanted + "_" + std::to_string(++last);
+      while (!used_.insert(made).second);
+    }
     open_[id].push_back(made);
     return made;
   }
@@ -183,7 +191,9 @@ private:
     return id.empty() ? "call" : id;
   }
 
-  call_ids used_;
+  std::set<std::string> used_;
+  /// By the id that was wanted, the number that the last such call got.
+  std::map<std::string, std::uint64_t> last_;
   /// By the id it came with, the calls of this turn without a result.
   std::map<std::string, std::deque<std::string>> open_;
 };

@@ -106,7 +106,8 @@ TEST_CASE("calls have ids that Anthropic's API takes, and no two the same",
     }
     std::vector<std::string> called;
     std::vector<std::string> answered;
-    for (const auto& turn : body_of(messages.dump())["messages"])
+    const auto body = body_of(messages.dump());
+    for (const auto& turn : body["messages"])
       for (const auto& block : turn["content"])
         if (block["type"] == "tool_use")
           called.push_back(block["id"]);
