@@ -13,6 +13,8 @@ namespace skep::actors {
 /// What a finished request was, for the access log and the metrics.
 struct request_summary {
   endpoint what = endpoint::unknown;
+  /// The client speaks Anthropic's API.
+  bool anthropic = false;
   std::string method;
   std::string path;
   std::string request_id;

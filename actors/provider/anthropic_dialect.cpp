@@ -116,7 +116,8 @@ expected<std::vector<msg::model_entry>> anthropic::read_models(std::string_view 
     const auto created = instant_of(entry.text("created_at"));
     if (!entry.text("id").empty())
       models.push_back({entry.text("id"),
-                        created ? std::chrono::system_clock::to_time_t(*created) : 0, "anthropic"});
+                        created ? std::chrono::system_clock::to_time_t(*created) : 0, "anthropic",
+                        json::object_without(raw, {"type", "id", "created_at"})});
   }
   return models;
 }

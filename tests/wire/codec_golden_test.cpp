@@ -151,6 +151,8 @@ static void check_kept_chat() {
   CHECK(decode_kept<chat_open>("chat_open.v2.hex").native == native_text{});
   CHECK(decode_kept<chat_chunk>("chat_chunk.v2.hex").tool_calls == std::vector<tool_call>{call});
   CHECK(decode_kept<flight_request>("flight_request.v2.hex").semantic.text == "2+2?");
+  CHECK(decode_kept<models_reply>("models_reply.v1.hex").models
+        == std::vector<model_entry>{{"gpt", 1'700'000'000, "openai"}});
   const auto flight = decode_kept<flight_request>("flight_request.v1.hex");
   CHECK(flight.messages == shared_list<chat_message>{asked});
   CHECK(flight.semantic.text == "2+2?");
