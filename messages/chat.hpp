@@ -94,7 +94,7 @@ struct native_header {
 /// A client's request for providers that speak its API.
 struct native_request {
   std::uint8_t api = 0; // A native_api.
-  /// The body, JSON.
+  /// The body, JSON; empty where somebody changed the conversation, to which the headers belong.
   std::string body;
   /// Headers of the API's own (anthropic-beta).
   std::vector<native_header> headers;
@@ -120,7 +120,7 @@ struct chat_request {
   std::uint8_t cache = 0; // A cache_mode.
   /// Oldest cached answer the caller takes, in seconds; 0: any that has not expired.
   std::uint32_t cache_max_age_s = 0;
-  /// One, or none: what the client sent, as long as nobody changed the conversation.
+  /// One, or none: what the client sent.
   shared_list<native_request> native{};
   SKEP_MESSAGE(0x0101, 4, model, messages, parameters, stream, cache, cache_max_age_s, native)
 };

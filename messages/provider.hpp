@@ -20,12 +20,14 @@ struct model_entry {
   /// Seconds since 1970; 0 when the provider does not say.
   std::int64_t created = 0;
   std::string owned_by;
-  SKEP_RECORD(id, created, owned_by)
+  /// JSON object of what the provider says besides (max_model_len, display_name); or empty.
+  std::string rest{};
+  SKEP_RECORD(id, created, owned_by, rest)
 };
 
 struct models_reply {
   std::vector<model_entry> models;
-  SKEP_MESSAGE(0x0302, 1, models)
+  SKEP_MESSAGE(0x0302, 2, models)
 };
 
 /// Asks for the vectors of texts. Answered by embed_reply, in the order of the texts. Errors: as

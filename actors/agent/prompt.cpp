@@ -52,9 +52,12 @@ public:
 
 private:
   /// What only the client's own words say. Chat completions lose nothing by being read.
+  /// Headers alone, when an agent changed the conversation.
   const msg::native_request* own_words() const {
-    const auto* given = native_request_of(wanted_.native, msg::native_api::messages);
-    return given != nullptr ? given : native_request_of(wanted_.native, msg::native_api::responses);
+    const bool more = speaks(wanted_.native, msg::native_api::messages)
+                      || speaks(wanted_.native, msg::native_api::responses);
+    const auto* given = more ? &wanted_.native.front() : nullptr;
+    return given == nullptr || (given->body.empty() && given->headers.empty()) ? nullptr : given;
   }
   /// The member that has the conversation.
   static const char* conversation_in(const msg::native_request& given) {
@@ -121,17 +124,17 @@ shared_list<msg::chat_message> conversation_of(const agent_definition& agent,
   return all;
 }
 
-/// What the client wrote goes on as long as the agent adds nothing to it. Of what cannot be read,
-/// the reason stays, so that no part of a request is answered for all of it.
+/// What the client wrote goes on as long as the agent adds nothing to it; then only what its
+/// headers say, and of what cannot be read the reason, so that no part of a request is answered for
+/// all of it.
 shared_list<msg::native_request> passed_on(const agent_definition& agent,
                                            const shared_list<msg::native_request>& native) {
   if (native.empty() || (agent.instructions.empty() && agent.parameters.empty()))
     return native;
-  if (native.front().untyped.empty())
-    return {};
-  msg::native_request reason;
-  reason.untyped = native.front().untyped;
-  return {std::move(reason)};
+  auto headers = native.front();
+  headers.body.clear();
+  headers.provider.clear();
+  return {std::move(headers)};
 }
 
 /// Ids in the request's own words are known to one provider, which is asked first.

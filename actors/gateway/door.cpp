@@ -127,8 +127,9 @@ std::optional<net::http_response> door::check_head(const listener& at,
   if (!denied && !origin_policy::is_preflight(head))
     return std::nullopt;
   auto id = to_string(make_request_id());
-  auto response
-    = denied ? denied_response(*denied, path, id) : origin_policy::preflight(head, asked.methods);
+  const bool anthropic = is_anthropic(path, head.header("anthropic-version"));
+  auto response = denied ? denied_response(*denied, anthropic, id)
+                         : origin_policy::preflight(head, asked.methods);
   origins.allow_reading(head.header("origin"), response.headers);
   if (denied)
     denied_[static_cast<std::size_t>(denied->reason)]->inc();
@@ -187,7 +188,8 @@ void door::arrive(const listener& at, net::http_request&& request,
   net::http_headers headers;
   at.rules.origins().allow_reading(request.header("origin"), headers);
   const auto client = session::make(
-    env_, {std::move(exchange), observe_, request.method, request.path, asked, std::move(headers)});
+    env_, {std::move(exchange), observe_, request.method, request.path, asked, std::move(headers),
+           is_anthropic(request.path, request.header("anthropic-version"))});
   if (is_probe(asked.what))
     return client.self->answer(probes_.answer(asked.what, who.admin));
   const auto at_work = static_cast<std::uint64_t>(observer_->active.value());

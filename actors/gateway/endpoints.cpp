@@ -154,8 +154,11 @@ std::string response_id_of(std::string_view path) {
   return percent_decoded(path.substr(0, path.find('/')));
 }
 
-bool is_anthropic(std::string_view path) {
-  return is_below(path, "/v1/messages");
+bool is_anthropic(std::string_view path, std::string_view said) {
+  const auto what = endpoint_of(path);
+  return is_below(path, "/v1/messages")
+         || (!said.empty()
+             && (what == endpoint::models || what == endpoint::model || what == endpoint::unknown));
 }
 
 } // namespace skep::actors

@@ -61,7 +61,8 @@ bool is_probe(endpoint what);
 std::string model_id_of(std::string_view path);
 /// The response's id in "/v1/responses/…", percent-decoded.
 std::string response_id_of(std::string_view path);
-/// The path belongs to Anthropic's API, so that errors about it are written as that has them.
-bool is_anthropic(std::string_view path);
+/// The request is one of Anthropic's API, so that errors are written as that has them: by its path,
+/// or where the path is both APIs' or none of ours, by its `anthropic-version`, if it has one.
+bool is_anthropic(std::string_view path, std::string_view version);
 
 } // namespace skep::actors

@@ -62,10 +62,6 @@ net::http_response refusal(int status, std::string_view message, std::string_vie
 
 namespace {
 
-bool is_messages(endpoint asked) {
-  return asked == endpoint::messages || asked == endpoint::message_tokens;
-}
-
 /// Whether the provider's own words stand for the status this client sees.
 bool tells_in_its_own_words(const failure& why, endpoint asked, int status) {
   const auto api = asked == endpoint::messages    ? msg::native_api::messages
@@ -76,21 +72,27 @@ bool tells_in_its_own_words(const failure& why, endpoint asked, int status) {
          && why.status == static_cast<std::uint32_t>(status);
 }
 
+bool is_messages(endpoint asked) {
+  return asked == endpoint::messages || asked == endpoint::message_tokens;
+}
+
 std::string body_of(const failure& why, std::string_view param, endpoint asked, int status,
-                    std::string_view request_id) {
+                    std::string_view request_id, bool anthropic) {
   if (tells_in_its_own_words(why, asked, status))
     return why.provider_body;
-  return is_messages(asked) ? messages_error_body(why, request_id) : error_body(why, param);
+  return anthropic ? messages_error_body(why, request_id) : error_body(why, param);
 }
 
 } // namespace
 
 net::http_response error_response(const failure& why, std::string_view param, endpoint asked,
-                                  std::string_view request_id) {
+                                  std::string_view request_id, bool anthropic) {
+  anthropic = anthropic || is_messages(asked);
   auto shown = api_status_of(why);
-  if (is_messages(asked))
+  if (anthropic)
     shown.status = messages_status_of(shown.status);
-  auto response = json_response(shown.status, body_of(why, param, asked, shown.status, request_id));
+  auto response
+    = json_response(shown.status, body_of(why, param, asked, shown.status, request_id, anthropic));
   response.headers.add("x-should-retry", shown.should_retry ? "true" : "false");
   if (shown.status == 401)
     response.headers.add("www-authenticate", "Bearer");
@@ -107,8 +109,7 @@ namespace {
 
 /// An error response with what a session would have added.
 net::http_response sessionless(int status, std::string_view message, std::string_view code,
-                               std::string_view path, const std::string& request_id) {
-  const bool anthropic = is_anthropic(path);
+                               bool anthropic, const std::string& request_id) {
   auto response
     = anthropic
         ? json_response(status, messages_envelope(messages_status_of(status), message, request_id))
@@ -123,12 +124,13 @@ net::http_response sessionless(int status, std::string_view message, std::string
 
 net::http_response refused_response(int status, std::string_view message, std::string_view path) {
   const auto code = status == 503 ? std::string_view{"server_is_overloaded"} : std::string_view{};
-  return sessionless(status, message, code, normal_path(path), to_string(make_request_id()));
+  return sessionless(status, message, code, is_anthropic(normal_path(path), {}),
+                     to_string(make_request_id()));
 }
 
-net::http_response denied_response(const denial& why, std::string_view path,
+net::http_response denied_response(const denial& why, bool anthropic,
                                    const std::string& request_id) {
-  auto response = sessionless(why.status, why.message, why.code, path, request_id);
+  auto response = sessionless(why.status, why.message, why.code, anthropic, request_id);
   response.headers.add("x-should-retry", "false");
   for (std::size_t n = 0; n < why.headers.size(); ++n)
     response.headers.add(why.headers.name(n), why.headers.value(n));

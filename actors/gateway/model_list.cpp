@@ -39,6 +39,7 @@ struct model_wish {
     if (count > 0)
       wish.page.limit = std::min(count, wish.page.limit);
     wish.page.after_id = query_value(request.query, "after_id");
+    wish.page.before_id = query_value(request.query, "before_id");
     return wish;
   }
   std::string write(const msg::model_entry& model) const {

@@ -30,10 +30,11 @@ bool add_native(net::http_request& from, msg::native_api api, msg::chat_request&
   native.api = static_cast<std::uint8_t>(api);
   const auto bare = bare_json(from.body);
   native.body = bare.size() == from.body.size() ? std::move(from.body) : std::string{bare};
-  for (const auto& each : passed_headers)
-    if (each.api == api)
-      if (const auto value = from.header(each.name); !value.empty())
-        native.headers.push_back({each.name, std::string{value}});
+  for (std::size_t n = 0; n < from.headers.size(); ++n)
+    for (const auto& each : passed_headers)
+      if (each.api == api && net::equal_ignoring_case(from.headers.name(n), each.name)
+          && !from.headers.value(n).empty())
+        native.headers.push_back({each.name, std::string{from.headers.value(n)}});
   to.native = {std::move(native)};
   return true;
 }

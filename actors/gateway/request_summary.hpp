@@ -16,6 +16,8 @@ struct request_summary {
   /// As metrics show it.
   std::string route{label_of(endpoint::unknown)};
   bool operational = false;
+  /// The client speaks Anthropic's API.
+  bool anthropic = false;
   std::string method;
   std::string path;
   std::string request_id;

@@ -39,6 +39,7 @@ session::session(caf::actor_config& config, rt::environment& env, origin from)
   : actor_proxy(config), env_(env), arrived_(env.now()), exchange_(std::move(from.exchange)),
     observer_(std::move(from.observer)), headers_(std::move(from.headers)) {
   summary_.is(from.asked);
+  summary_.anthropic = from.anthropic;
   summary_.method = std::move(from.method);
   summary_.path = std::move(from.path);
   summary_.request_id = to_string(id_);
@@ -216,7 +217,7 @@ void session::add_common_headers(net::http_headers& headers, const request_summa
   headers.add("x-request-id", about.request_id);
   for (std::size_t n = 0; n < headers_.size(); ++n)
     headers.add(headers_.name(n), headers_.value(n));
-  if (about.what == endpoint::messages) {
+  if (about.anthropic) {
     headers.add("request-id", about.request_id); // As Anthropic's clients look for it.
     return;
   }
@@ -290,7 +291,8 @@ void session::fail(const failure& why) {
       return;
     note(why);
     if (phase_ == phase::waiting) {
-      give_response(error_response(why, param_, summary_.what, summary_.request_id), over);
+      give_response(
+        error_response(why, param_, summary_.what, summary_.request_id, summary_.anthropic), over);
     } else {
       // Too late for a status: an error event stands where [DONE] would. The body ends cleanly
       // behind it, else a client's fetch would drop the event with what it has not read yet.
@@ -467,7 +469,7 @@ void session::report(ending& over) const {
     // Over answers_bytes. This one is small and always taken.
     auto& done = *over.summary;
     const auto why = no_room();
-    auto refused = error_response(why, {}, done.what, done.request_id);
+    auto refused = error_response(why, {}, done.what, done.request_id, done.anthropic);
     add_common_headers(refused.headers, done);
     done.status = refused.status;
     done.error = why.code;

@@ -37,6 +37,8 @@ public:
     const served_endpoint& asked;
     /// What every answer to this request carries besides (CORS).
     net::http_headers headers;
+    /// The client speaks Anthropic's API.
+    bool anthropic = false;
   };
   /// The handle keeps the session; `self` lives as long as it.
   struct made {

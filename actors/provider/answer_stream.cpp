@@ -295,7 +295,8 @@ msg::chat_chunk answer_stream::take_chunk() {
 
 msg::token_usage answer_stream::usage(std::size_t prompt_bytes) const {
   auto usage = estimated_usage(prompt_bytes, answer_bytes_);
-  if (!usage_)
+  // As of a whole answer: nothing that was counted is no count.
+  if (!usage_ || (usage_->prompt == 0 && usage_->completion == 0))
     return usage;
   const auto written = usage.completion;
   usage = *usage_;

@@ -2,6 +2,7 @@
 #include "actors/provider/times.hpp"
 #include "apis/anthropic/client_answer.hpp"
 #include "apis/anthropic/client_request.hpp"
+#include "apis/anthropic/client_turns.hpp"
 #include "apis/chat/native.hpp"
 #include "runtime/json/object.hpp"
 
@@ -44,7 +45,9 @@ public:
     return "/messages";
   }
   expected<std::string> write(const msg::chat_request& request) const override {
-    if (const auto* given = native_request_of(request.native, api()))
+    const auto* given = native_request_of(request.native, api());
+    // Ids that another provider gave the calls of earlier turns are refused.
+    if (given != nullptr && has_own_ids(request.messages))
       return native_body_for(*given, request.model, request.stream);
     anthropic_options how;
     const auto tokens = options_->anthropic.max_tokens_default;
@@ -105,8 +108,8 @@ public:
   net::fetch_headers headers_of(const msg::chat_request& request) const override {
     auto version = options_->anthropic.version;
     auto betas = options_->anthropic.beta;
-    if (const auto* given = native_request_of(request.native, messages_.api()))
-      for (const auto& each : given->headers) {
+    if (speaks(request.native, messages_.api()))
+      for (const auto& each : request.native.front().headers) {
         if (each.name == "anthropic-version")
           version = each.value;
         else if (each.name == "anthropic-beta")
@@ -158,7 +161,8 @@ expected<std::vector<msg::model_entry>> anthropic::read_models(std::string_view 
     const auto created = instant_of(entry.text("created_at"));
     if (!entry.text("id").empty())
       models.push_back({entry.text("id"),
-                        created ? std::chrono::system_clock::to_time_t(*created) : 0, "anthropic"});
+                        created ? std::chrono::system_clock::to_time_t(*created) : 0, "anthropic",
+                        json::object_without(raw, {"type", "id", "created_at"})});
   }
   return models;
 }

@@ -43,11 +43,18 @@ bool drops_extensions(provider_extensions wish, std::string_view base_url) {
   return base_url.find("://api.openai.com/") != std::string_view::npos;
 }
 
+/// OpenAI's models that reason refuse `max_tokens`, which Anthropic's clients must say, and all of
+/// its models take the other name. Of those who refuse what they do not know, Mistral does that.
+bool has_newer_bound(std::string_view base_url) {
+  return base_url.find("://api.mistral.ai") == std::string_view::npos;
+}
+
 class completions_codec final : public chat_codec {
 public:
   completions_codec(std::shared_ptr<const provider_config> options, std::string_view base_url)
     : options_(std::move(options)),
-      drops_extensions_(drops_extensions(options_->extensions, base_url)) {}
+      drops_extensions_(drops_extensions(options_->extensions, base_url)),
+      renames_bound_(drops_extensions_ && has_newer_bound(base_url)) {}
 
   msg::native_api api() const override {
     return msg::native_api::chat;
@@ -58,20 +65,21 @@ public:
   expected<std::string> write(const msg::chat_request& request) const override {
     const bool translate = has_anthropic_words(request.parameters);
     const bool foreign = has_foreign_parts(request.messages);
-    const auto* const given
-      = translate || foreign ? nullptr : native_request_of(request.native, api());
+    const auto* const given = native_request_of(request.native, api());
     const auto as_it_came = [&] {
       return native_chat_body(*given, request.model, request.stream, options_->stream_usage);
     };
     if (!drops_extensions_ && given != nullptr)
       return as_it_came();
     auto plain = drops_extensions_ ? without_extensions(request) : request;
-    if (given != nullptr && plain == request)
+    if (given != nullptr && !translate && !foreign && plain == request)
       return as_it_came();
     if (foreign)
       plain.messages = in_openai_parts(plain.messages);
     if (translate)
       plain.parameters = in_openai_words(plain.parameters);
+    if (renames_bound_ && speaks(request.native, msg::native_api::messages))
+      plain.parameters = with_newer_bound(plain.parameters);
     return write_chat_request(plain, options_->stream_usage);
   }
   expected<msg::chat_reply> read_reply(std::string_view body) const override {
@@ -87,6 +95,7 @@ public:
 private:
   const std::shared_ptr<const provider_config> options_;
   const bool drops_extensions_;
+  const bool renames_bound_;
 };
 
 class response_events final : public event_reader {

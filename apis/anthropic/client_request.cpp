@@ -84,6 +84,8 @@ private:
   expected<void> add_reasoning();
   void make_room_for(std::uint64_t budget);
   void think(std::uint64_t budget, std::string_view effort);
+  std::optional<double> number(std::string_view name) const;
+  bool forbids_thinking() const;
   void add_metadata();
   expected<void> add_sampling();
   void pass_on();
@@ -149,6 +151,17 @@ expected<void> request_writer::add_stop() {
   return {};
 }
 
+/// A function's parameters as the API takes them: it refuses a schema without the type of objects.
+std::string input_schema_of(std::string_view given) {
+  std::string schema{given.empty() ? "{}" : given};
+  const json::object read{given};
+  const auto type = read.at("type");
+  // A list of types, too, where objects are among them.
+  if (type.empty() || (type.starts_with('[') && type.find(R"("object")") != std::string_view::npos))
+    schema = json::object_with(schema, "type", R"("object")");
+  return read.members().empty() ? json::object_with(schema, "properties", "{}") : schema;
+}
+
 /// OpenAI's function as Anthropic's tool.
 expected<std::string> tool_of(std::string_view raw, const std::string& where) {
   const json::object entry{raw};
@@ -159,12 +172,10 @@ expected<std::string> tool_of(std::string_view raw, const std::string& where) {
   const json::object function{entry.at("function")};
   if (!function.has("name"))
     return wrong(where, "must be a function with a name, or a tool of Anthropic's own");
-  const auto schema = function.at("parameters");
   json::object_writer tool;
   tool.raw("name", function.at("name"))
     .raw("description", function.at("description"))
-    .raw("input_schema",
-         schema.empty() ? std::string_view{R"({"type":"object","properties":{}})"} : schema);
+    .raw("input_schema", input_schema_of(function.at("parameters")));
   if (function.at("strict") == "true")
     tool.raw("strict", "true");
   for (const auto& member : entry.members())
@@ -284,6 +295,20 @@ void request_writer::think(std::uint64_t budget, std::string_view effort) {
     json::object_writer{}.raw("type", R"("enabled")").number("budget_tokens", budget).object());
 }
 
+/// Nothing where it is left out, or no number.
+std::optional<double> request_writer::number(std::string_view name) const {
+  const auto value = given_.at(name);
+  const auto read = nlohmann::json::parse(value.begin(), value.end(), nullptr, false);
+  return read.is_number() ? std::optional{read.get<double>()} : std::nullopt;
+}
+
+/// A model that must call a tool cannot think first, and one that thinks picks its words by itself.
+bool request_writer::forbids_thinking() const {
+  constexpr double top_p_min = 0.95;
+  return forced_tool_ || given_.has("top_k") || number("temperature").value_or(1) != 1
+         || number("top_p").value_or(1) < top_p_min;
+}
+
 expected<void> request_writer::add_reasoning() {
   const json::object own{given_.at("thinking")};
   if (given_.has("thinking")) {
@@ -306,8 +331,7 @@ expected<void> request_writer::add_reasoning() {
     = std::find_if(levels.begin(), levels.end(), [&](const level& l) { return l.name == asked; });
   if (found == levels.end())
     return wrong("reasoning_effort", "must be none, minimal, low, medium, high or xhigh");
-  // A model that must call a tool cannot think first; effort is a hint, so it gives way.
-  if (!forced_tool_)
+  if (!forbids_thinking()) // Effort is a hint, so it gives way.
     think(found->budget, found->effort);
   return {};
 }
@@ -316,8 +340,7 @@ expected<void> request_writer::add_sampling() {
   const auto temperature = given_.at("temperature");
   if (temperature.empty())
     return {};
-  const auto read = nlohmann::json::parse(temperature.begin(), temperature.end(), nullptr, false);
-  if (!read.is_number() || read.get<double>() < 0 || read.get<double>() > 1)
+  if (const auto read = number("temperature"); !read || *read < 0 || *read > 1)
     return wrong("temperature", "must be between 0 and 1: Anthropic's API goes no further");
   body_.raw("temperature", temperature);
   return {};

@@ -15,6 +15,7 @@
 //
 //   cache_control     of a content part, a message (its last block), a tool call (its `extra`), an
 //                     entry of `tools`: as it came.
+//   caller            of a tool call (its `extra`): which of Anthropic's tools called it.
 //   thinking_blocks   of an assistant message, in requests and whole answers: a list of Anthropic's
 //                     thinking and redacted_thinking blocks as they came. They stand before text
 //                     and tool calls. In a stream each delta has pieces of them with the block's

@@ -1,9 +1,15 @@
 #include "apis/anthropic/client_turns.hpp"
 
 #include "apis/chat/request_body.hpp"
+#include "runtime/base/base64.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/json/object.hpp"
 
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
 #include <utility>
 
 namespace skep::actors {
@@ -52,6 +58,21 @@ expected<std::string> image_block(const json::object& part, const std::string& w
     .object();
 }
 
+/// A file's data as a document's source: of texts the API takes no base64.
+expected<std::string> document_source(const std::string& data, const std::string& where) {
+  auto source = source_of(data, where);
+  const json::object read{source ? *source : std::string{}};
+  const auto type = read.text("media_type");
+  const auto text = type.starts_with("text/") ? from_base64(read.text("data")) : std::nullopt;
+  if (!text)
+    return source;
+  return json::object_writer{}
+    .raw("type", R"("text")")
+    .raw("media_type", R"("text/plain")")
+    .text("data", *text)
+    .object();
+}
+
 expected<std::string> document_block(const json::object& part, const std::string& where) {
   const json::object file{part.at("file")};
   auto source = std::string{};
@@ -59,7 +80,7 @@ expected<std::string> document_block(const json::object& part, const std::string
     source
       = json::object_writer{}.raw("type", R"("file")").raw("file_id", file.at("file_id")).object();
   } else {
-    auto read = source_of(file.text("file_data"), where + ".file.file_data");
+    auto read = document_source(file.text("file_data"), where + ".file.file_data");
     if (!read)
       return fail(read.error());
     source = std::move(*read);
@@ -126,19 +147,73 @@ void mark_last(blocks& of, std::string_view cache_control) {
 
 // -- messages -------------------------------------------------------------------------------------
 
-expected<std::string> tool_use_block(const msg::tool_call& call, const std::string& where) {
+/// What the API takes in the id of a call.
+constexpr std::string_view id_characters
+  = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+/// Gives the calls of a conversation ids that the API takes: letters, digits, _ and -, and no two
+/// the same. Ids that are so already stay, and none changes when the conversation goes on.
+class turn_ids {
+public:
+  /// What is called from here on is not answered by results that belong to earlier turns.
+  void begin_turn() {
+    open_.clear();
+  }
+  std::string of_call(const std::string& id) {
+    const auto wanted = allowed(id);
+    auto made = wanted;
+    if (!used_.insert(made).second) {
+      // A number that was tried is not tried again: each call takes its time once.
+      auto& last = last_.try_emplace(wanted, 1).first->second;
+      do
+        made = wanted + "_" + std::to_string(++last);
+      while (!used_.insert(made).second);
+    }
+    open_[id].push_back(made);
+    return made;
+  }
+  /// Calls of one id are answered in their order.
+  std::string of_result(const std::string& id) {
+    auto& open = open_[id];
+    if (open.empty())
+      return allowed(id);
+    auto made = open.front();
+    if (open.size() > 1)
+      open.pop_front();
+    return made;
+  }
+
+private:
+  static std::string allowed(std::string id) {
+    for (auto at = id.find_first_not_of(id_characters); at != std::string::npos;
+         at = id.find_first_not_of(id_characters, at))
+      id[at] = '_';
+    return id.empty() ? "call" : id;
+  }
+
+  std::set<std::string> used_;
+  /// By the id that was wanted, the number that the last such call got.
+  std::map<std::string, std::uint64_t> last_;
+  /// By the id it came with, the calls of this turn without a result.
+  std::map<std::string, std::deque<std::string>> open_;
+};
+
+expected<std::string> tool_use_block(const msg::tool_call& call, turn_ids& ids,
+                                     const std::string& where) {
   if (call.name.empty() || call.type == "custom")
     return wrong(where, "must be a call of a function: Anthropic's API knows no others");
   const auto& input = call.arguments;
   const bool nothing = is_blank(input);
+  const json::object extra{call.extra};
   if (!nothing && (!json::members_of(input) || !json::is_valid(input)))
     return wrong(where + ".function.arguments", "must be a JSON object");
   return json::object_writer{}
     .raw("type", R"("tool_use")")
-    .raw("id", call.id.empty() ? std::string{} : json::quoted(call.id))
+    .text("id", ids.of_call(call.id))
     .text("name", call.name)
     .raw("input", nothing ? std::string_view{"{}"} : std::string_view{input})
-    .raw("cache_control", json::object{call.extra}.at("cache_control"))
+    .raw("caller", extra.at("caller"))
+    .raw("cache_control", extra.at("cache_control"))
     .object();
 }
 
@@ -156,7 +231,7 @@ blocks thinking_of(const json::object& rest) {
 }
 
 expected<blocks> assistant_blocks(const msg::chat_message& message, const json::object& rest,
-                                  const std::string& where) {
+                                  turn_ids& ids, const std::string& where) {
   auto read = thinking_of(rest);
   for (const auto raw :
        json::elements_of(rest.at("content_blocks")).value_or(std::vector<std::string_view>{}))
@@ -171,8 +246,8 @@ expected<blocks> assistant_blocks(const msg::chat_message& message, const json::
   if (const auto odd = json::elements_of(rest.at("tool_calls")); odd && !odd->empty())
     return wrong(where + ".tool_calls", "must be a list of calls");
   for (std::size_t n = 0; n < message.tool_calls.size(); ++n) {
-    auto block
-      = tool_use_block(message.tool_calls[n], where + ".tool_calls[" + std::to_string(n) + "]");
+    auto block = tool_use_block(message.tool_calls[n], ids,
+                                where + ".tool_calls[" + std::to_string(n) + "]");
     if (!block)
       return fail(block.error());
     read.push_back(std::move(*block));
@@ -184,7 +259,7 @@ expected<blocks> assistant_blocks(const msg::chat_message& message, const json::
 }
 
 expected<blocks> tool_blocks(const msg::chat_message& message, const json::object& rest,
-                             const std::string& where) {
+                             turn_ids& ids, const std::string& where) {
   if (!rest.has("tool_call_id"))
     return wrong(where + ".tool_call_id", "is required: which call this is the result of");
   const auto content = content_of(message, rest, where);
@@ -192,7 +267,7 @@ expected<blocks> tool_blocks(const msg::chat_message& message, const json::objec
     return fail(content.error());
   return blocks{json::object_writer{}
                   .raw("type", R"("tool_result")")
-                  .raw("tool_use_id", rest.at("tool_call_id"))
+                  .text("tool_use_id", ids.of_result(rest.text("tool_call_id")))
                   .raw("content", content->empty() ? std::string{} : json::array_of(*content))
                   .raw("is_error", rest.at("is_error"))
                   .raw("cache_control", rest.at("cache_control"))
@@ -261,9 +336,19 @@ std::string system_of(const blocks& from) {
 
 } // namespace
 
+bool has_own_ids(const std::vector<msg::chat_message>& messages) {
+  return std::all_of(messages.begin(), messages.end(), [](const msg::chat_message& message) {
+    const auto& calls = message.tool_calls;
+    return std::all_of(calls.begin(), calls.end(), [](const msg::tool_call& call) {
+      return call.id.find_first_not_of(id_characters) == std::string::npos;
+    });
+  });
+}
+
 expected<anthropic_turns> anthropic_turns_of(const std::vector<msg::chat_message>& messages) {
   std::vector<turn> turns;
   blocks system;
+  turn_ids ids;
   for (std::size_t n = 0; n < messages.size(); ++n) {
     const auto& message = messages[n];
     const json::object rest{message.rest};
@@ -272,8 +357,10 @@ expected<anthropic_turns> anthropic_turns_of(const std::vector<msg::chat_message
     const bool instructs = role == "system" || role == "developer";
     if (role == "function")
       return wrong(where + ".role", "\"function\" is not supported; use tool");
-    auto read = role == "assistant" ? assistant_blocks(message, rest, where)
-                : role == "tool"    ? tool_blocks(message, rest, where)
+    if (role == "assistant" && (turns.empty() || !turns.back().assistant))
+      ids.begin_turn();
+    auto read = role == "assistant" ? assistant_blocks(message, rest, ids, where)
+                : role == "tool"    ? tool_blocks(message, rest, ids, where)
                                     : plain_blocks(message, rest, where);
     if (!read)
       return fail(read.error());

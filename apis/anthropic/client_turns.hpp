@@ -19,6 +19,9 @@ struct anthropic_turns {
   bool answers_unsigned_calls = false;
 };
 
+/// Whether the ids of all calls are such as Anthropic's API takes.
+bool has_own_ids(const std::vector<msg::chat_message>& messages);
+
 /// Instructions are taken out of the conversation wherever they stand, and turns of one role that
 /// follow each other become one. errc::bad_request, naming the member, for what has no place there.
 expected<anthropic_turns> anthropic_turns_of(const std::vector<msg::chat_message>& messages);

@@ -284,9 +284,19 @@ api_check conversation::add_call(assistant_parts& into, std::string_view raw,
   auto& call = into.calls.emplace_back(function_call(static_cast<std::uint32_t>(into.calls.size()),
                                                      block.text("id"), block.text("name"),
                                                      std::string{block.at("input")}));
-  call.extra
-    = json::object_writer{}.raw("cache_control", block.at("cache_control")).object_or_nothing();
+  call.extra = json::object_writer{}
+                 .raw("cache_control", block.at("cache_control"))
+                 .raw("caller", block.at("caller"))
+                 .object_or_nothing();
   return {};
+}
+
+/// What was thought, in one text; providers that sign nothing want it back so.
+std::string reasoning_of(const list& thinking) {
+  std::string all;
+  for (const auto& block : thinking)
+    all += json::object{block}.text("thinking");
+  return all;
 }
 
 void conversation::flush_assistant(assistant_parts& parts) {
@@ -295,6 +305,8 @@ void conversation::flush_assistant(assistant_parts& parts) {
   msg::chat_message message{"assistant", {}, {}};
   json::object_writer rest;
   put(std::move(parts.said), message, rest);
+  if (const auto reasoning = reasoning_of(parts.thinking); !reasoning.empty())
+    rest.text("reasoning_content", reasoning);
   if (!parts.thinking.empty())
     rest.raw("thinking_blocks", json::array_of(parts.thinking));
   message.tool_calls = std::move(parts.calls);

@@ -17,10 +17,13 @@ constexpr std::string_view frame_end = "\n\n";
 
 } // namespace
 
+bool speaks(const shared_list<msg::native_request>& native, msg::native_api api) {
+  return !native.empty() && native.front().api == static_cast<std::uint8_t>(api);
+}
+
 const msg::native_request* native_request_of(const shared_list<msg::native_request>& native,
                                              msg::native_api api) {
-  const bool there = !native.empty() && native.front().api == static_cast<std::uint8_t>(api);
-  return there ? &native.front() : nullptr;
+  return speaks(native, api) && !native.front().body.empty() ? &native.front() : nullptr;
 }
 
 tl::expected<void, failure> may_be_read(const shared_list<msg::native_request>& native,

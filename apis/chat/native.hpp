@@ -11,7 +11,10 @@
 // What is passed on as it came, where client and provider speak one API.
 namespace skep::actors {
 
-/// What the client sent, when it speaks this API; else null.
+/// Whether the client speaks this API.
+bool speaks(const shared_list<msg::native_request>& native, msg::native_api api);
+
+/// What the client sent, when it speaks this API and nobody changed it; else null.
 const msg::native_request* native_request_of(const shared_list<msg::native_request>& native,
                                              msg::native_api api);
 

@@ -209,7 +209,9 @@ std::vector<msg::tool_call> read_tool_calls(std::string_view list) {
 }
 
 std::uint32_t tool_call_reader::place_of(const msg::tool_call& piece, bool first) const {
-  const bool begins = piece.id.empty() ? !first && !piece.name.empty() : piece.id != last_id_;
+  const bool named
+    = !piece.name.empty() && (!first || (last_id_.empty() && piece.name != last_name_));
+  const bool begins = piece.id.empty() ? named : piece.id != last_id_;
   return begins || next_ == 0 ? next_ : last_;
 }
 
@@ -232,6 +234,8 @@ std::vector<msg::tool_call> tool_call_reader::read(std::string_view list) {
       last_id_.clear();
     if (!piece.id.empty())
       last_id_ = piece.id;
+    if (!piece.name.empty())
+      last_name_ = piece.name;
     last_ = piece.index;
     next_ = std::max(next_, last_ + 1);
     pieces.push_back(std::move(piece));

@@ -22,8 +22,8 @@ std::vector<msg::tool_call> read_tool_calls(std::string_view list);
 
 /// Reads the pieces of one choice's calls, in the order of its stream, and says which call each
 /// belongs to: the one of its `index`, and where there is none, an id begins the next call, and so
-/// does a name behind another piece of the same list. Some servers number all calls 0: another id
-/// with a name begins the next call there, too.
+/// does another name, or a name behind another piece of the same list. Some servers number all
+/// calls 0: another id with a name begins the next call there, too.
 class tool_call_reader {
 public:
   /// As read_tool_calls().
@@ -38,6 +38,7 @@ private:
   // The index that the last piece had.
   std::uint32_t given_ = 0;
   std::string last_id_;
+  std::string last_name_;
   // One above the highest place.
   std::uint32_t next_ = 0;
 };

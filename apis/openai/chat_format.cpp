@@ -5,6 +5,8 @@
 #include "apis/openai/chunk_writer.hpp"
 #include "apis/openai/error_body.hpp"
 #include "apis/openai/native_chat.hpp"
+#include "runtime/json/members.hpp"
+#include "runtime/json/string.hpp"
 
 #include <optional>
 
@@ -12,13 +14,20 @@ namespace skep::actors {
 
 namespace {
 
+/// The provider's own answer, with what every answer has by its name; some name no model.
+std::string as_it_came(const msg::chat_reply& reply) {
+  auto text = with_id(reply.native.text, reply.id);
+  const bool named = text.find("\"model\"") != std::string::npos;
+  return named ? text : json::object_with(text, "model", json::quoted(reply.model));
+}
+
 class chat_answer final : public answer_format {
 public:
   explicit chat_answer(bool include_usage) : include_usage_(include_usage) {}
 
   std::string whole(const msg::chat_reply& reply) override {
     return reply.native.is(msg::native_api::chat) && !reply.native.text.empty()
-             ? with_id(reply.native.text, reply.id)
+             ? as_it_came(reply)
              : write_chat_reply(reply);
   }
   std::string open(const msg::chat_open& begin) override {

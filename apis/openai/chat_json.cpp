@@ -435,14 +435,15 @@ provider_error read_error(std::string_view text) {
 }
 
 tl::expected<std::vector<msg::model_entry>, failure> read_models(std::string_view text) {
-  const auto body = tree::parse(text.begin(), text.end(), nullptr, false);
-  if (!body.is_object() || !body.contains("data") || !body["data"].is_array())
+  const auto entries = json::elements_of(json::object{text}.at("data"));
+  if (!entries || !json::is_valid(text))
     return no_answer("the provider's list of models has no data");
   std::vector<msg::model_entry> models;
-  for (const auto& entry : body["data"])
-    if (entry.is_object() && !string_at(entry, "id").empty())
-      models.push_back(
-        {string_at(entry, "id"), number_at(entry, "created"), string_at(entry, "owned_by")});
+  for (const auto raw : *entries)
+    if (const json::object entry{raw}; !entry.text("id").empty())
+      models.push_back({entry.text("id"), static_cast<std::int64_t>(entry.count("created")),
+                        entry.text("owned_by"),
+                        json::object_without(raw, {"id", "object", "created", "owned_by"})});
   return models;
 }
 
@@ -451,6 +452,7 @@ std::string write_model(const msg::model_entry& model) {
   json::append_member(out, "id", model.id);
   out += ",\"object\":\"model\",\"created\":" + std::to_string(model.created) + ",";
   json::append_member(out, "owned_by", model.owned_by);
+  json::splice_but(out, model.rest, {"id", "object", "created", "owned_by"});
   return out + "}";
 }
 

@@ -71,8 +71,9 @@ std::string plain_tool(std::string_view tool) {
 }
 
 bool has_any(std::string_view text) {
-  constexpr std::array<std::string_view, 6> names{"cache_control",  "thinking", "reasoning_content",
-                                                  "content_blocks", "is_error", "top_k"};
+  constexpr std::array<std::string_view, 7> names{
+    "cache_control",  "caller",   "thinking", "reasoning_content",
+    "content_blocks", "is_error", "top_k"};
   return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
     return text.find(name) != std::string_view::npos;
   });
@@ -92,7 +93,7 @@ shared_list<msg::chat_message> plain_messages(const shared_list<msg::chat_messag
   for (auto& message : messages) {
     for (auto& call : message.tool_calls)
       if (has_any(call.extra))
-        call.extra = json::object_without(call.extra, {"cache_control"});
+        call.extra = json::object_without(call.extra, {"cache_control", "caller"});
     if (!has_any(message.rest))
       continue;
     auto rest = json::object_without(message.rest, {"thinking_blocks", "reasoning_content",
@@ -166,6 +167,7 @@ std::string with_member(const std::string& parameters, std::string_view name,
 
 bool has_anthropic_words(std::string_view parameters) {
   return parameters.find(R"("output_config")") != std::string_view::npos
+         || parameters.find(R"("output_format")") != std::string_view::npos
          || parameters.find(standard_only) != std::string_view::npos;
 }
 
@@ -175,15 +177,29 @@ std::string in_openai_words(std::string_view parameters) {
   for (const auto& each : given.members())
     if (each.name == "service_tier" && each.value == standard_only)
       out.text(each.name, "default");
-    else if (each.name != "output_config")
+    else if (each.name != "output_config" && each.name != "output_format")
       out.raw(each.name, each.value);
   const json::object config{given.at("output_config")};
+  const auto format = config.has("format") ? config.at("format") : given.at("output_format");
   if (!given.has("response_format"))
-    out.raw("response_format", response_format_of(json::object{config.at("format")}));
+    out.raw("response_format", response_format_of(json::object{format}));
   const auto effort = config.text("effort");
   if (!effort.empty() && !given.has("reasoning_effort"))
     out.text("reasoning_effort", effort == "max" ? "xhigh" : effort);
   return out.object_or_nothing();
+}
+
+std::string with_newer_bound(const std::string& parameters) {
+  auto members = json::members_of(parameters).value_or(std::vector<json::member>{});
+  const auto named = [&](std::string_view name) {
+    return std::find_if(members.begin(), members.end(),
+                        [&](const json::member& each) { return each.name == name; });
+  };
+  const auto bound = named("max_tokens");
+  if (bound == members.end() || named("max_completion_tokens") != members.end())
+    return parameters;
+  bound->name = "max_completion_tokens";
+  return json::object_of(members);
 }
 
 msg::chat_request without_extensions(msg::chat_request request) {

@@ -45,7 +45,7 @@ inline auto written_samples() {
     msg::cache_release_request{{1, 2}, 3},
     msg::cache_clear_request{true, {3, 4}, 5},
     msg::models_request{},
-    msg::models_reply{{{"gpt", 1'700'000'000, "openai"}}},
+    msg::models_reply{{{"gpt", 1'700'000'000, "openai", R"({"max_model_len":8})"}}},
     msg::cache_fill_request{12, {{{5, 6}, "value", 100, 900, 7, 1, 8}}},
     msg::node_hello{
       "hive", "a", "tcp://node-a", 11, 2, 0x0102'0304'0506'0708, 13, 14, 15, {{0x0101, 1}}},

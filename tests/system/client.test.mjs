@@ -162,11 +162,15 @@ test("the reason of a broken stream reaches a plain fetch, whose body ends clean
 });
 
 test("a stalled stream ends with an error after the idle time-out", async () => {
-  const stream = await ask("stall", "one two three four", { stream: true });
+  // A node of its own: a busy machine keeps the other upstreams from their next word for that long.
+  const hasty = await SkepNode.start(upstreamConfig(upstream.url).replace("attempts_max", "idle_timeout_ms = 500\nattempts_max"));
+  const own = new OpenAI({ baseURL: `${hasty.url}/v1`, apiKey: "any", maxRetries: 0 });
+  const stream = await own.chat.completions.create({ model: "stall", messages: [{ role: "user", content: "one two three four" }], stream: true });
   const error = await failureOf((async () => {
     for await (const chunk of stream) assert.ok(chunk);
   })());
   assert.ok(error);
+  assert.equal(await hasty.stop(), 0);
 });
 
 test("a client that goes away closes the upstream's socket, before and after the first token", async () => {

@@ -27,7 +27,8 @@ function idleConnection(node) {
 test("hundreds of idle connections do not cut the node off from its providers", async () => {
   const upstream = await new Upstream().start();
   const node = await SkepNode.start(upstreamConfig(upstream.url), { prefix: descriptors(128) });
-  assert.match(node.stderr, /file descriptors: with 128 of them there is room for \d+ of 10000/);
+  const told = /file descriptors: with 128 of them there is room for \d+ of 10000/;
+  await eventually("the log says what there is room for", () => told.test(node.stderr));
   const idle = [];
   for (let n = 0; n < 600; n += 1) {
     idle.push(idleConnection(node));

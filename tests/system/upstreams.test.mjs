@@ -17,9 +17,12 @@ const boom = 'data: {"error":{"message":"boom","code":500}}\n\n';
 const whole = (choice) => ({ id: "c1", created: 1, model: "m", choices: [{ index: 0, ...choice }] });
 const died = { code: 502, message: "upstream died" };
 
+const message = { id: "msg_1", type: "message", role: "assistant", model: "m", content: [{ type: "text", text: "hey" }], stop_reason: "end_turn", usage: { input_tokens: 1, output_tokens: 1 } };
+
 /// What each model does: the text of a stream, or { status, body } for another answer.
 const models = {
   second: good("second"),
+  plain: { status: 200, body: message },
   "role-error": chunk({ role: "assistant", content: "" }) + boom,
   "empty-error": chunk({}) + boom,
   "filter-error": 'data: {"id":"","model":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n' + boom,
@@ -44,8 +47,14 @@ const models = {
 
 class Scripted extends LoopbackServer {
   asked = [];
+  headers = {}; // Of the last request.
 
   serve(request, response) {
+    this.headers = request.headers;
+    if (request.method === "GET") {
+      response.end(JSON.stringify({ data: [{ id: "m", created: 5, max_model_len: 8 }] }));
+      return;
+    }
     let text = "";
     request.on("data", (piece) => (text += piece));
     request.on("end", () => this.#answer(JSON.parse(text), response));
@@ -87,6 +96,10 @@ shards = 1
 negative_ttl_ms = 0
 ${provider("up", 'cache = "all"')}${patient("up")}
 ${provider("an", 'kind = "anthropic"')}${patient("an")}
+${provider("strict", 'extensions = "drop"')}
+[agent.told]
+models = ["an/plain"]
+instructions = "Be brief."
 ${provider("plain", "stream_usage = false")}
 ${silent.map((first) => agent(first, "up")).join("")}
 ${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
@@ -97,10 +110,10 @@ ${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
     await upstream.stop();
   });
 
-  const ask = async (path, model, stream) => {
+  const ask = async (path, model, stream, more = {}, headers = {}) => {
     const response = await fetch(node.url + path, {
-      method: "POST", headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...doors[path](model), ...(stream ? { stream: true } : {}) }),
+      method: "POST", headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ ...doors[path](model), ...(stream ? { stream: true } : {}), ...more }),
     });
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
@@ -196,6 +209,56 @@ ${["start-error", "block-error"].map((first) => agent(first, "an")).join("")}`);
     assert.equal(JSON.parse(got.text).error.message, "messages[0]: Field required");
     assert.equal(JSON.parse(got.text).error.param, "messages[0]");
     assert.deepEqual(JSON.parse((await chat("up/too-hot", false)).text), models["too-hot"].body);
+  });
+
+  // A turn that thought and called a tool, and what the tool gave back.
+  const loop = (id, result) => ({ messages: [
+    { role: "user", content: "q" },
+    { role: "assistant", content: [{ type: "thinking", thinking: "I call f", signature: "" }, { type: "tool_use", id, name: "f", input: {} }] },
+    { role: "user", content: [{ type: "tool_result", tool_use_id: id, content: result }] },
+  ] });
+
+  test("a messages client's tool loop is said as OpenAI's servers take it", async () => {
+    const shot = [{ type: "text", text: "here" }, { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } }];
+    await ask("/v1/messages", "up/json-answer", false, loop("t1", shot));
+    const [, thought, tool, shown] = upstream.asked.at(-1).messages;
+    assert.equal(thought.reasoning_content, "I call f"); // DeepSeek refuses the turn without it.
+    assert.deepEqual([tool.role, tool.content], ["tool", [{ type: "text", text: "here" }]]);
+    assert.equal(shown.content.at(-1).image_url.url, "data:image/png;base64,aGk=");
+    assert.equal(upstream.asked.at(-1).max_tokens, 9);
+    await ask("/v1/messages", "strict/json-answer", false, loop("t1", shot));
+    const strict = upstream.asked.at(-1);
+    assert.deepEqual([strict.max_tokens, strict.max_completion_tokens], [undefined, 9]);
+    assert.deepEqual(Object.keys(strict.messages[1]).sort(), ["content", "role", "tool_calls"]);
+  });
+
+  test("other providers' call ids are such as Anthropic takes, also in a client's own words", async () => {
+    const call = { id: "functions.f:0", type: "function", function: { name: "f", arguments: "{}" } };
+    await ask("/v1/chat/completions", "an/plain", false, { messages: [
+      { role: "user", content: "q" }, { role: "assistant", content: null, tool_calls: [call] },
+      { role: "tool", tool_call_id: call.id, content: "r" }] });
+    const sent = () => upstream.asked.at(-1).messages.slice(1).map(({ content }) => content.at(-1));
+    assert.deepEqual([sent()[0].id, sent()[1].tool_use_id], ["functions_f_0", "functions_f_0"]);
+    await ask("/v1/messages", "an/plain", false, loop(call.id, "r"));
+    assert.deepEqual([sent()[0].id, sent()[1].tool_use_id], ["functions_f_0", "functions_f_0"]);
+  });
+
+  test("an agent's instructions leave the client's betas where they are", async () => {
+    const got = await ask("/v1/messages", "told", false, { context_management: {} }, { "anthropic-beta": "context-management-2025-06-27" });
+    assert.equal(got.status, 200);
+    assert.equal(upstream.headers["anthropic-beta"], "context-management-2025-06-27");
+    assert.equal(upstream.asked.at(-1).system, "Be brief.");
+  });
+
+  test("models say what their provider says of them, and each API hears of faults in its own form", async () => {
+    const get = async (path, headers = {}) => (await fetch(node.url + path, { headers })).json();
+    const anthropic = { "anthropic-version": "2023-06-01" };
+    assert.deepEqual(await get("/v1/models/up%2Fm"), { id: "up/m", object: "model", created: 5, owned_by: "", max_model_len: 8 });
+    assert.equal((await get("/v1/models", anthropic)).data.find(({ id }) => id === "up/m").max_model_len, 8);
+    for (const path of ["/v1/models/nobody", "/v1/models/up%2Fnone", "/v1/files"]) {
+      assert.equal((await get(path, anthropic)).error.type, "not_found_error", path);
+      assert.equal((await get(path)).error.type, "invalid_request_error", path);
+    }
   });
 
   test("stream_options is left out on wish", async () => {

@@ -159,6 +159,8 @@ static void check_kept_chat() {
         == shared_list<native_request>{sent});
   CHECK(decode_kept<flight_request>("flight_request.v3.hex").native
         == shared_list<native_request>{sent});
+  CHECK(decode_kept<models_reply>("models_reply.v1.hex").models
+        == std::vector<model_entry>{{"gpt", 1'700'000'000, "openai"}});
   const auto flight = decode_kept<flight_request>("flight_request.v1.hex");
   CHECK(flight.messages == shared_list<chat_message>{asked});
   CHECK(flight.semantic.text == "2+2?");

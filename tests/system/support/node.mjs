@@ -127,7 +127,6 @@ default_provider = "up"
 kind = "openai"
 base_urls = ["${url}"]
 attempts_max = 1
-idle_timeout_ms = 500
 [provider.up.breaker]
 failures_max = 1000
 failure_rate_max = 1.0

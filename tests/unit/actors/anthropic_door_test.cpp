@@ -88,7 +88,8 @@ TEST_CASE("tool calls and thinking become members of the assistant's message",
             R"({"type":"redacted_thinking","data":"xx"},)"
             R"({"type":"text","text":"I look"},)"
             R"({"type":"tool_use","id":"toolu_1","name":"f","input":{ "b": 1.50,"a":"\u00e4"}},)"
-            R"({"type":"tool_use","id":"toolu_2","name":"g","input":{},"cache_control":{}}]}])"));
+            R"({"type":"tool_use","id":"toolu_2","name":"g","input":{},"cache_control":{},)"
+            R"("caller":{"type":"direct"}}]}])"));
   REQUIRE(got.messages.size() == 2);
   const auto& turn = got.messages[1];
   CHECK(turn.role == "assistant");
@@ -97,11 +98,13 @@ TEST_CASE("tool calls and thinking become members of the assistant's message",
   CHECK(rest["thinking_blocks"]
         == json::parse(R"([{"type":"thinking","thinking":"hm","signature":"c2ln"},)"
                        R"({"type":"redacted_thinking","data":"xx"}])"));
-  CHECK(turn.tool_calls
-        == std::vector<msg::tool_call>{
-          {0, "toolu_1", "function", "f", R"({ "b": 1.50,"a":"\u00e4"})", {}},
-          {1, "toolu_2", "function", "g", "{}", R"({"cache_control":{}})"},
-        });
+  CHECK(rest["reasoning_content"] == "hm");
+  CHECK(
+    turn.tool_calls
+    == std::vector<msg::tool_call>{
+      {0, "toolu_1", "function", "f", R"({ "b": 1.50,"a":"\u00e4"})", {}},
+      {1, "toolu_2", "function", "g", "{}", R"({"cache_control":{},"caller":{"type":"direct"}})"},
+    });
 }
 
 TEST_CASE("a turn of only tool calls has null content", "[actors][messages]") {
@@ -260,7 +263,7 @@ TEST_CASE("what a client writes reaches a provider of Anthropic's as it was",
       R"({"role":"assistant","content":[)"
         + thinking + "," + redacted
         + R"(,{"type":"text","text":"I look"},)"
-          R"({"type":"tool_use","id":"toolu_1","name":"f","input":)"
+          R"({"type":"tool_use","id":"toolu_1","name":"f","caller":{"type":"direct"},"input":)"
         + input
         + R"(}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1",)"
           R"("content":[{"type":"text","text":"42"}],"is_error":false},)"
@@ -284,7 +287,7 @@ TEST_CASE("what a client writes reaches a provider of Anthropic's as it was",
       R"({"role":"assistant","content":[)"
       + thinking + "," + redacted
       + R"(,{"type":"text","text":"I look"},)"
-        R"({"type":"tool_use","id":"toolu_1","name":"f","input":)"
+        R"({"type":"tool_use","id":"toolu_1","name":"f","caller":{"type":"direct"},"input":)"
       + input
       + R"(}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1",)"
         R"("content":[{"type":"text","text":"42"}],"is_error":false},)"

@@ -22,6 +22,9 @@ std::uint64_t tokens(std::vector<msg::chat_message> messages, std::string parame
 TEST_CASE("models are shown as Anthropic's clients read them", "[anthropic][models]") {
   CHECK(write_anthropic_model({"m", 1'700'000'000, "up"})
         == R"({"type":"model","id":"m","display_name":"m","created_at":"2023-11-14T22:13:20Z"})");
+  CHECK(
+    write_anthropic_model({"m", 0, "up", R"({"type":"x","display_name":"M","a":1})"})
+    == R"({"type":"model","id":"m","display_name":"M","created_at":"1970-01-01T00:00:00Z","a":1})");
   const std::vector<msg::model_entry> models{{"a", 0, {}}, {"b", 0, {}}, {"c", 0, {}}};
   const auto page = [&](std::size_t limit, const std::string& after) {
     return json::parse(write_anthropic_models(models, {limit, after}));
@@ -35,6 +38,10 @@ TEST_CASE("models are shown as Anthropic's clients read them", "[anthropic][mode
   CHECK(second["data"].size() == 1);
   CHECK(second["has_more"] == false);
   CHECK(second["first_id"] == "c");
+  const auto back = json::parse(write_anthropic_models(models, {1, {}, "c"}));
+  CHECK(back["data"].size() == 1);
+  CHECK(back["first_id"] == "b");
+  CHECK(back["has_more"] == true);
   const auto none = page(2, "c");
   CHECK(none["data"].empty());
   CHECK(none["first_id"].is_null());

@@ -54,6 +54,18 @@ TEST_CASE("a byte order mark is nothing that anybody said", "[chat][native]") {
   CHECK(frame("\xEF\xBB\xBF{}") == "data: {}\n\n");
 }
 
+TEST_CASE("a whole answer has an id and a model, whoever left them out", "[chat][native]") {
+  const auto told = [](const std::string& text) {
+    msg::chat_reply reply;
+    reply.id = "c7";
+    reply.model = "asked";
+    reply.native = {chat_api, text};
+    return chat_format(false)->whole(reply);
+  };
+  CHECK(told(R"({"choices":[]})") == R"({"choices":[],"id":"c7","model":"asked"})");
+  CHECK(told(R"({"id":"c7","model":"m"})") == R"({"id":"c7","model":"m"})");
+}
+
 TEST_CASE("answers that OpenAI's clients could not read are not passed on", "[chat][native]") {
   CHECK(is_regular_chat(piece_event));
   CHECK(is_regular_chat(usage_event));

@@ -36,7 +36,7 @@ TEST_CASE("cache marks go from parts, calls and tools", "[actors][openai][extens
         == R"({"content":[{"type":"text","text":"a"},7]})");
   msg::chat_request request;
   msg::chat_message turn{"assistant", {}, {}};
-  turn.tool_calls = {{0, "c", "function", "f", "{}", R"({"cache_control":{},"a": 1})"},
+  turn.tool_calls = {{0, "c", "function", "f", "{}", R"({"cache_control":{},"caller":{},"a": 1})"},
                      {1, "d", "function", "g", "{}", R"({"cache_control":{}})"}};
   request.messages = {turn};
   const auto plain = without_extensions(std::move(request)).messages.front();
@@ -62,6 +62,21 @@ TEST_CASE("a budget of thinking is an effort for models that reason",
   CHECK(effort("1024", {}, "gpt-4.1") == R"({"a":1})");
   CHECK(effort("0") == R"({"a":1})");
   CHECK(parameters(R"({"thinking":{"type":"disabled"},"a":1})", "o3") == R"({"a":1})");
+}
+
+TEST_CASE("the earlier name of an answer's format is said in OpenAI's words as well",
+          "[actors][openai][extensions]") {
+  const std::string given = R"({"output_format":{"type":"json_schema","schema":{}}})";
+  CHECK(has_anthropic_words(given));
+  CHECK(in_openai_words(given).starts_with(R"({"response_format":{"type":"json_schema")"));
+}
+
+TEST_CASE("a bound of the answer takes its newer name, unless that is there",
+          "[actors][openai][extensions]") {
+  CHECK(with_newer_bound(R"({"a":1,"max_tokens":5})") == R"({"a":1,"max_completion_tokens":5})");
+  const auto* both = R"({"max_tokens":5,"max_completion_tokens":6})";
+  CHECK(with_newer_bound(both) == both);
+  CHECK(with_newer_bound("").empty());
 }
 
 TEST_CASE("a request without such members stays as it is", "[actors][openai][extensions]") {

@@ -280,6 +280,16 @@ TEST_CASE("a cut answer's tokens are the prompt's as counted and the text's as e
   CHECK(usage.estimated);
 }
 
+TEST_CASE("tokens that a stream does not count are estimated", "[provider][anthropic][stream]") {
+  messages_stream stream;
+  stream.push(event("message_start", R"("message":{"id":"1","model":"m"})")
+              + begin_block(0, text_block) + text_piece(std::string(80, 'x')) + end_block(0)
+              + event("message_delta", R"("delta":{"stop_reason":"end_turn"})")
+              + event("message_stop"));
+  CHECK(stream.usage(40).prompt == 10);
+  CHECK(stream.usage(40).completion == 20);
+}
+
 TEST_CASE("an error event ends a stream with its meaning", "[provider][anthropic][stream]") {
   messages_stream stream;
   stream.push(begin_line + begin_block(0, text_block) + text_piece("a")

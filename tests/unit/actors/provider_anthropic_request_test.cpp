@@ -91,6 +91,48 @@ TEST_CASE("tool calls and their results become blocks in their order", "[provide
     {"type":"text","text":"so?"}]})"));
 }
 
+TEST_CASE("calls have ids that Anthropic's API takes, and no two the same",
+          "[provider][anthropic]") {
+  // The ids of calls, turn by turn, and those that their results name.
+  const auto ids = [](const std::vector<std::vector<std::string>>& turns) {
+    auto messages = json::array({{{"role", "user"}, {"content", "go"}}});
+    for (const auto& turn : turns) {
+      auto calls = json::array();
+      for (const auto& id : turn)
+        calls.push_back({{"id", id}, {"function", {{"name", "f"}, {"arguments", "{}"}}}});
+      messages.push_back({{"role", "assistant"}, {"tool_calls", calls}});
+      for (const auto& id : turn)
+        messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", "x"}});
+    }
+    std::vector<std::string> called;
+    std::vector<std::string> answered;
+    const auto body = body_of(messages.dump());
+    for (const auto& turn : body["messages"])
+      for (const auto& block : turn["content"])
+        if (block["type"] == "tool_use")
+          called.push_back(block["id"]);
+        else if (block["type"] == "tool_result")
+          answered.push_back(block["tool_use_id"]);
+    CHECK(called == answered);
+    return called;
+  };
+  using list = std::vector<std::string>;
+  CHECK(ids({{"toolu_1", "call-A"}}) == list{"toolu_1", "call-A"});
+  CHECK(ids({{"functions.f:0", "a b", "call|1", ""}})
+        == list{"functions_f_0", "a_b", "call_1", "call"});
+  CHECK(ids({{"a.b", "a:b", "a_b"}}) == list{"a_b", "a_b_2", "a_b_3"});
+  CHECK(ids({{"c", "c"}}) == list{"c", "c_2"});
+  // The first turn's keep theirs when the conversation goes on.
+  CHECK(ids({{"f.0", "f.1"}, {"f.0"}, {"f_0"}}) == list{"f_0", "f_1", "f_0_2", "f_0_3"});
+  // A call that nobody answered takes no result of a later one.
+  const auto open = body_of(R"([{"role":"user","content":"go"},
+    {"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f"}}]},
+    {"role":"user","content":"again"},
+    {"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f"}}]},
+    {"role":"tool","tool_call_id":"c","content":"x"}])");
+  CHECK(open["messages"].back()["content"][0]["tool_use_id"] == "c_2");
+}
+
 TEST_CASE("what a model reads keeps its bytes and order", "[provider][anthropic]") {
   const auto text
     = written(R"([{"role":"user","content":"hi"},{"role":"assistant","content":"","tool_calls":[)"
@@ -119,6 +161,11 @@ TEST_CASE("images and documents become sources", "[provider][anthropic]") {
                   "filename":"a.pdf"}})")
         == json::parse(R"({"type":"document","title":"a.pdf","source":{"type":"base64",
                            "media_type":"application/pdf","data":"QQ=="}})"));
+  // Of texts the API takes no base64.
+  CHECK(
+    block(R"({"type":"file","file":{"file_data":"data:text/csv;base64,YSxi","filename":"a.csv"}})")
+    == json::parse(R"({"type":"document","title":"a.csv","source":{"type":"text",
+                           "media_type":"text/plain","data":"a,b"}})"));
   CHECK(block(R"({"type":"file","file":{"file_id":"file_1"}})")["source"]["file_id"] == "file_1");
   const auto* own = R"({"type":"search_result","source":"s","title":"t","content":[]})";
   CHECK(block(own) == json::parse(own));
@@ -232,6 +279,17 @@ TEST_CASE("tools and the choice among them are said in Anthropic's words",
   CHECK(choice(R"("parallel_tool_calls":false,"tool_choice":"none")") == json{{"type", "none"}});
   CHECK(choice(R"("parallel_tool_calls":true)").is_null());
   CHECK(member("tool_choice", R"("tool_choice":"auto")").is_null());
+  const auto schema = [](const std::string& parameters) {
+    return member("tools", R"("tools":[{"type":"function","function":{"name":"f")" + parameters
+                             + "}}]")[0]["input_schema"];
+  };
+  for (const auto* nothing : {"", R"(,"parameters":null)", R"(,"parameters":{})"})
+    CHECK(schema(nothing) == json::parse(R"({"type":"object","properties":{}})"));
+  CHECK(schema(R"(,"parameters":{"properties":{"a":{}}})")
+        == json::parse(R"({"type":"object","properties":{"a":{}}})"));
+  for (const auto* type : {"null", R"(["object","null"])"})
+    CHECK(schema(R"(,"parameters":{"$defs":{},"type":)" + std::string{type} + "}")
+          == json::parse(R"({"type":"object","$defs":{}})"));
   CHECK(member("tools", R"("tools":[])").is_null());
   CHECK(
     member("tools",
@@ -319,6 +377,13 @@ TEST_CASE("reasoning_effort becomes a budget below what the caller allows",
 TEST_CASE("effort gives way where a model may not think", "[provider][anthropic]") {
   const std::string effort = R"("reasoning_effort":"high")";
   CHECK(member("thinking", effort + "," + tools + R"(,"tool_choice":"required")").is_null());
+  for (const auto* sampling :
+       {R"("temperature":0.2)", R"("temperature":0)", R"("top_p":0.5)", R"("top_k":5)"}) {
+    const auto body = body_of(hello, effort + "," + sampling);
+    CHECK_FALSE(body.contains("thinking"));
+    CHECK((body.contains("temperature") || body.contains("top_p") || body.contains("top_k")));
+  }
+  CHECK(member("thinking", effort + R"(,"temperature":1,"top_p":0.95)")["type"] == "enabled");
   const auto answers_call = [&](const std::string& thinking) {
     return body_of(R"([{"role":"user","content":"a"},{"role":"assistant","content":null,)"
                      + thinking
@@ -336,6 +401,7 @@ TEST_CASE("effort gives way where a model may not think", "[provider][anthropic]
   CHECK(body["thinking"] == json{{"type", "adaptive"}});
   CHECK(body["output_config"] == json{{"effort", "high"}});
   CHECK(body["max_tokens"] == 4096);
+  CHECK_FALSE(body_of(hello, effort + R"(,"temperature":0.5)", adaptive).contains("thinking"));
 }
 
 TEST_CASE("what Anthropic's API lacks is refused by name, unless it asks for nothing",

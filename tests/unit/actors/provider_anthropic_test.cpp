@@ -242,7 +242,8 @@ TEST_CASE("the models of an anthropic provider are listed", "[actors][provider][
     anthropic_quick()};
   const auto list = provider.models()->models().models;
   REQUIRE(list.size() == 2);
-  CHECK(list[0] == msg::model_entry{"claude-a", 1'739'923'200, "anthropic"});
+  CHECK(list[0]
+        == msg::model_entry{"claude-a", 1'739'923'200, "anthropic", R"({"display_name":"A"})"});
   CHECK(list[1] == msg::model_entry{"claude-b", 0, "anthropic"});
   CHECK(seen.target == "/v1/models?limit=1000");
   CHECK(seen.header("x-api-key") == "sk-ant-secret");

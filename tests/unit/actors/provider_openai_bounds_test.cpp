@@ -1,3 +1,4 @@
+#include "apis/openai/chat_json.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/actors/provider_fixture.hpp"
 
@@ -56,13 +57,16 @@ TEST_CASE("the provider's list of models is asked for once and kept",
       if (requests++ == 0)
         on.reply(500, "oops");
       else
-        on.reply(200, R"({"data":[{"id":"a","created":5,"owned_by":"o"},{"id":"b"}]})");
+        on.reply(
+          200, R"({"data":[{"id":"a","created":5,"owned_by":"o","max_model_len":8},{"id":"b"}]})");
     })};
   CHECK(provider.models()->why().code == errc::provider_failed);
   for (int round = 0; round < 2; ++round) {
     const auto list = provider.models()->models().models;
     REQUIRE(list.size() == 2);
-    CHECK(list[0] == msg::model_entry{"a", 5, "o"});
+    CHECK(list[0] == msg::model_entry{"a", 5, "o", R"({"max_model_len":8})"});
+    CHECK(actors::write_model(list[0])
+          == R"({"id":"a","object":"model","created":5,"owned_by":"o","max_model_len":8})");
     CHECK(list[1].id == "b");
   }
   CHECK(seen.method == "GET");

@@ -147,4 +147,12 @@ TEST_CASE("an agent that adds something sends its own words", "[actors][identity
   desk other;
   other.agent.parameters = R"({"top_p":0.5})";
   CHECK(other.flight(request).native.empty());
+  // What the client's headers allow is still asked for.
+  const auto sent
+    = written(msg::native_api::messages, R"({"model":"m"})", {{"anthropic-beta", "x"}});
+  const auto kept = other.flight(sent).native;
+  REQUIRE(kept.size() == 1);
+  CHECK(kept.front().body.empty());
+  CHECK(kept.front().headers == sent.native.front().headers);
+  CHECK_FALSE(other.key(sent) == other.key(written(msg::native_api::messages, R"({"model":"m"})")));
 }

@@ -236,6 +236,14 @@ TEST_CASE("of calls without index and id a name begins the next in one list", "[
   CHECK(pieces[1].tool_calls.at(0).index == 1);
 }
 
+TEST_CASE("of calls without index and id another name begins the next", "[actors][tools]") {
+  const auto pieces = pieces_of({R"([{"function":{"name":"f","arguments":"{"}}])",
+                                 R"([{"function":{"name":"f","arguments":"}"}}])",
+                                 R"([{"function":{"name":"g","arguments":"{}"}}])"});
+  CHECK(pieces[1].tool_calls.at(0).index == 0);
+  CHECK(pieces[2].tool_calls.at(0).index == 1);
+}
+
 TEST_CASE("choices of one stream number their calls apart", "[actors][tools]") {
   chunk_reader reader;
   const auto event = reader.read(R"({"choices":[{"index":0,"delta":{"tool_calls":[{"id":"a"}]}},)"
