@@ -19,7 +19,7 @@ enum class priority : std::uint8_t { background = 0, normal = 1, interactive = 2
 /// Set while nothing has happened that must not happen twice: the call may be run again elsewhere.
 inline constexpr std::uint32_t flag_replayable = 1u << 0;
 
-/// Travels with every call, unchanged from the client's door to the last hop.
+/// Travels with every call, unchanged from the client's request to the last hop.
 struct context {
   request_id id;
   /// When the caller stops waiting (monotonic clock). On the wire it is the time that remains.

@@ -33,8 +33,8 @@ using actor_number = strong<struct actor_number_tag, std::uint64_t>;
 /// One life of a node process; a restarted node has another.
 using incarnation = strong<struct incarnation_tag, std::uint64_t>;
 
-/// Names one request from the client's door to the last hop: a UUID of version 7 (RFC 9562), so
-/// that ids sort by time.
+/// Names one request from the client's connection to the last hop: a UUID of version 7 (RFC 9562),
+/// so that ids sort by time.
 struct request_id {
   std::array<std::uint8_t, 16> bytes{};
 

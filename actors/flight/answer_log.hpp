@@ -6,7 +6,7 @@
 
 namespace skep::actors {
 
-/// One answer as it comes in, kept so that late followers can read it from its beginning. Bounded:
+/// One answer as it comes in, kept so that late waiters can read it from its beginning. Bounded:
 /// beyond its bytes the oldest pieces go, and whoever has not read them by then cannot follow.
 /// Pure. Not thread-safe.
 class answer_log {

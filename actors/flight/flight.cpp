@@ -54,7 +54,7 @@ flight::meters::meters(telemetry::registry& metrics, const std::string& number)
                    "Requests a provider refused moments ago, refused again without asking it.")),
     upstream(count(metrics, number, "skep_flight_upstream_total", "Calls to providers.")),
     flights(level(metrics, number, "skep_flight_open", "Answers being fetched or played.")),
-    followers(level(metrics, number, "skep_flight_followers", "Requests that wait for them.")),
+    waiters(level(metrics, number, "skep_flight_followers", "Requests that wait for them.")),
     bytes(level(metrics, number, "skep_flight_bytes", "Bytes of answers kept for followers.")) {}
 
 flight::flight(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -71,7 +71,7 @@ caf::behavior flight::make_behavior() {
 
 flight::id flight::start(msg::flight_request request, skep::context context) {
   const auto which = ++last_id_;
-  auto& t = trips_.emplace(which, rules_.buffer_max).first->second;
+  auto& t = calls_.emplace(which, rules_.buffer_max).first->second;
   t.request = std::move(request);
   t.context = std::move(context);
   if (t.request.cached)
@@ -81,15 +81,15 @@ flight::id flight::start(msg::flight_request request, skep::context context) {
 
 void flight::remember(id which, rt::request_key pending) {
   // A request that failed at once has been handled already, and the flight may be gone.
-  const auto entry = trips_.find(which);
-  if (pending != 0 && entry != trips_.end())
+  const auto entry = calls_.find(which);
+  if (pending != 0 && entry != calls_.end())
     entry->second.pending = pending;
 }
 
 // -- the cache ------------------------------------------------------------------------------------
 
 void flight::look_up(id which, std::uint64_t lost) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.at = stage::cache;
   t.lease = 0;
   msg::cache_get_request get{
@@ -115,12 +115,12 @@ void flight::cache_answered(id which, const rt::answer& got) {
     join_leader(which, reply->leader, reply->lease);
     return;
   }
-  trips_.at(which).lease = reply->lease;
+  calls_.at(which).lease = reply->lease;
   lead(which);
 }
 
 void flight::hit(id which, const msg::cache_get_reply& found) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   const bool renew = static_cast<msg::cache_turn>(found.turn) == msg::cache_turn::won;
   const auto kept = kept_for(t.context.tenant, found.value).value_or(std::string_view{});
   if (static_cast<msg::cache_kind>(found.kind) == msg::cache_kind::refusal) {
@@ -146,14 +146,14 @@ void flight::hit(id which, const msg::cache_get_reply& found) {
 }
 
 /// Fetches a new answer in the background while the old one is served.
-void flight::refresh(const trip& t, std::uint64_t lease) {
+void flight::refresh(const shared_call& t, std::uint64_t lease) {
   auto request = t.request;
   request.stream = false;
   auto context = t.context;
   context.priority = priority::background;
   context.deadline = now() + std::chrono::milliseconds{request.deadline_ms};
   const auto which = start(std::move(request), std::move(context));
-  auto& fresh = trips_.at(which);
+  auto& fresh = calls_.at(which);
   fresh.background = true;
   fresh.lease = lease;
   meters_.refreshed.inc();
@@ -163,9 +163,9 @@ void flight::refresh(const trip& t, std::uint64_t lease) {
 // -- others in flight -----------------------------------------------------------------------------
 
 void flight::join_leader(id which, const std::string& leader, std::uint64_t lease) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   drop_relays(t);
-  if (t.followers.empty()) {
+  if (t.waiters.empty()) {
     forget(which);
     return;
   }
@@ -174,7 +174,7 @@ void flight::join_leader(id which, const std::string& leader, std::uint64_t leas
     if (known == led_.end()) { // Of an earlier life of this actor.
       meters_.lost.inc();
       look_up(which, lease);
-    } else if (const auto& led = trips_.at(known->second);
+    } else if (const auto& led = calls_.at(known->second);
                led.log.first() == 0 && led.context.tenant == t.context.tenant) {
       move_followers(which, known->second);
     } else {
@@ -199,7 +199,7 @@ void flight::join_leader(id which, const std::string& leader, std::uint64_t leas
 // -- the semantic cache ---------------------------------------------------------------------------
 
 void flight::lead(id which) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.status = msg::cache_status::miss;
   t.store = true;
   if (t.lease != 0)
@@ -213,7 +213,7 @@ void flight::lead(id which) {
 }
 
 void flight::look_for_similar(id which) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.at = stage::semantic;
   auto context = t.context;
   context.deadline = std::min(context.deadline, now() + rules_.semantic_deadline);
@@ -230,7 +230,7 @@ void flight::look_for_similar(id which) {
 }
 
 void flight::similar_found(id which, const msg::semantic_find_reply& found) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.similar = found;
   if (!found.serve) {
     ask_route(which);
@@ -245,7 +245,7 @@ void flight::similar_found(id which, const msg::semantic_find_reply& found) {
   get.group = t.request.group;
   remember(which, ask(peers_.cache, std::move(context), std::move(get),
                       [this, which](const rt::answer& got) {
-                        auto& asked = trips_.at(which);
+                        auto& asked = calls_.at(which);
                         const auto* entry = got.get<msg::cache_get_reply>();
                         const auto kept = entry != nullptr && entry->kind == 0 && entry->found
                                             ? kept_for(asked.context.tenant, entry->value)
@@ -279,7 +279,7 @@ caf::actor flight::provider(const std::string& name) {
 }
 
 void flight::ask_route(id which) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.at = stage::routes;
   if (t.route >= t.request.routes.size()) {
     fail_all(which, failure{errc::not_found, "agent " + t.request.agent + " has no provider"});
@@ -309,7 +309,7 @@ void flight::ask_route(id which) {
 }
 
 void flight::source_answered(id which, const rt::answer& got) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   const auto malformed = [&](const char* what) {
     source_failed(which, failure{errc::malformed, what});
   };
@@ -356,27 +356,27 @@ void flight::source_answered(id which, const rt::answer& got) {
 }
 
 /// Whom the answer comes from, and what it took. A provider that does not count was asked once.
-void flight::came_from(trip& t, const msg::answer_origin& source) {
+void flight::came_from(shared_call& t, const msg::answer_origin& source) {
   t.origin.attempts += std::max(source.attempts, 1u);
   t.origin.limits = source.limits;
   if (t.at == stage::joined)
     t.origin.provider = source.provider;
 }
 
-/// The deadline that passed was that of some followers, and others wait longer: theirs counts from
+/// The deadline that passed was that of some waiters, and others wait longer: theirs counts from
 /// now on.
-bool flight::outlives(trip& t, const failure& why) {
+bool flight::outlives(shared_call& t, const failure& why) {
   // Without tries it was not sent, for want of time.
   if (why.code != errc::deadline_exceeded || (why.tries > 0 && !t.context.expired(now())))
     return false;
   auto latest = t.context.deadline;
-  for (const auto who : t.followers)
-    latest = std::max(latest, followers_.at(who).deadline);
+  for (const auto who : t.waiters)
+    latest = std::max(latest, waiters_.at(who).deadline);
   return latest > std::max(std::exchange(t.context.deadline, latest), now());
 }
 
 void flight::source_failed(id which, failure why) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.pending = 0;
   const bool begun = t.log.head() != nullptr;
   if (t.at == stage::routes) {

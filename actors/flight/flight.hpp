@@ -32,7 +32,7 @@ struct flight_config {
   duration semantic_deadline = 250ms;
   /// How long a refusal that would come again is kept; zero: not at all.
   std::chrono::milliseconds negative_ttl{10'000};
-  /// How long a finished answer is kept for followers that are still on their way from other nodes.
+  /// How long a finished answer is kept for waiters that are still on their way from other nodes.
   duration linger{};
   /// Read ahead of callers who take an answer as a whole.
   std::uint64_t window = 64 * 1024;
@@ -56,7 +56,7 @@ struct flight_peers {
 /// Gets answers, each once: from the response cache, from a call for the same that is in flight
 /// (here or, by the lease the cache gave, on another node), from the semantic cache, or from the
 /// routes of the request in turn. Whoever asks for the same meanwhile follows: what came already is
-/// replayed, then it goes on at each follower's own credit, while the fastest sets the pace. The
+/// replayed, then it goes on at each waiter's own credit, while the fastest sets the pace. The
 /// call goes on as long as anybody follows it, whoever began it, and has the deadline of those who
 /// follow: when that of the first ones passes, it is made again for those who wait longer. Serves
 /// flight_request and flight_join_request (messages/flight.hpp); the same key always at the same
@@ -74,8 +74,8 @@ private:
 
   enum class stage : std::uint8_t { cache, semantic, similar, routes, joined, done };
 
-  struct trip {
-    explicit trip(std::size_t buffer_max) : log(buffer_max) {}
+  struct shared_call {
+    explicit shared_call(std::size_t buffer_max) : log(buffer_max) {}
 
     msg::flight_request request;
     skep::context context;
@@ -89,17 +89,17 @@ private:
     std::uint32_t losses = 0; // Leaders found gone.
     bool led = false;         // A provider was asked.
     bool store = false;
-    bool background = false; // Goes on without followers.
+    bool background = false; // Goes on without waiters.
     bool lingers = false;
     answer_log log;
     std::size_t counted = 0; // Of the log's bytes, in the sum of all.
     std::uint64_t received = 0;
     std::uint64_t granted = 0;
-    std::vector<id> followers;
+    std::vector<id> waiters;
     msg::semantic_find_reply similar;
   };
-  struct follower {
-    id trip = 0;
+  struct waiter {
+    id shared = 0;
     rt::responder out;
     time_point deadline{};
     rt::lease_ptr call; // Where its agent knows it by.
@@ -123,39 +123,39 @@ private:
     telemetry::counter& negative;
     telemetry::counter& upstream;
     telemetry::gauge& flights;
-    telemetry::gauge& followers;
+    telemetry::gauge& waiters;
     telemetry::gauge& bytes;
   };
 
-  // Callers (followers.cpp).
+  // Callers (waiters.cpp).
   void begin(const rt::call& c, const msg::flight_request& request);
   void join(const rt::call& c, const msg::flight_join_request& request);
   bool joinable(const msg::flight_request& request, const std::string& tenant) const;
-  void drop_relays(trip& t);
+  void drop_relays(shared_call& t);
   call_places* places_of(const std::string& agent, caf::actor& pool) const;
-  void leave_place(const std::string& agent, const follower& f);
-  void leave_places(const trip& t);
-  std::optional<failure> claim_places(const trip& t);
+  void leave_place(const std::string& agent, const waiter& f);
+  void leave_places(const shared_call& t);
+  std::optional<failure> claim_places(const shared_call& t);
   bool room(const rt::call& c, std::size_t more_flights);
-  follower* follow(id which, const rt::call& c, bool stream);
+  waiter* follow(id which, const rt::call& c, bool stream);
   void credit_came(id who, std::uint64_t bytes);
   void left(id who);
   void serve(id which);
-  bool serve_one(trip& t, follower& f);
-  bool play(trip& t, follower& f);
-  void cut(follower& f, const char* why);
+  bool serve_one(shared_call& t, waiter& f);
+  bool play(shared_call& t, waiter& f);
+  void cut(waiter& f, const char* why);
   void move_followers(id from, id to);
   void fail_all(id which, const failure& why);
-  void pace(trip& t);
-  std::uint64_t credit_of(const trip& t) const;
-  msg::answer_origin origin_for(const trip& t, const follower& f) const;
+  void pace(shared_call& t);
+  std::uint64_t credit_of(const shared_call& t) const;
+  msg::answer_origin origin_for(const shared_call& t, const waiter& f) const;
 
-  // Getting the answer (flight.cpp); what becomes of it (landing.cpp).
+  // Getting the answer (flight.cpp); what becomes of it (completion.cpp).
   id start(msg::flight_request request, skep::context context);
   void look_up(id which, std::uint64_t lost);
   void cache_answered(id which, const rt::answer& got);
   void hit(id which, const msg::cache_get_reply& found);
-  void refresh(const trip& t, std::uint64_t lease);
+  void refresh(const shared_call& t, std::uint64_t lease);
   void lead(id which);
   void look_for_similar(id which);
   void similar_found(id which, const msg::semantic_find_reply& found);
@@ -164,25 +164,25 @@ private:
   void remember(id which, rt::request_key pending);
   void source_answered(id which, const rt::answer& got);
   void source_failed(id which, failure why);
-  bool outlives(trip& t, const failure& why);
-  static void came_from(trip& t, const msg::answer_origin& source);
+  bool outlives(shared_call& t, const failure& why);
+  static void came_from(shared_call& t, const msg::answer_origin& source);
   void complete(id which);
-  void store(trip& t);
-  void store_refusal(trip& t, const failure& why);
-  void learn(trip& t, const msg::chat_reply& reply);
-  void release(trip& t);
+  void store(shared_call& t);
+  void store_refusal(shared_call& t, const failure& why);
+  void learn(shared_call& t, const msg::chat_reply& reply);
+  void release(shared_call& t);
   void shut(id which);
   void close(id which);
   void forget(id which);
-  void count_bytes(trip& t);
+  void count_bytes(shared_call& t);
   void show();
   caf::actor provider(const std::string& name);
 
   const flight_config rules_;
   const flight_peers peers_;
   meters meters_;
-  std::unordered_map<id, trip> trips_;
-  std::unordered_map<id, follower> followers_;
+  std::unordered_map<id, shared_call> calls_;
+  std::unordered_map<id, waiter> waiters_;
   /// Those that others may still join, by a hash of their key.
   std::unordered_map<std::uint64_t, id> open_;
   /// Those this node leads, by lease.

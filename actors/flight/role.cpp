@@ -1,7 +1,7 @@
 #include "actors/flight/role.hpp"
 
-#include "actors/flight/door.hpp"
 #include "actors/flight/flight.hpp"
+#include "actors/flight/flight_address.hpp"
 #include "runtime/actor/guard.hpp"
 #include "runtime/cluster/cluster_port.hpp"
 #include "runtime/config/option.hpp"
@@ -106,7 +106,7 @@ expected<void> build(rt::role_context& node) {
     };
     flights.push_back(node.supervise(std::move(spec)));
   }
-  node.publish("flight", flight_door::make(env, std::move(flights)));
+  node.publish("flight", flight_address::make(env, std::move(flights)));
   return {};
 }
 

@@ -31,7 +31,7 @@ struct endpoint_row {
 
 constexpr std::string_view reads = "GET, HEAD";
 
-// The one list of what the door serves, in the order of the enum.
+// The one list of what the gateway serves, in the order of the enum.
 constexpr std::array<endpoint_row, endpoint_count> endpoints{{
   {endpoint::root, "/", reads, access::open},
   {endpoint::chat, "/v1/chat/completions", "POST", access::client},

@@ -72,7 +72,7 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::root:
     case endpoint::health:
     case endpoint::ready:
-    case endpoint::unknown: break; // The door answers these.
+    case endpoint::unknown: break; // The listener answers these.
   }
   refuse(c, failure{errc::unexpected_message, "the gateway does not serve " + request.path});
 }

@@ -6,7 +6,7 @@
 #include "actors/gateway/model_router.hpp"
 #include "actors/gateway/model_scope.hpp"
 #include "actors/gateway/performance_monitor.hpp"
-#include "actors/gateway/responses_desk.hpp"
+#include "actors/gateway/response_repository.hpp"
 #include "actors/gateway/session.hpp"
 #include "apis/openai/responses_json.hpp"
 #include "runtime/actor/bounded_actor.hpp"
@@ -35,10 +35,10 @@ struct http_arrival {
   model_scope_ptr models;
 };
 
-/// Reads the requests that the door let in, finds who answers for a model name and passes the call
-/// on with the client's session as caller, so that answers go past it. Serves the small endpoints
-/// itself. One per HTTP thread, spawned by its supervisor; it keeps no state of a request, so a
-/// restart costs only the requests that wait in its mailbox.
+/// Reads the requests that the listener let in, finds who answers for a model name and passes the
+/// call on with the client's session as caller, so that answers go past it. Serves the small
+/// endpoints itself. One per HTTP thread, spawned by its supervisor; it keeps no state of a
+/// request, so a restart costs only the requests that wait in its mailbox.
 class gateway : public rt::bounded_actor {
 public:
   gateway(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
@@ -97,7 +97,7 @@ private:
   rt::cluster_port& cluster_;
   const std::shared_ptr<performance_monitor> monitor_;
   model_router router_;
-  responses_desk responses_;
+  response_repository responses_;
 };
 
 } // namespace skep::actors

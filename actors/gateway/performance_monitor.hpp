@@ -51,7 +51,7 @@ struct performance_view {
 
 /// Keeps what has to be watched over time: ended requests in a window of a minute, samples of the
 /// node's counters and processors every five seconds. One per node, shared by its gateways and its
-/// door. Memory is fixed but for 8 bytes per series and sample. Thread-safe; nothing waits.
+/// listener. Memory is fixed but for 8 bytes per series and sample. Thread-safe; nothing waits.
 class performance_monitor {
 public:
   static constexpr duration window = 1min;

@@ -21,7 +21,7 @@ using tree = nlohmann::json;
 /// Members that are ours, not the chat's.
 constexpr std::array own_members{"message", "agent", "model", "session_id", "stream"};
 
-/// The same request as the body of a chat completion, so that both doors read alike.
+/// The same request as the body of a chat completion, so that both endpoints read alike.
 std::string chat_body_of(const json::object& read) {
   std::string chat = R"({"model":"-","messages":[{"role":"user","content":)";
   chat.append(read.at("message")).append("}]");

@@ -1,4 +1,4 @@
-// The gateway's /v1/responses: translated into a chat, relayed, and kept (responses_desk.hpp).
+// The gateway's /v1/responses: translated into a chat, relayed, and kept (response_repository.hpp).
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
 #include "actors/gateway/http_fields.hpp"
@@ -138,7 +138,7 @@ void gateway::continue_response(const rt::call& c, const http_arrival& arrival,
 
 void gateway::answer_response(const rt::call& c, const http_arrival& arrival, response_order order,
                               const std::optional<kept_response>& before, rt::responder out) {
-  responses_desk::wish wish;
+  response_repository::wish wish;
   wish.head = {responses_.make_id(), unix_seconds(), order.model, std::move(order.echo),
                std::move(order.rules)};
   auto items = before ? continued(*before) : std::vector<std::string>{};

@@ -1,8 +1,8 @@
 #include "actors/gateway/role.hpp"
 
 #include "actors/gateway/config.hpp"
-#include "actors/gateway/door.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "actors/gateway/http_listener.hpp"
 #include "actors/provider/config.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/cluster/cluster_port.hpp"
@@ -32,8 +32,8 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
   for (std::uint32_t n = 0; n < options->threads; ++n) {
     rt::child_spec spec;
     spec.name = "gateway/" + std::to_string(n);
-    // It judges nobody: what fails behind it has breakers of its own. The door bounds what is at
-    // work; only probes may come on top of that.
+    // It judges nobody: what fails behind it has breakers of its own. The listener bounds what is
+    // at work; only probes may come on top of that.
     spec.guard.use_breaker = false;
     spec.guard.in_flight_max = static_cast<std::uint32_t>(options->requests_max) * 2;
     spec.start = [&env, &kind, options, &status, &cluster, monitor] {
@@ -46,16 +46,17 @@ std::vector<caf::actor> start_gateways(rt::role_context& node,
 
 /// When every kind of actor is there, so that no client finds half of a node; and the first to
 /// drain.
-expected<void> let_clients_in(rt::role_context& node, const std::shared_ptr<door>& way_in) {
-  if (auto done = way_in->open(); !done)
+expected<void> let_clients_in(rt::role_context& node,
+                              const std::shared_ptr<http_listener>& listener) {
+  if (auto done = listener->open(); !done)
     return done;
-  node.status().endpoint = way_in->endpoint();
-  node.status().operations_endpoint = way_in->operations_endpoint();
+  node.status().endpoint = listener->endpoint();
+  node.status().operations_endpoint = listener->operations_endpoint();
   if (const auto& where = node.status().operations_endpoint; !where.empty())
     log::info("operations are served at http://{}", where);
-  node.on_drain([way_in] { way_in->drain(); });
-  node.drained_when([way_in] { return way_in->drained(); });
-  node.on_stop([way_in] { way_in->close(); });
+  node.on_drain([listener] { listener->drain(); });
+  node.drained_when([listener] { return listener->drained(); });
+  node.on_stop([listener] { listener->close(); });
   return {};
 }
 
@@ -74,10 +75,10 @@ expected<void> build(rt::role_context& node) {
       const auto endpoints = endpoint_table::make(built.endpoints());
       if (!endpoints)
         return fail(endpoints.error());
-      const auto way_in = std::make_shared<door>(
-        door::house{built.env(), built.status(), built.cluster(), *endpoints}, options, operations,
-        std::move(gateways), monitor);
-      return let_clients_in(built, way_in);
+      const auto listener = std::make_shared<http_listener>(
+        http_listener::house{built.env(), built.status(), built.cluster(), *endpoints}, options,
+        operations, std::move(gateways), monitor);
+      return let_clients_in(built, listener);
     });
   return {};
 }
@@ -90,7 +91,7 @@ bool defines(const config::document& doc, const std::string& provider) {
                      [&](const auto& each) { return each.first == provider; });
 }
 
-/// The provider may be another node's, and an open door may be meant: both are said, not refused.
+/// The provider may be another node's, and an open port may be meant: both are said, not refused.
 std::vector<config::violation> doubts(const config::document& doc) {
   std::vector<config::violation> found;
   const auto& options = doc.get<gateway_config>("gateway");
@@ -116,9 +117,9 @@ rt::role gateway_role() {
   made.publishes = {{"gateway/"}};
   made.declare = [](config::schema& accepted) {
     accepted.section("gateway", config::cardinality::one, gateway_table(),
-                     "The door for HTTP clients.");
+                     "Where HTTP clients come in.");
     accepted.section("admin", config::cardinality::one, admin_table(),
-                     "A door of its own for what operates the node.");
+                     "A listener of its own for what operates the node.");
     accepted.rule([](const config::document& doc) {
       return check_access(doc.get<gateway_config>("gateway"), doc.get<admin_config>("admin"));
     });

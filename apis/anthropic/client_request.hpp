@@ -9,9 +9,9 @@
 
 // A conversation in OpenAI's form, which skep uses inside, as the body of Anthropic's Messages API.
 //
-// The vocabulary for what only Anthropic has, shared with the door that reads and writes the same
-// API towards clients. All of it stands in the members that skep passes on untouched, so a client
-// of the OpenAI door may use it, too:
+// The vocabulary for what only Anthropic has, shared with the server side, which reads and writes
+// the same API towards clients. All of it stands in the members that skep passes on untouched, so a
+// client of the OpenAI API may use it, too:
 //
 //   cache_control     of a content part, a message (its last block), a tool call (its `extra`), an
 //                     entry of `tools`: as it came.

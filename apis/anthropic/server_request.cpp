@@ -208,7 +208,7 @@ tl::expected<messages_body, api_error> read_messages_body(std::string_view text,
     return wrong_member("max_tokens", "Input should be a whole number above 0");
   if (!body.has("messages"))
     return missing_member("messages");
-  auto turns = read_door_turns(body.at("system"), body.at("messages"));
+  auto turns = read_turns(body.at("system"), body.at("messages"));
   if (!turns)
     return tl::make_unexpected(turns.error());
   read.request.messages = std::move(*turns);

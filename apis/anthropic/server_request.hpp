@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-// Anthropic's Messages API as clients speak it to the door: their conversation in OpenAI's form,
+// Anthropic's Messages API as clients speak it to the gateway: their conversation in OpenAI's form,
 // which skep uses inside. What OpenAI has no name for travels as anthropic_request.hpp says, so
 // that a provider of Anthropic's gets back what the client wrote: thinking with its signatures, the
 // bytes of tool inputs and schemas, cache_control, blocks of any type.

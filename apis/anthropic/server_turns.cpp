@@ -350,8 +350,8 @@ api_check conversation::add_assistant(std::string_view value, const std::string&
 
 } // namespace
 
-tl::expected<std::vector<msg::chat_message>, api_error> read_door_turns(std::string_view system,
-                                                                        std::string_view messages) {
+tl::expected<std::vector<msg::chat_message>, api_error> read_turns(std::string_view system,
+                                                                   std::string_view messages) {
   const auto turns = json::elements_of(messages);
   if (!turns)
     return wrong_member("messages", "Input should be a valid list");

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-// What was said in a body of POST /v1/messages; anthropic_door.hpp is the whole of it.
+// What was said in a body of POST /v1/messages; server_request.hpp is the whole of it.
 namespace skep::actors {
 
 /// Nothing, or what is wrong with a client's request.
@@ -26,7 +26,7 @@ api_check need_text(const json::object& in, std::string_view name, const std::st
 
 /// A conversation in OpenAI's form. Both arguments are JSON as they stand in the body; `system` is
 /// empty when there is none.
-tl::expected<std::vector<msg::chat_message>, api_error> read_door_turns(std::string_view system,
-                                                                        std::string_view messages);
+tl::expected<std::vector<msg::chat_message>, api_error> read_turns(std::string_view system,
+                                                                   std::string_view messages);
 
 } // namespace skep::actors

@@ -9,11 +9,11 @@
 
 namespace skep::actors {
 
-/// How one API of the door writes an answer: one object per request, made when the request has been
-/// read. The session calls it one call at a time, frames under its lock, so it must be quick and
-/// ask nobody. Where the answer is streamed: open once, then chunk and at last end or failed; else
-/// whole once, or nothing at all when the call failed before it began (errors of that kind are the
-/// endpoint's: http_errors.hpp).
+/// How one API of the gateway writes an answer: one object per request, made when the request has
+/// been read. The session calls it one call at a time, frames under its lock, so it must be quick
+/// and ask nobody. Where the answer is streamed: open once, then chunk and at last end or failed;
+/// else whole once, or nothing at all when the call failed before it began (errors of that kind are
+/// the endpoint's: http_errors.hpp).
 class answer_format {
 public:
   answer_format() = default;

@@ -8,7 +8,7 @@
 
 namespace skep::actors {
 
-/// What servers say each in their own way, in the one word that all doors but the chat's have for
+/// What servers say each in their own way, in the one word that all APIs but the chat's have for
 /// it: a content of parts becomes a text and `reasoning_content` (Mistral), a `function_call` of
 /// the older form a tool call, a finish reason of a server's own the API's (`length`, too, for a
 /// turn that is paused). Nothing when the piece is in plain words already. Any thread.

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-// OpenAI's Responses API, the door's side: what a client asks for, as a conversation in the form of
-// chat completions, which skep uses inside.
+// OpenAI's Responses API, the server's side: what a client asks for, as a conversation in the form
+// of chat completions, which skep uses inside.
 //
 // Items of the input become messages: what the model said in one go (reasoning, text, function
 // calls) is one assistant message. What chat completions have no name for is refused by name

@@ -53,7 +53,7 @@ std::pair<std::string, std::string> make_link_keys() {
   return {public_key.data(), secret_key.data()};
 }
 
-expected<std::unique_ptr<link_door>> link_door::make(link_keys keys) {
+expected<std::unique_ptr<zap_authenticator>> zap_authenticator::make(link_keys keys) {
   const auto bad = [](const std::string& what) {
     return fail(errc::bad_config, "link: " + what + "; `skep cluster keygen` writes keys");
   };
@@ -67,35 +67,35 @@ expected<std::unique_ptr<link_door>> link_door::make(link_keys keys) {
   if (zmq_curve_public(derived.data(), keys.secret_key.c_str()) != 0
       || keys.public_key != derived.data())
     return bad("the public key does not belong to the secret key");
-  std::unique_ptr<link_door> door{new link_door{std::move(keys)}};
-  for (const auto& [name, key] : door->keys_.allowed) {
+  std::unique_ptr<zap_authenticator> authenticator{new zap_authenticator{std::move(keys)}};
+  for (const auto& [name, key] : authenticator->keys_.allowed) {
     const auto binary = binary_key(key);
     if (binary.empty())
       return bad("the key of node " + name + " is no key of 40 characters");
-    if (const auto entry = door->names_.emplace(binary, name); entry.first->second != name)
+    if (const auto entry = authenticator->names_.emplace(binary, name); entry.first->second != name)
       return bad("nodes " + name + " and " + entry.first->second + " have the same key");
   }
-  return door;
+  return authenticator;
 }
 
-link_door::~link_door() {
+zap_authenticator::~zap_authenticator() {
   if (socket_ != nullptr)
     zmq_close(socket_);
 }
 
-bool link_door::open(void* context) {
+bool zap_authenticator::open(void* context) {
   socket_ = zmq_socket(context, ZMQ_REP);
   const int linger = 0;
   return socket_ != nullptr && zmq_setsockopt(socket_, ZMQ_LINGER, &linger, sizeof(linger)) == 0
          && zmq_bind(socket_, "inproc://zeromq.zap.01") == 0;
 }
 
-void link_door::answer_all() {
+void zap_authenticator::answer_all() {
   while (answer()) {
   }
 }
 
-bool link_door::answer() {
+bool zap_authenticator::answer() {
   const auto request = receive_parts(socket_);
   if (request.empty())
     return false;
@@ -112,14 +112,14 @@ bool link_door::answer() {
   return true;
 }
 
-bool link_door::guard(void* router) const {
+bool zap_authenticator::guard(void* router) const {
   const int yes = 1;
   return zmq_setsockopt(router, ZMQ_CURVE_SERVER, &yes, sizeof(yes)) == 0
          && zmq_setsockopt(router, ZMQ_CURVE_SECRETKEY, keys_.secret_key.c_str(), text_bytes + 1)
               == 0;
 }
 
-expected<void> link_door::aim(void* dealer, const std::string& node) const {
+expected<void> zap_authenticator::aim(void* dealer, const std::string& node) const {
   const auto known = std::find_if(keys_.allowed.begin(), keys_.allowed.end(),
                                   [&](const auto& each) { return each.first == node; });
   if (known == keys_.allowed.end())

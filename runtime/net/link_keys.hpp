@@ -12,11 +12,11 @@ namespace skep::net {
 /// Who may connect: the peer of libzmq's ZAP client (RFC 27/ZAP). Answers on a REP socket in the
 /// link's own context, so that a CURVE handshake ends well only for keys of the list, and frames
 /// carry the node's name as "User-Id". Link's thread only, once started.
-class link_door {
+class zap_authenticator {
 public:
   /// Checks the keys; errc::bad_config names the one that is none.
-  static expected<std::unique_ptr<link_door>> make(link_keys keys);
-  ~link_door();
+  static expected<std::unique_ptr<zap_authenticator>> make(link_keys keys);
+  ~zap_authenticator();
 
   /// Opens the REP socket in this libzmq context; before anything binds. False: it is taken.
   bool open(void* context);
@@ -33,7 +33,7 @@ public:
   expected<void> aim(void* dealer, const std::string& node) const;
 
 private:
-  explicit link_door(link_keys keys) : keys_(std::move(keys)) {}
+  explicit zap_authenticator(link_keys keys) : keys_(std::move(keys)) {}
   bool answer();
 
   link_keys keys_;

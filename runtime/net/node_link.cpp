@@ -120,7 +120,7 @@ struct node_link::impl {
   std::string endpoint;
   // The sockets are used by the link's thread only, once it runs.
   zmq::context_t context{1};
-  std::unique_ptr<link_door> door; // Null without keys.
+  std::unique_ptr<zap_authenticator> authenticator; // Null without keys.
   zmq::socket_t router;
   std::unordered_map<link_peer_id, dealer> dealers;
   std::unique_ptr<link_core> core;
@@ -142,10 +142,10 @@ struct node_link::impl {
 
 void node_link::impl::listen() {
   // libzmq connects a handshake to the ZAP socket, which therefore comes first.
-  if (door && !door->open(context.handle()))
+  if (authenticator && !authenticator->open(context.handle()))
     throw zmq::error_t{};
   router = zmq::socket_t{context, zmq::socket_type::router};
-  if (door && !door->guard(router.handle()))
+  if (authenticator && !authenticator->guard(router.handle()))
     throw zmq::error_t{};
   router.set(zmq::sockopt::linger, 0);
   router.set(zmq::sockopt::rcvhwm, receive_frames_max);
@@ -162,10 +162,10 @@ expected<std::unique_ptr<node_link>> node_link::start(link_config config, link_k
   const auto bind = config.bind;
   auto state = std::make_unique<impl>(std::move(config), events);
   if (!keys.public_key.empty() || !keys.secret_key.empty() || !keys.allowed.empty()) {
-    auto door = link_door::make(std::move(keys));
-    if (!door)
-      return fail(door.error());
-    state->door = std::move(*door);
+    auto authenticator = zap_authenticator::make(std::move(keys));
+    if (!authenticator)
+      return fail(authenticator.error());
+    state->authenticator = std::move(*authenticator);
   }
   state->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (state->wake_fd < 0)
@@ -247,8 +247,8 @@ void node_link::impl::run() {
 void node_link::impl::round(bool& more, bool& full) {
   if (tasks_wait.load(std::memory_order_relaxed))
     run_tasks();
-  if (door)
-    door->answer_all();
+  if (authenticator)
+    authenticator->answer_all();
   more = receive();
   const auto now = clock::now();
   if (core->next_tick() <= now)
@@ -291,10 +291,11 @@ void node_link::impl::sleep(bool full) {
     timeout = std::clamp(timeout, std::chrono::milliseconds{0},
                          full ? full_pipe_pause : snapshot_gap * (dirty ? 1 : 100));
   }
-  std::array<zmq_pollitem_t, 3> items{{{router.handle(), 0, ZMQ_POLLIN, 0},
-                                       {nullptr, wake_fd, ZMQ_POLLIN, 0},
-                                       {door ? door->socket() : nullptr, 0, ZMQ_POLLIN, 0}}};
-  zmq_poll(items.data(), door ? 3 : 2, timeout.count());
+  std::array<zmq_pollitem_t, 3> items{
+    {{router.handle(), 0, ZMQ_POLLIN, 0},
+     {nullptr, wake_fd, ZMQ_POLLIN, 0},
+     {authenticator ? authenticator->socket() : nullptr, 0, ZMQ_POLLIN, 0}}};
+  zmq_poll(items.data(), authenticator ? 3 : 2, timeout.count());
   asleep.store(false, std::memory_order_relaxed);
   if ((items[1].revents & ZMQ_POLLIN) != 0) {
     std::uint64_t ignored = 0;
@@ -364,7 +365,7 @@ bool node_link::impl::receive_frame() {
     return true;
   }
   std::string_view key_name;
-  if (door) {
+  if (authenticator) {
     const char* name = zmq_msg_gets(&head.it, "User-Id");
     if (name == nullptr || *name == '\0') {
       ++malformed;
@@ -394,8 +395,8 @@ expected<void> node_link::connect(link_peer_id peer, const std::string& name,
   socket.set(zmq::sockopt::reconnect_ivl_max, reconnect_max_ms);
   socket.set(zmq::sockopt::handshake_ivl, handshake_ms);
   socket.set(zmq::sockopt::connect_timeout, connect_ms);
-  if (impl_->door)
-    if (auto aimed = impl_->door->aim(socket.handle(), name); !aimed)
+  if (impl_->authenticator)
+    if (auto aimed = impl_->authenticator->aim(socket.handle(), name); !aimed)
       return aimed;
   socket.connect(address);
   impl_->dealers.insert_or_assign(peer, impl::dealer{std::move(socket)});

@@ -85,13 +85,13 @@ TEST_CASE("probes are answered while the gateway is not", "[actors][gateway][acc
   const auto stuck = sys.adopt(sys.env.spawn<busy>(kind));
   auto options = std::make_shared<gateway_config>();
   options->listen = "127.0.0.1:0";
-  door way_in{{sys.env, status, *cluster},
-              options,
-              {},
-              {stuck},
-              std::make_shared<performance_monitor>(sys.metrics, ".", sys.env.now())};
-  REQUIRE(way_in.open());
-  const auto port = split_listen(way_in.endpoint())->second;
+  http_listener listener{{sys.env, status, *cluster},
+                         options,
+                         {},
+                         {stuck},
+                         std::make_shared<performance_monitor>(sys.metrics, ".", sys.env.now())};
+  REQUIRE(listener.open());
+  const auto port = split_listen(listener.endpoint())->second;
   raw_client waits{port};
   REQUIRE(waits.send(get("/v1/models")));
   for (const auto* path : {"/", "/health", "/ready"}) {
@@ -99,7 +99,7 @@ TEST_CASE("probes are answered while the gateway is not", "[actors][gateway][acc
     CHECK(ask(client, get(path)).status == 200);
   }
   waits.close();
-  way_in.close();
+  listener.close();
 }
 
 TEST_CASE("what a node is made of is for its operators", "[actors][gateway][access]") {
@@ -233,8 +233,8 @@ TEST_CASE("operations have a listener of their own when told so", "[actors][gate
           .status
         == 413);
   // A drain can be watched.
-  gateway.way_in().drain();
-  CHECK(eventually([&] { return gateway.way_in().drained(); }));
+  gateway.listener().drain();
+  CHECK(eventually([&] { return gateway.listener().drained(); }));
   CHECK(fetch_operations(gateway, get("/health")).status == 200);
 }
 

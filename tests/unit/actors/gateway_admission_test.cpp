@@ -320,7 +320,7 @@ namespace {
 /// What the options say to a text; empty when they take it.
 std::string complaint(const std::string& text) {
   config::schema accepted;
-  accepted.section("gateway", config::cardinality::one, gateway_table(), "The door.");
+  accepted.section("gateway", config::cardinality::one, gateway_table(), "Clients.");
   accepted.section("admin", config::cardinality::one, admin_table(), "Operations.");
   accepted.rule([](const config::document& doc) {
     return check_access(doc.get<gateway_config>("gateway"), doc.get<admin_config>("admin"));

@@ -169,25 +169,25 @@ open_gateway::open_gateway(gateway_config options, bool over_wire, admin_config 
   sys_.adopt(tree.root);
   guard_ = tree.guards.front();
   sys_.env.directory().add("gateway/0", guard_);
-  door_ = std::make_unique<door>(door::house{sys_.env, status_, *cluster_}, shared, operations,
-                                 std::vector{guard_}, monitor_);
-  const auto opened = door_->open();
+  listener_ = std::make_unique<http_listener>(http_listener::house{sys_.env, status_, *cluster_},
+                                              shared, operations, std::vector{guard_}, monitor_);
+  const auto opened = listener_->open();
   REQUIRE(opened);
 }
 
 open_gateway::~open_gateway() {
-  door_->close();
+  listener_->close();
   sys_.stop(); // Before the parts its actors use.
 }
 
 std::uint16_t open_gateway::port() const {
-  const auto where = split_listen(door_->endpoint());
+  const auto where = split_listen(listener_->endpoint());
   REQUIRE(where);
   return where->second;
 }
 
 std::uint16_t open_gateway::operations_port() const {
-  const auto where = split_listen(door_->operations_endpoint());
+  const auto where = split_listen(listener_->operations_endpoint());
   REQUIRE(where);
   return where->second;
 }

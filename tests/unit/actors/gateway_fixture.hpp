@@ -2,8 +2,8 @@
 
 // tidy: allow size, a gateway, its agent and its clients, for two dozen test files
 
-#include "actors/gateway/door.hpp"
 #include "actors/gateway/gateway.hpp"
+#include "actors/gateway/http_listener.hpp"
 #include "messages/provider.hpp"
 #include "runtime/actor/supervisor.hpp"
 #include "runtime/cluster/loopback_wire.hpp"
@@ -93,8 +93,8 @@ public:
   rt::node_status& status() {
     return status_;
   }
-  door& way_in() {
-    return *door_;
+  http_listener& listener() {
+    return *listener_;
   }
   /// Publishes "agent/NAME" served by a scripted agent.
   void add_agent(const std::string& name, agent_script& script);
@@ -118,7 +118,7 @@ private:
   std::unique_ptr<rt::cluster_port> cluster_;
   caf::actor guard_;
   std::shared_ptr<performance_monitor> monitor_;
-  std::unique_ptr<door> door_;
+  std::unique_ptr<http_listener> listener_;
 };
 
 /// One answer as a client sees it.

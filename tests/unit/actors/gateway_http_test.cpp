@@ -397,13 +397,13 @@ TEST_CASE("draining finishes what runs and then has nothing left", "[actors][gat
   raw_client client{gateway.port()};
   REQUIRE(client.send(post_chat(order("hold"), "x-request-timeout-ms: 100\r\n")));
   REQUIRE(eventually([&] { return gateway.helper.calls == 1; }));
-  gateway.way_in().drain();
-  CHECK_FALSE(gateway.way_in().drained());
+  gateway.listener().drain();
+  CHECK_FALSE(gateway.listener().drained());
   const auto got = read_reply(client);
   CHECK(got.status == 504);
   CHECK(got.headers.at("connection") == "close");
   client.close();
-  CHECK(eventually([&] { return gateway.way_in().drained(); }));
+  CHECK(eventually([&] { return gateway.listener().drained(); }));
 }
 
 TEST_CASE("an answer there is no room for is refused in its API's words", "[actors][gateway]") {

@@ -250,7 +250,7 @@ TEST_CASE("a listen address is host and port", "[actors][gateway]") {
 TEST_CASE("the gateway's options take keys by reference and refuse a bad address",
           "[actors][gateway][config]") {
   config::schema accepted;
-  accepted.section("gateway", config::cardinality::one, gateway_table(), "The door.");
+  accepted.section("gateway", config::cardinality::one, gateway_table(), "Clients.");
   config::sources from;
   from.file = "test.toml";
   from.env = config::environment{{{"DOOR_KEY", "sk-secret"}}};

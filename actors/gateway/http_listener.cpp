@@ -1,4 +1,4 @@
-#include "actors/gateway/door.hpp"
+#include "actors/gateway/http_listener.hpp"
 
 #include "actors/gateway/gateway.hpp"
 #include "actors/gateway/http_errors.hpp"
@@ -29,9 +29,9 @@ constexpr std::uint64_t operation_body_max = 64 * 1024;
 
 } // namespace
 
-door::door(const house& around, std::shared_ptr<const gateway_config> options,
-           const admin_config& operations, std::vector<caf::actor> gateways,
-           std::shared_ptr<performance_monitor> monitor)
+http_listener::http_listener(const house& around, std::shared_ptr<const gateway_config> options,
+                             const admin_config& operations, std::vector<caf::actor> gateways,
+                             std::shared_ptr<performance_monitor> monitor)
   : env_(around.env), options_(std::move(options)),
     observer_(std::make_shared<gateway_observer>(env_.metrics(), options_->model_labels_max)),
     observe_([observer = observer_, monitor = std::move(monitor),
@@ -42,24 +42,24 @@ door::door(const house& around, std::shared_ptr<const gateway_config> options,
     probes_(around.env, around.status, around.cluster), gateways_(std::move(gateways)) {
   using serves = admission::serves;
   const bool apart = !operations.listen.empty();
-  clients_ = std::make_unique<listener>(listener{
+  clients_ = std::make_unique<server_socket>(server_socket{
     admission{*options_, apart ? serves::clients : serves::all, options_->listen, around.endpoints},
     client_config(), nullptr});
   if (apart)
-    operations_ = std::make_unique<listener>(
-      listener{admission{*options_, serves::operations, operations.listen, around.endpoints},
-               operations_config(operations), nullptr});
+    operations_ = std::make_unique<server_socket>(
+      server_socket{admission{*options_, serves::operations, operations.listen, around.endpoints},
+                    operations_config(operations), nullptr});
   for (std::size_t n = 0; n < denied_.size(); ++n)
     denied_[n] = &env_.metrics().counter(
       "skep_gateway_denied_total", "Requests turned away by their head, by what was wrong with it.",
       {{"reason", std::string{word_of(static_cast<denial_reason>(n))}}});
 }
 
-door::~door() {
+http_listener::~http_listener() {
   close();
 }
 
-expected<void> door::open() {
+expected<void> http_listener::open() {
   if (auto done = open(*clients_); !done)
     return done;
   if (operations_)
@@ -69,7 +69,7 @@ expected<void> door::open() {
   return {};
 }
 
-expected<void> door::open(listener& at) {
+expected<void> http_listener::open(server_socket& at) {
   at.config.check_head
     = [this, &at](const net::http_request& head) { return check_head(at, head); };
   at.config.body_max_of
@@ -91,16 +91,16 @@ expected<void> door::open(listener& at) {
   return {};
 }
 
-void door::drain() {
+void http_listener::drain() {
   if (clients_->server)
     clients_->server->stop_accepting();
 }
 
-bool door::drained() const {
+bool http_listener::drained() const {
   return !clients_->server || clients_->server->drained();
 }
 
-void door::close() {
+void http_listener::close() {
   exported_.clear();
   for (const auto* each : {&clients_, &operations_})
     if (*each && (*each)->server)
@@ -108,18 +108,18 @@ void door::close() {
   gateways_.clear();
 }
 
-std::string door::endpoint() const {
+std::string http_listener::endpoint() const {
   return clients_->server ? clients_->server->local_endpoint() : std::string{};
 }
 
-std::string door::operations_endpoint() const {
+std::string http_listener::operations_endpoint() const {
   return operations_ && operations_->server ? operations_->server->local_endpoint() : std::string{};
 }
 
 // -- heads ----------------------------------------------------------------------------------------
 
-std::optional<net::http_response> door::check_head(const listener& at,
-                                                   const net::http_request& head) {
+std::optional<net::http_response> http_listener::check_head(const server_socket& at,
+                                                            const net::http_request& head) {
   auto path = normal_path(head.path);
   const auto& origins = at.rules.origins();
   const auto& asked = at.rules.endpoint_at(path);
@@ -139,8 +139,9 @@ std::optional<net::http_response> door::check_head(const listener& at,
 }
 
 /// No session ever sees it, so the log and the metrics are told here.
-void door::settled_by_head(const net::http_request& head, const served_endpoint& asked,
-                           std::string path, std::string request_id, int status, errc why) {
+void http_listener::settled_by_head(const net::http_request& head, const served_endpoint& asked,
+                                    std::string path, std::string request_id, int status,
+                                    errc why) {
   observer_->active.inc(); // observe_ counts it down.
   request_summary summary;
   summary.is(asked);
@@ -152,7 +153,8 @@ void door::settled_by_head(const net::http_request& head, const served_endpoint&
   observe_(summary);
 }
 
-std::size_t door::body_max_of(const listener& at, const net::http_request& head) const {
+std::size_t http_listener::body_max_of(const server_socket& at,
+                                       const net::http_request& head) const {
   const bool small = at.rules.endpoint_at(normal_path(head.path)).is_operational();
   return small ? std::min(operation_body_max, options_->body_max) : options_->body_max;
 }
@@ -161,7 +163,7 @@ std::size_t door::body_max_of(const listener& at, const net::http_request& head)
 
 /// The least of ours, what x-request-timeout-ms asks for, and the time-out the official clients
 /// tell. At that one they give up by themselves, so they are answered a little before.
-duration door::timeout_of(const net::http_request& request) const {
+duration http_listener::timeout_of(const net::http_request& request) const {
   const auto number_in = [&](const char* name) {
     const auto header = request.header(name);
     double asked = 0;
@@ -179,8 +181,8 @@ duration door::timeout_of(const net::http_request& request) const {
                    : options_->request_timeout;
 }
 
-void door::arrive(const listener& at, net::http_request&& request,
-                  std::shared_ptr<net::http_exchange> exchange) {
+void http_listener::arrive(const server_socket& at, net::http_request&& request,
+                           std::shared_ptr<net::http_exchange> exchange) {
   observer_->active.inc();
   request.path = normal_path(request.path);
   const auto& asked = at.rules.endpoint_at(request.path);
@@ -201,8 +203,8 @@ void door::arrive(const listener& at, net::http_request&& request,
   hand_over(client, std::move(request), asked, std::move(who));
 }
 
-void door::hand_over(const session::made& client, net::http_request&& request,
-                     const served_endpoint& asked, caller who) {
+void http_listener::hand_over(const session::made& client, net::http_request&& request,
+                              const served_endpoint& asked, caller who) {
   skep::context context;
   context.id = client.self->id();
   context.tenant = std::move(who.tenant);
@@ -228,7 +230,7 @@ void door::hand_over(const session::made& client, net::http_request&& request,
 
 // -- the servers ----------------------------------------------------------------------------------
 
-net::http_server_config door::client_config() const {
+net::http_server_config http_listener::client_config() const {
   net::http_server_config config;
   const auto listen = split_listen(options_->listen);
   config.address = listen->first; // The options' check has read it before.
@@ -259,7 +261,7 @@ net::http_server_config door::client_config() const {
 }
 
 /// One thread does: its requests are few, and go to the first gateway.
-net::http_server_config door::operations_config(const admin_config& operations) const {
+net::http_server_config http_listener::operations_config(const admin_config& operations) const {
   auto config = client_config();
   const auto listen = split_listen(operations.listen);
   config.address = listen->first;
@@ -271,7 +273,7 @@ net::http_server_config door::operations_config(const admin_config& operations) 
   return config;
 }
 
-void door::export_stats() {
+void http_listener::export_stats() {
   using stats = net::http_server_stats;
   auto& metrics = env_.metrics();
   const auto reader = [this](auto field) -> std::function<double()> {

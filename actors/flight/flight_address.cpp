@@ -1,4 +1,4 @@
-#include "actors/flight/door.hpp"
+#include "actors/flight/flight_address.hpp"
 
 #include "messages/flight.hpp"
 #include "runtime/actor/call.hpp"
@@ -7,19 +7,19 @@
 
 namespace skep::actors {
 
-flight_door::flight_door(caf::actor_config& config, std::vector<caf::actor> flights)
+flight_address::flight_address(caf::actor_config& config, std::vector<caf::actor> flights)
   : actor_proxy(config), flights_(std::move(flights)) {}
 
-flight_door::~flight_door() = default;
+flight_address::~flight_address() = default;
 
-caf::actor flight_door::make(rt::environment& env, std::vector<caf::actor> flights) {
+caf::actor flight_address::make(rt::environment& env, std::vector<caf::actor> flights) {
   caf::actor_config config;
   auto& system = env.system();
-  return caf::actor_cast<caf::actor>(caf::make_actor<flight_door, caf::strong_actor_ptr>(
+  return caf::actor_cast<caf::actor>(caf::make_actor<flight_address, caf::strong_actor_ptr>(
     system.next_actor_id(), system.node(), &system, config, std::move(flights)));
 }
 
-void flight_door::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
+void flight_address::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) {
   const auto& content = what->content();
   if (rt::call_of(content) == nullptr)
     return; // Exits and the like are for actors; this is an address.
@@ -31,11 +31,11 @@ void flight_door::enqueue(caf::mailbox_element_ptr what, caf::execution_unit* un
   flights_[spread % flights_.size()]->enqueue(std::move(what), unit);
 }
 
-void flight_door::kill_proxy(caf::execution_unit* unit, caf::error reason) {
+void flight_address::kill_proxy(caf::execution_unit* unit, caf::error reason) {
   cleanup(std::move(reason), unit);
 }
 
-const char* flight_door::name() const {
+const char* flight_address::name() const {
   return "flight";
 }
 

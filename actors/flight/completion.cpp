@@ -1,4 +1,4 @@
-// What becomes of an answer: kept, learnt from, handed to the last follower, forgotten.
+// What becomes of an answer: kept, learnt from, handed to the last waiter, forgotten.
 #include "actors/flight/flight.hpp"
 #include "actors/flight/kept.hpp"
 #include "actors/flight/policy.hpp"
@@ -24,14 +24,14 @@ context unwaited(context of, time_point now) {
 
 /// The answer is whole.
 void flight::complete(id which) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.pending = 0;
   if (t.at == stage::routes)
     store(t);
   t.lingers = rules_.linger > duration::zero() && t.lease != 0 && t.at == stage::routes;
   if (t.lingers)
     after(rules_.linger, [this, which] {
-      if (const auto entry = trips_.find(which); entry != trips_.end()) {
+      if (const auto entry = calls_.find(which); entry != calls_.end()) {
         entry->second.lingers = false;
         forget(which);
       }
@@ -39,7 +39,7 @@ void flight::complete(id which) {
   close(which);
 }
 
-void flight::store(trip& t) {
+void flight::store(shared_call& t) {
   const auto* reply = t.log.reply();
   if (!t.store || !t.request.cached || !peers_.cache || reply == nullptr
       || !may_store(*reply, t.request.parameters)) {
@@ -66,7 +66,7 @@ void flight::store(trip& t) {
   learn(t, *reply);
 }
 
-void flight::store_refusal(trip& t, const failure& why) {
+void flight::store_refusal(shared_call& t, const failure& why) {
   if (!t.store || !t.request.cached || !peers_.cache || rules_.negative_ttl.count() == 0
       || !is_deterministic(why))
     return;
@@ -85,7 +85,7 @@ void flight::store_refusal(trip& t, const failure& why) {
 }
 
 /// Tells the semantic cache of the answer, and how the one it had in mind would have done.
-void flight::learn(trip& t, const msg::chat_reply& reply) {
+void flight::learn(shared_call& t, const msg::chat_reply& reply) {
   if (t.request.semantic.policy.empty() || !peers_.semantic)
     return;
   msg::semantic_learn_request learnt;
@@ -120,7 +120,7 @@ void flight::learn(trip& t, const msg::chat_reply& reply) {
 }
 
 /// Gives the lease back, so that whoever asks next is not told to wait.
-void flight::release(trip& t) {
+void flight::release(shared_call& t) {
   if (t.lease == 0 || t.at == stage::joined || !peers_.cache)
     return;
   led_.erase(t.lease);
@@ -130,14 +130,14 @@ void flight::release(trip& t) {
 
 /// From now on nobody joins it by its key.
 void flight::shut(id which) {
-  const auto known = open_.find(trips_.at(which).request.key.low);
+  const auto known = open_.find(calls_.at(which).request.key.low);
   if (known != open_.end() && known->second == which)
     open_.erase(known);
 }
 
 /// The answer is there; who follows may still have to read it.
 void flight::close(id which) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.at = stage::done;
   shut(which);
   serve(which);
@@ -145,11 +145,11 @@ void flight::close(id which) {
 
 /// Ends a flight nobody follows any more.
 void flight::forget(id which) {
-  const auto entry = trips_.find(which);
-  if (entry == trips_.end())
+  const auto entry = calls_.find(which);
+  if (entry == calls_.end())
     return;
   auto& t = entry->second;
-  if (!t.followers.empty() || t.lingers || (t.background && t.at != stage::done))
+  if (!t.waiters.empty() || t.lingers || (t.background && t.at != stage::done))
     return;
   if (t.at != stage::done) {
     give_up(t.pending);
@@ -159,12 +159,12 @@ void flight::forget(id which) {
   if (const auto mine = led_.find(t.lease); mine != led_.end() && mine->second == which)
     led_.erase(mine);
   bytes_ -= t.counted;
-  trips_.erase(entry);
+  calls_.erase(entry);
   show();
 }
 
 /// Beyond the sum of all answers, each keeps no more than a window.
-void flight::count_bytes(trip& t) {
+void flight::count_bytes(shared_call& t) {
   if (bytes_ - t.counted + t.log.bytes() > rules_.buffers_max && t.log.head() != nullptr)
     t.log.trim(static_cast<std::size_t>(rules_.window));
   bytes_ += t.log.bytes() - t.counted;
@@ -173,8 +173,8 @@ void flight::count_bytes(trip& t) {
 }
 
 void flight::show() {
-  meters_.flights.set(static_cast<std::int64_t>(trips_.size()));
-  meters_.followers.set(static_cast<std::int64_t>(followers_.size()));
+  meters_.flights.set(static_cast<std::int64_t>(calls_.size()));
+  meters_.waiters.set(static_cast<std::int64_t>(waiters_.size()));
   meters_.bytes.set(static_cast<std::int64_t>(bytes_));
 }
 

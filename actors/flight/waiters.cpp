@@ -10,8 +10,7 @@ namespace skep::actors {
 // -- coming ---------------------------------------------------------------------------------------
 
 bool flight::room(const rt::call& c, std::size_t more_flights) {
-  if (trips_.size() + more_flights <= rules_.flights_max
-      && followers_.size() < rules_.followers_max)
+  if (calls_.size() + more_flights <= rules_.flights_max && waiters_.size() < rules_.followers_max)
     return true;
   meters_.refused.inc();
   refuse(c, failure{errc::overloaded, "too many answers are in flight", kind().bounds.retry_after});
@@ -36,10 +35,10 @@ void flight::begin(const rt::call& c, const msg::flight_request& request) {
   const bool cached = request.cached && peers_.cache && mode != msg::cache_mode::off;
   const bool shared = cached && mode == msg::cache_mode::use;
   const auto which = start(request, c.context);
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.request.cached = cached;
   if (follow(which, c, request.stream) == nullptr) { // Given up before it arrived.
-    trips_.erase(which);
+    calls_.erase(which);
     return;
   }
   if (shared) {
@@ -61,7 +60,7 @@ bool flight::joinable(const msg::flight_request& request, const std::string& ten
   const auto known = open_.find(request.key.low);
   if (known == open_.end())
     return false;
-  const auto& t = trips_.at(known->second);
+  const auto& t = calls_.at(known->second);
   // While the cache is asked, what it finds must be young enough for all.
   const bool fits = t.at != stage::cache || t.request.cache_max_age_s == request.cache_max_age_s;
   return t.request.key == request.key && t.context.tenant == tenant && fits && t.log.first() == 0;
@@ -75,23 +74,23 @@ call_places* flight::places_of(const std::string& agent, caf::actor& pool) const
 }
 
 /// Somebody else's work answers this one.
-void flight::leave_place(const std::string& agent, const follower& f) {
+void flight::leave_place(const std::string& agent, const waiter& f) {
   caf::actor pool;
   if (auto* places = places_of(agent, pool))
     places->leave(*f.call);
 }
 
-void flight::leave_places(const trip& t) {
-  for (const auto who : t.followers)
-    leave_place(t.request.agent, followers_.at(who));
+void flight::leave_places(const shared_call& t) {
+  for (const auto who : t.waiters)
+    leave_place(t.request.agent, waiters_.at(who));
 }
 
 /// A provider is about to be asked for those the flight began with.
-std::optional<failure> flight::claim_places(const trip& t) {
+std::optional<failure> flight::claim_places(const shared_call& t) {
   caf::actor pool;
   auto* const places = places_of(t.request.agent, pool);
-  for (const auto who : t.followers)
-    if (places != nullptr && !places->claim(*followers_.at(who).call))
+  for (const auto who : t.waiters)
+    if (places != nullptr && !places->claim(*waiters_.at(who).call))
       return places->no_place();
   return std::nullopt;
 }
@@ -104,40 +103,40 @@ void flight::join(const rt::call& c, const msg::flight_join_request& request) {
   const auto led = led_.find(request.lease);
   const auto open = open_.find(request.key.low);
   auto which = led != led_.end() ? led->second : id{0};
-  if (which == 0 && open != open_.end() && trips_.at(open->second).at == stage::cache
-      && trips_.at(open->second).request.key == request.key)
+  if (which == 0 && open != open_.end() && calls_.at(open->second).at == stage::cache
+      && calls_.at(open->second).request.key == request.key)
     which = open->second;
-  if (which == 0 || trips_.at(which).log.first() != 0
-      || trips_.at(which).context.tenant != c.context.tenant) {
+  if (which == 0 || calls_.at(which).log.first() != 0
+      || calls_.at(which).context.tenant != c.context.tenant) {
     refuse(c, failure{errc::not_found, "this node does not lead that call"});
     return;
   }
-  if (auto* f = follow(which, c, trips_.at(which).request.stream)) {
+  if (auto* f = follow(which, c, calls_.at(which).request.stream)) {
     f->relay = true;
     serve(which);
   }
 }
 
 /// Other nodes' flights look the key up again: this one follows somebody else itself.
-void flight::drop_relays(trip& t) {
-  std::erase_if(t.followers, [&](id who) {
-    auto& f = followers_.at(who);
+void flight::drop_relays(shared_call& t) {
+  std::erase_if(t.waiters, [&](id who) {
+    auto& f = waiters_.at(who);
     if (!f.relay)
       return false;
     f.out.fail(failure{errc::not_found, "this node does not lead that call"});
-    followers_.erase(who);
+    waiters_.erase(who);
     return true;
   });
 }
 
 /// Null when the caller has given up already.
-flight::follower* flight::follow(id which, const rt::call& c, bool stream) {
+flight::waiter* flight::follow(id which, const rt::call& c, bool stream) {
   auto out = take(c, stream);
   if (!out)
     return nullptr;
   const auto who = ++last_id_;
-  auto& f = followers_[who];
-  f.trip = which;
+  auto& f = waiters_[who];
+  f.shared = which;
   f.deadline = c.context.deadline;
   f.call = c.lease;
   f.stream = stream;
@@ -145,7 +144,7 @@ flight::follower* flight::follow(id which, const rt::call& c, bool stream) {
   f.out = std::move(out);
   f.out.on_cancel([this, who] { left(who); });
   f.out.on_credit([this, who](std::uint64_t bytes) { credit_came(who, bytes); });
-  trips_.at(which).followers.push_back(who);
+  calls_.at(which).waiters.push_back(who);
   show();
   return &f;
 }
@@ -154,20 +153,20 @@ flight::follower* flight::follow(id which, const rt::call& c, bool stream) {
 
 /// The caller gave up. The call goes on for the others, if there are any.
 void flight::left(id who) {
-  const auto entry = followers_.extract(who);
+  const auto entry = waiters_.extract(who);
   if (entry.empty())
     return;
-  const auto which = entry.mapped().trip;
-  std::erase(trips_.at(which).followers, who);
+  const auto which = entry.mapped().shared;
+  std::erase(calls_.at(which).waiters, who);
   show();
   forget(which);
 }
 
 void flight::fail_all(id which, const failure& why) {
-  auto& t = trips_.at(which);
+  auto& t = calls_.at(which);
   t.pending = 0;
-  for (const auto who : std::exchange(t.followers, {})) {
-    auto entry = followers_.extract(who);
+  for (const auto who : std::exchange(t.waiters, {})) {
+    auto entry = waiters_.extract(who);
     entry.mapped().out.fail(why);
   }
   t.background = false;
@@ -176,14 +175,14 @@ void flight::fail_all(id which, const failure& why) {
 
 /// Both are of this actor; the first one ends.
 void flight::move_followers(id from, id to) {
-  auto moving = std::exchange(trips_.at(from).followers, {});
-  auto& t = trips_.at(to);
+  auto moving = std::exchange(calls_.at(from).waiters, {});
+  auto& t = calls_.at(to);
   for (const auto who : moving) {
-    auto& f = followers_.at(who);
-    f.trip = to;
+    auto& f = waiters_.at(who);
+    f.shared = to;
     f.late = true;
     leave_place(t.request.agent, f);
-    t.followers.push_back(who);
+    t.waiters.push_back(who);
   }
   forget(from);
   serve(to);
@@ -191,13 +190,13 @@ void flight::move_followers(id from, id to) {
 
 // -- the answer -----------------------------------------------------------------------------------
 
-/// Hands every follower what it can take, and ends the flight with the last one.
+/// Hands every waiter what it can take, and ends the flight with the last one.
 void flight::serve(id which) {
-  auto& t = trips_.at(which);
-  std::erase_if(t.followers, [&](id who) {
-    if (!serve_one(t, followers_.at(who)))
+  auto& t = calls_.at(which);
+  std::erase_if(t.waiters, [&](id who) {
+    if (!serve_one(t, waiters_.at(who)))
       return false;
-    followers_.erase(who);
+    waiters_.erase(who);
     return true;
   });
   count_bytes(t);
@@ -205,8 +204,8 @@ void flight::serve(id which) {
   forget(which);
 }
 
-/// True when the follower has all of it, or is cut.
-bool flight::serve_one(trip& t, follower& f) {
+/// True when the waiter has all of it, or is cut.
+bool flight::serve_one(shared_call& t, waiter& f) {
   if (f.stream && !(f.relay && t.log.reply() != nullptr && t.log.head() == nullptr)) {
     t.log.cut_into_pieces();
     return play(t, f);
@@ -224,12 +223,12 @@ bool flight::serve_one(trip& t, follower& f) {
   return true;
 }
 
-void flight::cut(follower& f, const char* why) {
+void flight::cut(waiter& f, const char* why) {
   meters_.cut.inc();
   f.out.fail(failure{errc::stream_cut, why});
 }
 
-bool flight::play(trip& t, follower& f) {
+bool flight::play(shared_call& t, waiter& f) {
   if (t.log.head() == nullptr)
     return false;
   if (!f.opened) {
@@ -254,7 +253,7 @@ bool flight::play(trip& t, follower& f) {
   return true;
 }
 
-msg::answer_origin flight::origin_for(const trip& t, const follower& f) const {
+msg::answer_origin flight::origin_for(const shared_call& t, const waiter& f) const {
   auto origin = t.origin;
   const bool shared = f.late && t.status == msg::cache_status::miss;
   origin.cache = static_cast<std::uint8_t>(shared ? msg::cache_status::shared : t.status);
@@ -265,17 +264,17 @@ msg::answer_origin flight::origin_for(const trip& t, const follower& f) const {
 
 // -- credit ---------------------------------------------------------------------------------------
 
-/// What may be read of the answer in all: as far as the fastest follower takes it.
-std::uint64_t flight::credit_of(const trip& t) const {
-  auto credit = t.followers.empty() ? t.received + rules_.window : 0;
-  for (const auto who : t.followers) {
-    const auto& f = followers_.at(who);
+/// What may be read of the answer in all: as far as the fastest waiter takes it.
+std::uint64_t flight::credit_of(const shared_call& t) const {
+  auto credit = t.waiters.empty() ? t.received + rules_.window : 0;
+  for (const auto who : t.waiters) {
+    const auto& f = waiters_.at(who);
     credit = std::max(credit, f.stream ? f.credit : t.received + rules_.window);
   }
   return credit;
 }
 
-void flight::pace(trip& t) {
+void flight::pace(shared_call& t) {
   if (t.pending == 0 || t.log.head() == nullptr)
     return;
   const auto credit = credit_of(t);
@@ -286,18 +285,18 @@ void flight::pace(trip& t) {
 }
 
 void flight::credit_came(id who, std::uint64_t bytes) {
-  const auto entry = followers_.find(who);
-  if (entry == followers_.end())
+  const auto entry = waiters_.find(who);
+  if (entry == waiters_.end())
     return;
   auto& f = entry->second;
   f.credit += bytes;
-  const auto which = f.trip;
-  auto& t = trips_.at(which);
+  const auto which = f.shared;
+  auto& t = calls_.at(which);
   pace(t);
   if (!play(t, f))
     return;
-  std::erase(t.followers, who);
-  followers_.erase(who);
+  std::erase(t.waiters, who);
+  waiters_.erase(who);
   forget(which);
 }
 

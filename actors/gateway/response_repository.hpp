@@ -41,10 +41,11 @@ struct found_items {
 /// Keeps the responses of one gateway and finds them again. The node that answered keeps a response
 /// in its store; the id names that node, so that any node of the cluster finds it. All members are
 /// for the gateway's thread, and so are the callbacks; those of a gateway that ends are not called.
-class responses_desk {
+class response_repository {
 public:
-  /// All outlive the desk.
-  responses_desk(rt::bounded_actor& owner, rt::cluster_port& cluster, const gateway_config& rules);
+  /// All outlive the repository.
+  response_repository(rt::bounded_actor& owner, rt::cluster_port& cluster,
+                      const gateway_config& rules);
 
   /// "resp_", a UUID of version 7 and this node's node_id(), in hex.
   std::string make_id() const;

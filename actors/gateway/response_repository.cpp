@@ -1,4 +1,4 @@
-#include "actors/gateway/responses_desk.hpp"
+#include "actors/gateway/response_repository.hpp"
 
 #include "apis/openai/native_response.hpp"
 #include "messages/size.hpp"
@@ -54,7 +54,7 @@ const char* const unkept_help
 } // namespace
 
 /// An answer on its way through this gateway.
-struct responses_desk::relayed {
+struct response_repository::relayed {
   relayed(rt::responder o, wish w) : out(std::move(o)), what(std::move(w)), writer(what.head) {
     for (const auto& item : what.input)
       bytes += item.size();
@@ -88,8 +88,8 @@ struct responses_desk::relayed {
   bool fits = true;
 };
 
-responses_desk::responses_desk(rt::bounded_actor& owner, rt::cluster_port& cluster,
-                               const gateway_config& rules)
+response_repository::response_repository(rt::bounded_actor& owner, rt::cluster_port& cluster,
+                                         const gateway_config& rules)
   : owner_(owner), cluster_(cluster), rules_(rules),
     kept_(owner.env().metrics().counter("skep_gateway_responses_kept_total",
                                         "Responses that GET /v1/responses/{id} finds.")),
@@ -100,18 +100,18 @@ responses_desk::responses_desk(rt::bounded_actor& owner, rt::cluster_port& clust
 
 // -- ids and stores -------------------------------------------------------------------------------
 
-std::string responses_desk::make_id() const {
+std::string response_repository::make_id() const {
   auto uuid = to_string(make_request_id());
   std::erase(uuid, '-');
   return fmt::format("{}{}{:016x}", prefix, uuid, rt::node_id(cluster_.self()));
 }
 
-caf::actor responses_desk::own_store() const {
+caf::actor response_repository::own_store() const {
   return owner_.env().reach(owner_.env().directory().find("store"));
 }
 
 /// The store of the node in the id; null when that node is not here.
-caf::actor responses_desk::store_of(std::string_view id) const {
+caf::actor response_repository::store_of(std::string_view id) const {
   const auto node = node_in(id);
   // A node without a cluster has one store, whatever the node was called when it was filled.
   if (!cluster_.clustered() || node == rt::node_id(cluster_.self()))
@@ -134,14 +134,14 @@ failure of_store(const failure& why) {
 
 } // namespace
 
-skep::context responses_desk::in_time(skep::context context) const {
+skep::context response_repository::in_time(skep::context context) const {
   context.deadline = std::min(context.deadline, owner_.now() + rules_.responses_timeout);
   return context;
 }
 
-void responses_desk::find(const skep::context& context, const std::string& tenant,
-                          const std::string& id,
-                          std::function<void(expected<std::optional<kept_response>>)> then) {
+void response_repository::find(const skep::context& context, const std::string& tenant,
+                               const std::string& id,
+                               std::function<void(expected<std::optional<kept_response>>)> then) {
   if (!node_in(id))
     return then(std::optional<kept_response>{});
   const auto store = store_of(id);
@@ -161,7 +161,7 @@ void responses_desk::find(const skep::context& context, const std::string& tenan
 }
 
 /// References that are being replaced.
-struct responses_desk::lookup {
+struct response_repository::lookup {
   skep::context context;
   std::string tenant;
   std::vector<std::string> items;
@@ -202,15 +202,15 @@ bool replace_references(std::vector<std::string>& items, const kept_response& ke
 
 } // namespace
 
-void responses_desk::look_up(const skep::context& context, const std::string& tenant,
-                             std::vector<std::string> items,
-                             std::function<void(expected<found_items>)> then) {
+void response_repository::look_up(const skep::context& context, const std::string& tenant,
+                                  std::vector<std::string> items,
+                                  std::function<void(expected<found_items>)> then) {
   look_up(std::make_shared<lookup>(lookup{context, tenant, std::move(items), std::move(then)}));
 }
 
 /// The last reference first: its response has the conversation before it, and mostly all the
 /// others.
-void responses_desk::look_up(const std::shared_ptr<lookup>& l) {
+void response_repository::look_up(const std::shared_ptr<lookup>& l) {
   const auto last = std::find_if(l->items.rbegin(), l->items.rend(), [](const auto& item) {
     const auto id = referred(item);
     return !id.empty() && node_in(response_of(id));
@@ -228,8 +228,8 @@ void responses_desk::look_up(const std::shared_ptr<lookup>& l) {
   });
 }
 
-void responses_desk::forget(const skep::context& context, const std::string& tenant,
-                            const std::string& id, std::function<void(expected<bool>)> then) {
+void response_repository::forget(const skep::context& context, const std::string& tenant,
+                                 const std::string& id, std::function<void(expected<bool>)> then) {
   if (!node_in(id))
     return then(false);
   const auto store = store_of(id);
@@ -249,8 +249,8 @@ void responses_desk::forget(const skep::context& context, const std::string& ten
 
 // -- answers on their way -------------------------------------------------------------------------
 
-void responses_desk::relay(rt::responder out, const caf::actor& to, skep::context context,
-                           msg::chat_request request, wish what) {
+void response_repository::relay(rt::responder out, const caf::actor& to, skep::context context,
+                                msg::chat_request request, wish what) {
   const auto window = out.window();
   const auto r = std::make_shared<relayed>(std::move(out), std::move(what));
   // The call holds these functions, and the answer's holder the call.
@@ -268,7 +268,7 @@ void responses_desk::relay(rt::responder out, const caf::actor& to, skep::contex
 }
 
 /// An agent that has read a part of the request only may not answer for all of it.
-bool responses_desk::answers_a_part(relayed& r, const rt::answer& got) {
+bool response_repository::answers_a_part(relayed& r, const rt::answer& got) {
   const auto* open = got.get<msg::chat_open>();
   const auto* whole = got.get<msg::chat_reply>();
   const auto* native = open != nullptr    ? &open->native
@@ -281,7 +281,7 @@ bool responses_desk::answers_a_part(relayed& r, const rt::answer& got) {
   return true;
 }
 
-void responses_desk::heard(const std::shared_ptr<relayed>& r, const rt::answer& got) {
+void response_repository::heard(const std::shared_ptr<relayed>& r, const rt::answer& got) {
   if (answers_a_part(*r, got))
     return;
   if (const auto* open = got.get<msg::chat_open>()) {
@@ -316,13 +316,13 @@ void responses_desk::heard(const std::shared_ptr<relayed>& r, const rt::answer& 
 }
 
 template <class Last>
-void responses_desk::finish(const std::shared_ptr<relayed>& r, Last last,
-                            void (*deliver)(relayed&, Last)) {
+void response_repository::finish(const std::shared_ptr<relayed>& r, Last last,
+                                 void (*deliver)(relayed&, Last)) {
   keep(*r, [r, last = std::move(last), deliver] { deliver(*r, last); });
 }
 
 /// What is kept of a response; nothing of one that is too large.
-std::string responses_desk::value_of(const relayed& r) const {
+std::string response_repository::value_of(const relayed& r) const {
   if (!r.fits)
     return {};
   json::object_writer value;
@@ -336,7 +336,7 @@ std::string responses_desk::value_of(const relayed& r) const {
 }
 
 /// Calls `then` when the response is kept, or cannot be.
-void responses_desk::keep(relayed& r, std::function<void()> then) {
+void response_repository::keep(relayed& r, std::function<void()> then) {
   if (!r.what.keep)
     return then();
   msg::store_put_request put{{r.what.tenant, std::string{kind}, r.what.head.id},

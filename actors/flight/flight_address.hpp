@@ -10,10 +10,10 @@ namespace skep::actors {
 
 /// "flight": this node's flights as its agents and other nodes reach them. Hands each call to the
 /// flight actor of its key on the sender's thread, so that equal requests meet. Thread-safe.
-class flight_door final : public caf::actor_proxy {
+class flight_address final : public caf::actor_proxy {
 public:
-  flight_door(caf::actor_config& config, std::vector<caf::actor> flights);
-  ~flight_door() override;
+  flight_address(caf::actor_config& config, std::vector<caf::actor> flights);
+  ~flight_address() override;
 
   static caf::actor make(rt::environment& env, std::vector<caf::actor> flights);
 

@@ -1,5 +1,5 @@
 // Any node of a cluster finds the responses of the others.
-#include "actors/gateway/responses_desk.hpp"
+#include "actors/gateway/response_repository.hpp"
 #include "actors/store/store_keeper.hpp"
 #include "messages/core.hpp"
 #include "runtime/io/sqlite_store.hpp"
@@ -14,19 +14,19 @@ using skep::test::fake_cluster;
 
 namespace {
 
-/// An actor with a desk that does what it is told.
+/// An actor with a repository that does what it is told.
 class desk_owner : public rt::bounded_actor {
 public:
   desk_owner(caf::actor_config& config, rt::environment& env, const rt::actor_kind& kind,
              rt::cluster_port& cluster, const gateway_config& rules)
     : bounded_actor(config, env, kind), desk(*this, cluster, rules) {}
 
-  responses_desk desk;
+  response_repository desk;
 
 protected:
   caf::behavior make_behavior() override {
     return {[](const rt::call&, const msg::ack&) {
-      // Nothing to do: the test calls the desk.
+      // Nothing to do: the test calls the repository.
     }};
   }
 };
