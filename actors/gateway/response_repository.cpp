@@ -71,7 +71,8 @@ struct response_repository::relayed {
   void note(const msg::native_text& given, const msg::answer_origin& from) {
     if (!from.provider.empty())
       provider = from.provider;
-    if (!given.is(msg::native_api::responses))
+    native = native || given.is(msg::native_api::responses);
+    if (!native)
       return;
     if (const auto whole = response_in(given.text); !whole.empty())
       response = whole;
@@ -83,6 +84,7 @@ struct response_repository::relayed {
   // The provider's own response, JSON, and who it is; empty: there is none.
   std::string response;
   std::string provider;
+  bool native = false; // Its own words are passed on; nothing has to be put together.
   rt::request_key request = 0;
   std::size_t bytes = 0;
   bool fits = true;
@@ -286,12 +288,14 @@ void response_repository::heard(const std::shared_ptr<relayed>& r, const rt::ans
     return;
   if (const auto* open = got.get<msg::chat_open>()) {
     r->note(open->native, open->origin);
-    r->writer.begin(*open);
+    if (!r->native)
+      r->writer.begin(*open);
     r->out.open(*open);
   } else if (const auto* piece = got.get<msg::chat_chunk>()) {
     if (r->take(bytes_of(*piece), rules_.responses_value_max)) {
       r->note(piece->native, {});
-      r->writer.add(*piece);
+      if (!r->native)
+        r->writer.add(*piece);
     }
     r->out.chunk(*piece);
   } else if (const auto* end = got.get<msg::chat_end>()) {
@@ -302,7 +306,8 @@ void response_repository::heard(const std::shared_ptr<relayed>& r, const rt::ans
   } else if (const auto* whole = got.get<msg::chat_reply>()) {
     if (r->take(bytes_of(*whole), rules_.responses_value_max)) {
       r->note(whole->native, whole->origin);
-      r->writer.take(*whole);
+      if (!r->native)
+        r->writer.take(*whole);
     }
     finish<msg::chat_reply>(
       r, *whole, [](relayed& to, msg::chat_reply last) { to.out.reply(std::move(last)); });
@@ -337,7 +342,8 @@ std::string response_repository::value_of(const relayed& r) const {
 
 /// Calls `then` when the response is kept, or cannot be.
 void response_repository::keep(relayed& r, std::function<void()> then) {
-  if (!r.what.keep)
+  const bool lost = r.native && r.response.empty(); // Its end never said what it was.
+  if (!r.what.keep || (lost && r.fits))
     return then();
   msg::store_put_request put{{r.what.tenant, std::string{kind}, r.what.head.id},
                              value_of(r),
