@@ -165,7 +165,9 @@ void answer_stream::take(std::string_view name, std::string_view data,
     return;
   }
   if (event->error) {
-    fail(failure_of_error(*event->error));
+    auto why = failure_of_error(*event->error);
+    keep_body(why, native_, std::string{data});
+    fail(std::move(why));
     return;
   }
   if (!begun_)

@@ -296,6 +296,9 @@ std::string messages_answer::end(const msg::token_usage& usage) {
 }
 
 std::string messages_answer::failed(const failure& why, std::string_view) {
+  // An event of the provider's own says more (its details), but skep's key is not the client's.
+  if (why.provider_api == msg::native_api::messages && why.code != errc::provider_auth_failed)
+    return messages_event("error", why.provider_body);
   return messages_event("error", messages_error_body(why, wish_.request_id));
 }
 

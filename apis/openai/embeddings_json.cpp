@@ -101,6 +101,14 @@ std::optional<std::string> read_vector(const tree& entry) {
   return bytes_of_floats(vector->get<std::vector<float>>());
 }
 
+/// Some say only the sum of all tokens, which are the prompt's.
+std::uint64_t prompt_tokens_in(const tree& usage) {
+  for (const auto* name : {"prompt_tokens", "total_tokens"})
+    if (const auto found = usage.find(name); found != usage.end() && found->is_number_unsigned())
+      return found->get<std::uint64_t>();
+  return 0;
+}
+
 void append_numbers(std::string& out, const std::vector<float>& values) {
   std::array<char, 32> text{};
   out += '[';
@@ -192,7 +200,7 @@ tl::expected<msg::embed_reply, failure> read_embeddings_reply(std::string_view t
       ++position;
     }
     if (const auto usage = body.find("usage"); usage != body.end() && usage->is_object())
-      reply.prompt_tokens = usage->value("prompt_tokens", std::uint64_t{0});
+      reply.prompt_tokens = prompt_tokens_in(*usage);
     return reply;
   } catch (const std::exception& e) {
     return no_answer(std::string{"the provider's answer is no JSON: "} + e.what());

@@ -13,6 +13,7 @@
 #include "runtime/testing/test_system.hpp"
 #include "tests/support/ask_provider.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/real_system.hpp"
 
 using namespace skep;
 using namespace skep::actors;
@@ -86,7 +87,11 @@ TEST_CASE("a node exports every metric that code of ours reads, with the label i
   const auto node = rt::node::start(*document, roles);
   REQUIRE(node);
   REQUIRE(test::ask_provider(**node, "provider/sim")); // Its metrics begin with an answer.
-  const auto all = (*node)->env().metrics().collect();
+  const auto exported = [&] { return (*node)->env().metrics().collect(); };
+  // The provider counts a call behind its answer.
+  REQUIRE(test::eventually(
+    [&] { return !telemetry::series_of(exported(), metric::provider_requests).empty(); }));
+  const auto all = exported();
   for (const auto& each : read_by_us) {
     INFO(each.name);
     const auto& series = telemetry::series_of(all, each);

@@ -115,6 +115,18 @@ TEST_CASE("numbers come back as the same floats", "[actors][embeddings]") {
   CHECK(floats_of_bytes("abc").empty());
 }
 
+TEST_CASE("tokens of which only the sum is said are the prompt's", "[actors][embeddings]") {
+  const auto tokens = [](const std::string& usage) {
+    return read_embeddings_reply(R"({"data":[{"embedding":[1]}],"usage":)" + usage + "}")
+      .value()
+      .prompt_tokens;
+  };
+  CHECK(tokens(R"({"total_tokens":4})") == 4);
+  CHECK(tokens(R"({"prompt_tokens":null,"total_tokens":4})") == 4);
+  CHECK(tokens(R"({"prompt_tokens":3,"total_tokens":4})") == 3);
+  CHECK(tokens("{}") == 0);
+}
+
 TEST_CASE("an answer that is no vectors is a failure of the provider", "[actors][embeddings]") {
   for (const auto* body :
        {"", "[]", "{}", R"({"data":5})", R"({"data":[5]})", R"({"data":[{}]})",

@@ -391,6 +391,12 @@ TEST_CASE("an error in the middle of a stream is an error event", "[actors][mess
   CHECK(events[0]
         == json::parse(R"({"type":"error","error":{"type":"api_error","message":"gone"},)"
                        R"("request_id":"req_1"})"));
+  failure told{errc::provider_overloaded, "full"};
+  told.provider_api = msg::native_api::messages;
+  told.provider_body = R"({"type":"error","error":{"type":"x","message":"m","details":{"z":1}}})";
+  CHECK(events_in(format->failed(told, {}))[0] == json::parse(told.provider_body));
+  told.code = errc::provider_auth_failed; // It speaks of skep's key.
+  CHECK(events_in(format->failed(told, {}))[0]["error"]["type"] == "api_error");
 }
 
 TEST_CASE("errors have the status and type Anthropic's clients know", "[actors][messages]") {
