@@ -144,7 +144,8 @@ void http_connector::begin(const rt::call& c, const msg::chat_request& request) 
   j.body = std::move(*body);
   j.codec = &codec;
   j.headers = dialect_->headers_of(request);
-  if (native_request_of(request.native, codec.api()) != nullptr)
+  // Also where an agent changed what is asked: the answer is the client's.
+  if (speaks(request.native, codec.api()))
     j.native = codec.api();
   j.prompt_bytes = prompt_bytes;
   start_attempt(id);

@@ -83,6 +83,12 @@ api_key = "env.UP_KEY"
 [provider.gpt]
 kind = "openai"
 base_url = "${provider.url}"
+[agent.polite]
+instructions = "Be polite."
+models = ["claude/m"]
+[agent.curt]
+instructions = "Be curt."
+models = ["gpt/m"]
 `, { env: { UP_KEY: "a-key-of-the-node" } });
 });
 
@@ -206,4 +212,15 @@ test("messages: the provider counts tokens, and where it cannot it is an estimat
   const refused = await count("claude/m", "refuse");
   assert.equal(refused.status, 400);
   assert.equal(refused.body.error.message, "no such beta");
+});
+
+test("an agent adds its instructions, and the answer still comes as the provider wrote it", async () => {
+  const ask = (model, stream) => JSON.stringify({ model, max_tokens: 5, stream, messages: [{ role: "user", content: "hi" }] });
+  assert.equal(await post("/v1/messages", ask("polite", false), { "anthropic-beta": "beta-1" }), message());
+  const { text, headers } = provider.asked.at(-1);
+  assert.match(JSON.stringify(JSON.parse(text).system), /Be polite/);
+  assert.equal(headers["anthropic-beta"], "beta-1");
+  assert.equal(await post("/v1/messages", ask("polite", true)), messageEvents);
+  assert.equal(await post("/v1/chat/completions", ask("curt", false)), chat);
+  assert.equal(JSON.parse(provider.asked.at(-1).text).messages[0].content, "Be curt.");
 });

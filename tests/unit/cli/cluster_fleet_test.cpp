@@ -14,7 +14,8 @@ using namespace skep::cli::cluster;
 namespace {
 
 /// Says it is ready and waits for the end, like a node. $0 is the ready file.
-constexpr auto serve = "echo starting; echo 127.0.0.1:1 > $0; exec tail -f /dev/null";
+constexpr auto serve
+  = "echo starting; echo 127.0.0.1:1 > $0.new; mv $0.new $0; exec tail -f /dev/null";
 
 /// Runs shell scripts as a fleet; asks it to stop each time a text has come out.
 class scripted_fleet {
@@ -89,8 +90,9 @@ private:
 
 TEST_CASE("a fleet tells when all are ready, and ends all when it is told to", "[cli][cluster]") {
   // A shell that `trap`s ends with 0, as a node does after its drain.
-  const auto polite = "trap 'echo bye; exit 0' TERM; echo starting; echo 127.0.0.1:1 > $0; "
-                      "while :; do tail -f /dev/null & wait $!; done";
+  const auto polite
+    = "trap 'echo bye; exit 0' TERM; echo starting; echo 127.0.0.1:1 > $0.new; mv $0.new $0; "
+      "while :; do tail -f /dev/null & wait $!; done";
   scripted_fleet fleet{{polite, polite}};
   CHECK(fleet.run({"cluster: up, 2 nodes: http://127.0.0.1:1 http://127.0.0.1:1\n"}));
   CHECK(fleet.count("a | starting\n") == 1);
@@ -119,8 +121,9 @@ TEST_CASE("when all have ended the fleet ends", "[cli][cluster]") {
 TEST_CASE("with restart one that died comes back, but not with a wrong configuration",
           "[cli][cluster]") {
   // The second life finds what the first one left.
-  const auto twice = "test -e $0.lived && exec true; touch $0.lived; echo 127.0.0.1:1 > $0; "
-                     "kill -9 $$";
+  const auto twice
+    = "test -e $0.lived && exec true; touch $0.lived; echo 127.0.0.1:1 > $0.new; mv $0.new $0; "
+      "kill -9 $$";
   scripted_fleet fleet{{twice, "exit 2"}, true};
   CHECK(!fleet.run({}));
   CHECK(fleet.count("cluster: a exited (signal 9); starting again in 1 ms\n") == 1);
@@ -130,7 +133,8 @@ TEST_CASE("with restart one that died comes back, but not with a wrong configura
 }
 
 TEST_CASE("one that does not end in time is killed", "[cli][cluster]") {
-  const auto stubborn = "trap '' TERM; echo 127.0.0.1:1 > $0; while :; do tail -f /dev/null; done";
+  const auto stubborn
+    = "trap '' TERM; echo 127.0.0.1:1 > $0.new; mv $0.new $0; while :; do tail -f /dev/null; done";
   scripted_fleet fleet{{stubborn}};
   fleet.config().members[0].stop_timeout = 50ms;
   CHECK(!fleet.run({"cluster: up, 1 node: "}));
