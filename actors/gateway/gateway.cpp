@@ -72,7 +72,8 @@ void gateway::arrived(const rt::call& c, const http_arrival& arrival) {
     case endpoint::root:
     case endpoint::health:
     case endpoint::ready:
-    case endpoint::unknown: break; // The listener answers these.
+    case endpoint::registered:
+    case endpoint::unknown: break; // The listener answers these, or another role.
   }
   refuse(c, failure{errc::unexpected_message, "the gateway does not serve " + request.path});
 }

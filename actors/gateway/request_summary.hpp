@@ -43,10 +43,10 @@ struct request_summary {
   /// Our own share: from arrival until the call was passed on, and writing the answer's head.
   duration overhead{};
 
-  void is(const served_endpoint& asked) {
-    what = asked.what;
-    route = asked.path;
-    operational = asked.is_operational();
+  void is(const served_endpoint& place) {
+    what = place.what;
+    route = place.path;
+    operational = place.is_operational();
   }
 };
 
