@@ -47,6 +47,8 @@ public:
     key.add("partition");
     key.add(wanted_.messages.back().role);
     add_members(key, wanted_.messages.back());
+    if (const auto* given = own_words())
+      key.add(all_but_the_text(json::object{given->body}.at(conversation_in(*given))));
     return key.done();
   }
 
@@ -58,6 +60,25 @@ private:
                       || speaks(wanted_.native, msg::native_api::responses);
     const auto* given = more ? &wanted_.native.front() : nullptr;
     return given == nullptr || (given->body.empty() && given->headers.empty()) ? nullptr : given;
+  }
+  /// A conversation in a client's own words, without the text of its last turn; one that is nothing
+  /// but a text is empty.
+  std::string all_but_the_text(std::string_view conversation) {
+    auto turns = json::elements_of(conversation).value_or(std::vector<std::string_view>{});
+    if (turns.empty())
+      return {};
+    const json::object last{turns.back()};
+    turns.pop_back();
+    std::string all;
+    for (const auto each : turns)
+      all.append(each).append(1, '\n');
+    for (const auto& member : last.members())
+      if (member.name != "content")
+        all.append(member.name).append(member.value);
+    for (const auto part :
+         json::elements_of(last.at("content")).value_or(std::vector<std::string_view>{}))
+      all += json::object_without(part, {"text"});
+    return all;
   }
   /// The member that has the conversation.
   static const char* conversation_in(const msg::native_request& given) {
@@ -74,8 +95,10 @@ private:
       key_.add(header.value);
     }
     auto members = json::members_of(given->body).value_or(std::vector<json::member>{});
+    // A response repeats whatever its request said.
+    const bool repeats = speaks(wanted_.native, msg::native_api::responses);
     std::erase_if(members, [&](const json::member& each) {
-      return !is_relevant(each.name) || each.name == "model" || each.name == "stream"
+      return (!repeats && !is_relevant(each.name)) || each.name == "model" || each.name == "stream"
              || each.name == conversation_in(*given);
     });
     std::sort(members.begin(), members.end(),

@@ -379,6 +379,7 @@ void flight::source_failed(id which, failure why) {
   auto& t = calls_.at(which);
   t.pending = 0;
   const bool begun = t.log.head() != nullptr;
+  const bool unasked = is_unreadable(why);
   if (t.at == stage::routes) {
     if (!begun) // Else they were counted then.
       t.origin.attempts += why.tries;
@@ -404,9 +405,17 @@ void flight::source_failed(id which, failure why) {
   }
   if (t.at == stage::routes && !begun && time_left && another_may_answer(why)
       && t.route + 1 < t.request.routes.size()) {
+    if (!unasked)
+      t.last_failure = std::move(why);
     ++t.route;
     ask_route(which);
     return;
+  }
+  if (unasked) {
+    // That one cannot serve the request says less than why the one that could did not.
+    why.status = 0;
+    if (t.last_failure.code != errc::none)
+      why = std::move(t.last_failure);
   }
   if (t.at == stage::routes && !begun)
     store_refusal(t, why);

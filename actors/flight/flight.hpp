@@ -87,6 +87,7 @@ private:
     std::size_t route = 0;
     std::uint64_t lease = 0;  // Ours, while leading; whom we follow, while joined.
     std::uint32_t losses = 0; // Leaders found gone.
+    failure last_failure;     // Of a route that was asked.
     bool led = false;         // A provider was asked.
     bool store = false;
     bool background = false; // Goes on without waiters.

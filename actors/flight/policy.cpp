@@ -104,6 +104,10 @@ bool another_may_answer(const failure& why) {
   return false;
 }
 
+bool is_unreadable(const failure& why) {
+  return why.code == errc::bad_request && why.status == not_implemented && why.tries == 0;
+}
+
 bool is_deterministic(const failure& why) {
   if (why.status == conflict)
     return false;

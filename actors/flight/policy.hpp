@@ -15,6 +15,8 @@ bool may_store(const msg::chat_reply& reply, std::string_view parameters);
 
 /// The failure says something about the provider asked, so another one may do better.
 bool another_may_answer(const failure& why);
+/// A provider was not asked, because it does not speak the only API that says the request.
+bool is_unreadable(const failure& why);
 
 /// The same request would be refused again, by whatever provider it was.
 bool is_deterministic(const failure& why);

@@ -51,6 +51,7 @@ void gateway::count_tokens(const rt::call& c, const http_arrival& arrival) {
   asked.task = static_cast<std::uint8_t>(msg::native_task::count_tokens);
   asked.untyped = "only a provider of Anthropic's API counts tokens";
   request.native = {std::move(asked)};
+  request.stream = false;
   arrival.client->passed_on(std::move(way->to.label));
   const auto waiting = std::make_shared<rt::responder>(take(c));
   auto context = std::move(way->context);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace skep::actors {
@@ -167,7 +168,8 @@ struct response_repository::lookup {
   skep::context context;
   std::string tenant;
   std::vector<std::string> items;
-  std::function<void(expected<found_items>)> then;
+  std::function<void(expected<std::vector<std::string>>)> then;
+  std::set<std::string> foreign{}; // Ids that nobody here knows.
 };
 
 namespace {
@@ -206,26 +208,26 @@ bool replace_references(std::vector<std::string>& items, const kept_response& ke
 
 void response_repository::look_up(const skep::context& context, const std::string& tenant,
                                   std::vector<std::string> items,
-                                  std::function<void(expected<found_items>)> then) {
+                                  std::function<void(expected<std::vector<std::string>>)> then) {
   look_up(std::make_shared<lookup>(lookup{context, tenant, std::move(items), std::move(then)}));
 }
 
 /// The last reference first: its response has the conversation before it, and mostly all the
 /// others.
 void response_repository::look_up(const std::shared_ptr<lookup>& l) {
-  const auto last = std::find_if(l->items.rbegin(), l->items.rend(), [](const auto& item) {
+  const auto last = std::find_if(l->items.rbegin(), l->items.rend(), [&](const auto& item) {
     const auto id = referred(item);
-    return !id.empty() && node_in(response_of(id));
+    return !id.empty() && !l->foreign.contains(id) && node_in(response_of(id));
   });
   if (last == l->items.rend())
-    return l->then(found_items{std::move(l->items), std::nullopt});
-  const auto place = static_cast<std::size_t>(l->items.rend() - last) - 1;
+    return l->then(std::move(l->items));
   const auto id = referred(*last);
-  find(l->context, l->tenant, response_of(id), [this, l, id, place](auto found) {
-    if (!found)
+  find(l->context, l->tenant, response_of(id), [this, l, id](auto found) {
+    // OpenAI's ids look like ours, and name a node that nobody has heard of.
+    if (!found && found.error().code != errc::node_down)
       return l->then(tl::make_unexpected(found.error()));
-    if (!*found || !replace_references(l->items, **found, id))
-      return l->then(found_items{{}, place});
+    if (!found || !*found || !replace_references(l->items, **found, id))
+      l->foreign.insert(id);
     look_up(l);
   });
 }

@@ -31,13 +31,6 @@ struct kept_response {
   std::string provider_id;
 };
 
-/// Items of a request with those they referred to in their places.
-struct found_items {
-  std::vector<std::string> items;
-  /// The place of a reference to an item that no kept response of this tenant's has.
-  std::optional<std::size_t> missing;
-};
-
 /// Keeps the responses of one gateway and finds them again. The node that answered keeps a response
 /// in its store; the id names that node, so that any node of the cluster finds it. All members are
 /// for the gateway's thread, and so are the callbacks; those of a gateway that ends are not called.
@@ -55,10 +48,11 @@ public:
   void find(const skep::context& context, const std::string& tenant, const std::string& id,
             std::function<void(expected<std::optional<kept_response>>)> then);
   /// Puts kept items in the place of references to them (item_reference). Asks for one response
-  /// after another, until none is left or one is missing; references to items that were not made
-  /// here stay. Errors as those of find().
+  /// after another, until none is left; references to items that nobody here knows stay. Errors as
+  /// those of find(), but for errc::node_down.
   void look_up(const skep::context& context, const std::string& tenant,
-               std::vector<std::string> items, std::function<void(expected<found_items>)> then);
+               std::vector<std::string> items,
+               std::function<void(expected<std::vector<std::string>>)> then);
   /// True: it was there and is gone.
   void forget(const skep::context& context, const std::string& tenant, const std::string& id,
               std::function<void(expected<bool>)> then);

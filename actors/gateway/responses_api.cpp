@@ -102,14 +102,9 @@ void gateway::create_response(const rt::call& c, const http_arrival& arrival) {
                          return; // The client has gone.
                        if (!found)
                          return refuse(c, found.error());
-                       if (found->missing) {
-                         const auto param = "input[" + std::to_string(*found->missing) + "].id";
-                         return answer(c, refusal(404, param + " names no item that is kept",
-                                                  "item_not_found", param));
-                       }
                        // What was kept here has names that no provider knows.
-                       order.only_here = found->items != order.input;
-                       order.input = std::move(found->items);
+                       order.only_here = *found != order.input;
+                       order.input = std::move(*found);
                        continue_response(c, arrival, std::move(order), waiting);
                      });
 }
@@ -150,6 +145,9 @@ void gateway::answer_response(const rt::call& c, const http_arrival& arrival, re
     arrival.client->blame(messages.error().param);
     return refuse(c, messages.error().why);
   }
+  if (messages
+        ->empty()) // Nothing of it can be typed; no agent is sent a conversation without a turn.
+    messages->push_back({"user", {}, {}});
   msg::chat_request request;
   const bool native = !order.only_here && add_as_it_came(*arrival.request, before, request);
   if (native && before)

@@ -17,11 +17,18 @@ namespace skep::actors {
 
 namespace {
 
-constexpr std::size_t event_bytes_max = std::size_t{4} << 20;
+/// The last event of a response has all of it.
+std::size_t event_bytes_max(msg::native_api api, std::size_t body_max) {
+  constexpr std::size_t most = std::size_t{4} << 20;
+  return api == msg::native_api::responses ? std::max(most, body_max) : most;
+}
 
-// Some hundred times the preamble of any API. What is longer is passed on as an answer that has
-// begun, because it is not to be kept here.
-constexpr std::size_t preamble_bytes_max = std::size_t{64} << 10;
+// Some hundred times the preamble of any API; the Responses API repeats instructions and tools
+// twice. What is longer is passed on as an answer that has begun, because it is not to be kept
+// here.
+std::size_t preamble_bytes_max(msg::native_api api) {
+  return std::size_t{api == msg::native_api::responses ? 1024u : 64u} << 10;
+}
 
 /// Data that only keeps the connection awake: null, or a bare word such as "keepalive".
 bool is_heartbeat(std::string_view data) {
@@ -90,7 +97,8 @@ struct answer_stream::text_repair : json::stream_repair {};
 
 answer_stream::answer_stream(std::unique_ptr<event_reader> reader, std::size_t body_max,
                              msg::native_api native)
-  : reader_(std::move(reader)), parser_(event_bytes_max), body_max_(body_max), native_(native) {
+  : reader_(std::move(reader)), parser_(event_bytes_max(native, body_max)), body_max_(body_max),
+    native_(native) {
   head_.native.api = static_cast<std::uint8_t>(native);
 }
 
@@ -148,7 +156,7 @@ void answer_stream::attach(std::string_view name, std::string_view data, chunk_e
                             : std::find_if(event.chunks.begin(), event.chunks.end(), begins);
   if (!begun_ && first == event.chunks.end()) {
     preamble_bytes_ += frame.size();
-    begun_ = preamble_bytes_ > preamble_bytes_max;
+    begun_ = preamble_bytes_ > preamble_bytes_max(native_);
     head_.native.text += frame;
     return;
   }
@@ -205,7 +213,7 @@ void answer_stream::add(msg::chat_chunk piece) {
     if (!begun_ && piece.delta_rest.empty() && piece.rest.empty())
       return; // A role, which the client's first piece has anyway.
     preamble_bytes_ += bytes_of(piece);
-    begun_ = begun_ || preamble_bytes_ > preamble_bytes_max;
+    begun_ = begun_ || preamble_bytes_ > preamble_bytes_max(native_);
   }
   chunks_.push_back(std::move(piece));
 }

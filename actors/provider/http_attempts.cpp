@@ -139,6 +139,8 @@ void http_connector::attempt_failed(job_id id, failure why) {
     return;
   }
   tell(why, j.asked);
+  if (j.codec != nullptr && !j.codec->is_metered())
+    j.out.note_not_asked(); // What is not paid for says nothing about what is.
   const auto usage = j.opened ? j.answer->usage(j.prompt_bytes) : msg::token_usage{};
   j.out.fail(why);
   end(id, why.code, usage);

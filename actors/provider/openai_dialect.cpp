@@ -101,10 +101,10 @@ private:
 class response_events final : public event_reader {
 public:
   expected<chunk_event> read(std::string_view data) override {
-    return reader_.read(data);
+    return data == "[DONE]" ? expected<chunk_event>{chunk_event{}} : reader_.read(data);
   }
-  bool passes(std::string_view, const chunk_event&) const override {
-    return true;
+  bool passes(std::string_view data, const chunk_event&) const override {
+    return data.starts_with('{');
   }
   bool finish_is_enough() const override {
     return false;
@@ -137,12 +137,14 @@ public:
   }
 };
 
-/// Services that have the Responses API. Others may: they say so in the configuration.
-bool has_responses(provider_responses wish, std::string_view base_url) {
-  constexpr std::array known{"://api.openai.com/", ".openai.azure.com/", "://api.x.ai/",
-                             "://api.groq.com/", "://openrouter.ai/"};
-  if (wish != provider_responses::automatic)
-    return wish == provider_responses::on;
+/// Services that have the Responses API and keep what they answered, each address for itself.
+/// Others may: they say so in the configuration.
+bool has_responses(const provider_config& from, std::string_view base_url) {
+  constexpr std::array known{"://api.openai.com/", ".openai.azure.com/", "://api.x.ai/"};
+  if (from.responses != provider_responses::automatic)
+    return from.responses == provider_responses::on;
+  if (from.base_urls.size() > 1)
+    return false;
   return std::any_of(known.begin(), known.end(), [&](std::string_view each) {
     return base_url.find(each) != std::string_view::npos;
   });
@@ -153,7 +155,7 @@ public:
   openai(const std::shared_ptr<const provider_config>& options, std::string provider,
          std::string_view base_url)
     : options_(options), provider_(std::move(provider)), completions_(options, base_url),
-      has_responses_(has_responses(options->responses, base_url)) {}
+      has_responses_(has_responses(*options, base_url)) {}
 
   net::fetch_headers headers() const override {
     net::fetch_headers headers;

@@ -139,14 +139,16 @@ config::table<provider_config> address_options() {
            "kind openai: what only other APIs have (thinking, cache_control, top_k, "
            "reasoning_content) is passed on, or left out; auto: left out at api.openai.com, which "
            "refuses what it does not know."},
-    option{"responses",
-           &c::responses,
-           {{"auto", provider_responses::automatic},
-            {"true", provider_responses::on},
-            {"false", provider_responses::off}},
-           "kind openai: requests of the Responses API go to the provider's own as they came, with "
-           "hosted tools, reasoning items and all; else they become chat completions. auto: at "
-           "api.openai.com, Azure OpenAI, x.ai, Groq and OpenRouter."},
+    option{
+      "responses",
+      &c::responses,
+      {{"auto", provider_responses::automatic},
+       {"true", provider_responses::on},
+       {"false", provider_responses::off}},
+      "kind openai: requests of the Responses API go to the provider's own as they came, with "
+      "hosted tools, reasoning items and all; else they become chat completions. auto: at "
+      "api.openai.com, Azure OpenAI and x.ai, where base_url is one. true: the server must keep "
+      "its responses, for previous_response_id, and all of base_urls must know them."},
     option{"stream_usage", &c::stream_usage,
            "kind openai: streams ask for their usage with stream_options.include_usage; false for "
            "servers that refuse the member: usage is estimated then, unless they send it anyway."},

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view event_field = "event: ";
 constexpr std::string_view data_field = "data: ";
 constexpr std::string_view frame_end = "\n\n";
+constexpr std::uint32_t not_implemented = 501;
 
 } // namespace
 
@@ -30,7 +31,9 @@ tl::expected<void, failure> may_be_read(const shared_list<msg::native_request>& 
                                         msg::native_api api) {
   if (native.empty() || native.front().untyped.empty() || native_request_of(native, api) != nullptr)
     return {};
-  return tl::make_unexpected(failure{errc::bad_request, native.front().untyped});
+  failure why{errc::bad_request, native.front().untyped};
+  why.status = not_implemented; // Another model's provider may.
+  return tl::make_unexpected(std::move(why));
 }
 
 std::string with_id(std::string_view object, std::string_view id) {

@@ -188,9 +188,15 @@ bool is_end(std::string_view type) {
 
 tl::expected<chunk_event, failure> response_reader::read(std::string_view text) {
   const event e{text};
-  if (e.type.empty() || !json::is_valid(text))
+  if (!text.starts_with('{') || !json::is_valid(text))
     return no_answer("an event of the provider's response is none of the API's");
   chunk_event made;
+  if (e.type.empty()) {
+    const auto nested = e.members.at("error");
+    if (nested.starts_with('{') || e.members.has("message"))
+      made.error = error_of(nested.starts_with('{') ? json::object{nested} : e.members);
+    return made; // Else it says nothing that we know.
+  }
   made.begins = !is_preamble(e.type) && e.type.starts_with("response.") && !is_end(e.type);
   if (is_preamble(e.type)) {
     made.open = head_of(json::object{e.members.at("response")});
@@ -261,6 +267,10 @@ void response_reader::ended(const event& e, chunk_event& into) {
   const json::object response{e.members.at("response")};
   if (has_failed(response) || e.is("response.failed")) {
     into.error = error_of(json::object{response.at("error")});
+    return;
+  }
+  if (response.text("id").empty()) {
+    into.error = provider_error{"the provider's response ended without saying which it is", {}, {}};
     return;
   }
   into.open = head_of(response);

@@ -280,7 +280,8 @@ conversation_of(const std::vector<std::string>& items, std::string_view instruct
   for (std::size_t n = 0; n < items.size(); ++n) {
     const auto where = "input[" + std::to_string(n >= first ? n - first : n) + "]";
     if (auto added = made.add(items[n], where); !added) {
-      if (!added.error().untyped || untyped == nullptr)
+      // Whatever is wrong with an item is the provider's to say where it gets it as it came.
+      if (untyped == nullptr)
         return tl::make_unexpected(added.error());
       if (!*untyped)
         *untyped = std::move(added.error());

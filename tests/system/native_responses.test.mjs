@@ -124,7 +124,7 @@ const asUpstream = (text, id) => text.replaceAll(/resp_[0-9a-f]{48}/g, id);
 const hosted = `"tools":[{"type":"web_search","search_context_size":"low"},{"type":"code_interpreter","container":{"type":"auto"}}]`;
 
 test("request and answer are what the other side wrote, but for the response's name", async () => {
-  const body = `{ "input":[{"role":"user","content":"q"},{"type":"item_reference","id":"rs_theirs"}],${hosted},"include":["web_search_call.action.sources"], "temperature":1e0,"model":"has/m"}`;
+  const body = `{ "input":[{"role":"user","content":"q"},{"type":"item_reference","id":"rs_67ccd2bf17f0819081ff3bb2cf6508e60bb6a6b452d3795b"}],${hosted},"include":["web_search_call.action.sources"], "temperature":1e0,"model":"has/m"}`;
   const { status, text } = await post(body);
   assert.equal(status, 200);
   const asked = provider.asked.at(-1);
@@ -213,6 +213,12 @@ test("what is kept in the cache is played as it came, whole and streamed, under 
   // Its name upstream is known, so that it can be gone on from.
   await client.responses.create({ model: "has/m", input: "on", previous_response_id: again.id });
   assert.equal(provider.asked.at(-1).body.previous_response_id, id);
+});
+
+test("of an agent's models that one is asked which can serve the request", async () => {
+  const answer = await client.responses.create({ model: "either", input: "q", tools: [{ type: "file_search", vector_store_ids: ["vs_1"] }] });
+  assert.equal(answer.output_text, "It is.");
+  assert.equal(provider.asked.at(-1).path, "/v1/responses");
 });
 
 test("what is wrong, or served nowhere, is refused before anybody is asked", async () => {

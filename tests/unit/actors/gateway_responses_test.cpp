@@ -299,7 +299,10 @@ TEST_CASE("requests that cannot be served are refused with the member at fault",
   CHECK(
     param({{"model", "helper"}, {"input", "say x"}, {"tools", {{{"type", "file_search"}}}}}, 400)
     == "tools[0].type");
-  CHECK(param({{"model", "helper"}, {"input", {{{"role", "robot"}}}}}, 400) == "input[0].role");
+  CHECK(param({{"model", "helper"},
+               {"input", {{{"role", "user"}, {"content", "say x"}}, {{"role", "robot"}}}}},
+              400)
+        == "input[1].role");
   const auto id = node.create("say x")["id"].get<std::string>();
   CHECK(node.get(id + "?stream=true").status == 400);
   CHECK(node.erase(id + "/input_items").status == 405);

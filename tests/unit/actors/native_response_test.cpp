@@ -162,7 +162,11 @@ TEST_CASE("a response that fails says why, whichever way it is told", "[response
     CHECK(read.error->code == "rate_limit_exceeded");
     CHECK(read.error->message == "slow down");
   }
-  CHECK(read_all({"{}"}).malformed);
+  CHECK(read_all({R"({"error":{"message":"m","type":"rate_limit_error","code":429}})"}).error);
+  CHECK(read_all({R"({"type":"response.completed","response":5})"}).error);
+  CHECK(read_all({R"({"type":"response.completed","response":{"status":"completed"}})"}).error);
+  CHECK_FALSE(read_all({"{}"}).malformed); // A keep-alive.
+  CHECK(read_all({"5"}).malformed);
   CHECK(read_all({R"({"type":"response.output_text.delta")"}).malformed);
 }
 

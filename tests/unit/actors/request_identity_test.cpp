@@ -143,10 +143,11 @@ TEST_CASE("an agent that adds something sends its own words", "[actors][identity
   const auto request = written(msg::native_api::chat, R"({"model":"m"})");
   CHECK(here.flight(request).native == request.native);
   here.agent.instructions = "Be brief.";
-  CHECK(here.flight(request).native.empty());
+  REQUIRE(here.flight(request).native.size() == 1);
+  CHECK(here.flight(request).native.front().body.empty());
   desk other;
   other.agent.parameters = R"({"top_p":0.5})";
-  CHECK(other.flight(request).native.empty());
+  CHECK(other.flight(request).native.front().body.empty());
   // What the client's headers allow is still asked for.
   const auto sent
     = written(msg::native_api::messages, R"({"model":"m"})", {{"anthropic-beta", "x"}});
