@@ -99,7 +99,7 @@ msg::native_text native(msg::native_api api, const std::string& text) {
 
 /// What goes between a client and a provider of one API stays JSON, and its events stay events.
 void pass_body(const std::string& bytes) {
-  const msg::native_request given{0, std::string{bare_json(bytes)}, {}};
+  const msg::native_request given{0, std::string{bare_json(bytes)}, {}, {}, {}};
   if (!json::repeats_members(given.body))
     for (const bool stream : {false, true}) {
       require_json(native_body_for(given, "m", stream));

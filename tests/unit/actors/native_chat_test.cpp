@@ -14,7 +14,7 @@ namespace {
 constexpr auto chat_api = static_cast<std::uint8_t>(msg::native_api::chat);
 
 msg::native_request sent(std::string body) {
-  return {chat_api, std::move(body), {}};
+  return {chat_api, std::move(body), {}, {}, {}};
 }
 
 std::string frame(const std::string& data) {
