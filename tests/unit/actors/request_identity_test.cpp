@@ -114,7 +114,7 @@ namespace {
 msg::chat_request written(msg::native_api api, std::string body,
                           std::vector<msg::native_header> headers = {}) {
   auto request = order("2+2?");
-  request.native = {{static_cast<std::uint8_t>(api), std::move(body), std::move(headers)}};
+  request.native = {{static_cast<std::uint8_t>(api), std::move(body), std::move(headers), {}, {}}};
   return request;
 }
 
