@@ -61,7 +61,9 @@ expected<std::string> image_block(const json::object& part, const std::string& w
 /// A file's data as a document's source: of texts the API takes no base64.
 expected<std::string> document_source(const std::string& data, const std::string& where) {
   auto source = source_of(data, where);
-  const json::object read{source ? *source : std::string{}};
+  if (!source)
+    return source;
+  const json::object read{*source};
   const auto type = read.text("media_type");
   const auto text = type.starts_with("text/") ? from_base64(read.text("data")) : std::nullopt;
   if (!text)
