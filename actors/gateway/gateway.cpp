@@ -127,7 +127,7 @@ void gateway::chat(const rt::call& c, const http_arrival& arrival) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
-  add_native(*arrival.request, msg::native_api::chat, body->request);
+  add_native(native_request_from(*arrival.request, msg::native_api::chat), body->request);
   pass_chat(c, arrival, std::move(body->request), chat_format(body->include_usage));
 }
 

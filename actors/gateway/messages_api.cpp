@@ -25,7 +25,7 @@ void gateway::messages(const rt::call& c, const http_arrival& arrival) {
     arrival.client->blame(body.error().param);
     return refuse(c, body.error().why);
   }
-  add_native(*arrival.request, msg::native_api::messages, body->request);
+  add_native(native_request_from(*arrival.request, msg::native_api::messages), body->request);
   messages_wish wish{to_string(arrival.client->id()), body->thinking,
                      std::move(body->stop_sequences),
                      body->request.stream ? estimated_prompt_tokens(body->request) : 0};
@@ -45,12 +45,12 @@ void gateway::count_tokens(const rt::call& c, const http_arrival& arrival) {
     return;
   const auto about = estimated_prompt_tokens(request);
   const auto estimate = json::object_writer{}.number("input_tokens", about).object();
-  if (!add_native(*arrival.request, msg::native_api::messages, request))
+  auto native = native_request_from(*arrival.request, msg::native_api::messages);
+  if (!native)
     return answer(c, stable_response(200, estimate));
-  auto asked = request.native.front();
-  asked.task = static_cast<std::uint8_t>(msg::native_task::count_tokens);
-  asked.untyped = "only a provider of Anthropic's API counts tokens";
-  request.native = {std::move(asked)};
+  native->task = static_cast<std::uint8_t>(msg::native_task::count_tokens);
+  native->untyped = "only a provider of Anthropic's API counts tokens";
+  add_native(std::move(native), request);
   request.stream = false;
   arrival.client->passed_on(std::move(way->to.label));
   const auto waiting = std::make_shared<rt::responder>(take(c));

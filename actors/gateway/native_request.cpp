@@ -23,9 +23,10 @@ constexpr std::array passed_headers{
 
 } // namespace
 
-bool add_native(net::http_request& from, msg::native_api api, msg::chat_request& to) {
+std::optional<msg::native_request> native_request_from(net::http_request& from,
+                                                       msg::native_api api) {
   if (json::repeats_members(bare_json(from.body)))
-    return false;
+    return std::nullopt;
   msg::native_request native;
   native.api = static_cast<std::uint8_t>(api);
   const auto bare = bare_json(from.body);
@@ -35,8 +36,15 @@ bool add_native(net::http_request& from, msg::native_api api, msg::chat_request&
       if (each.api == api && net::equal_ignoring_case(from.headers.name(n), each.name)
           && !from.headers.value(n).empty())
         native.headers.push_back({each.name, std::string{from.headers.value(n)}});
-  to.native = {std::move(native)};
-  return true;
+  return native;
+}
+
+void add_native(std::optional<msg::native_request> native, msg::chat_request& to) {
+  if (!native)
+    return;
+  std::vector<msg::native_request> one; // A list in braces would copy the body.
+  one.push_back(std::move(*native));
+  to.native = std::move(one);
 }
 
 } // namespace skep::actors

@@ -67,20 +67,19 @@ std::vector<std::string> continued(const kept_response& before) {
 }
 
 /// For providers that have the API: the request as it came, which goes on from a response under the
-/// name that its provider knows. False: it goes on from one that no provider knows, or parsers may
-/// read different things of it.
-bool add_as_it_came(net::http_request& from, const std::optional<kept_response>& before,
-                    msg::chat_request& to) {
+/// name that its provider knows. Nothing when it goes on from one that no provider knows, or
+/// parsers may read different things of it.
+std::optional<msg::native_request> as_it_came(net::http_request& from,
+                                              const std::optional<kept_response>& before) {
   constexpr std::string_view previous = "previous_response_id";
-  if ((before && before->provider.empty()) || !add_native(from, msg::native_api::responses, to))
-    return false;
-  if (!before)
-    return true;
-  auto native = to.native.front();
-  native.provider = before->provider;
-  native.body = json::object_with(native.body, previous, json::quoted(before->provider_id));
-  to.native = {std::move(native)};
-  return true;
+  if (before && before->provider.empty())
+    return std::nullopt;
+  auto native = native_request_from(from, msg::native_api::responses);
+  if (native && before) {
+    native->provider = before->provider;
+    native->body = json::object_with(native->body, previous, json::quoted(before->provider_id));
+  }
+  return native;
 }
 
 } // namespace
@@ -145,22 +144,21 @@ void gateway::answer_response(const rt::call& c, const http_arrival& arrival, re
     arrival.client->blame(messages.error().param);
     return refuse(c, messages.error().why);
   }
-  if (messages
-        ->empty()) // Nothing of it can be typed; no agent is sent a conversation without a turn.
+  // Where nothing of it can be typed: no agent is sent a conversation without a turn.
+  if (messages->empty())
     messages->push_back({"user", {}, {}});
   msg::chat_request request;
-  const bool native = !order.only_here && add_as_it_came(*arrival.request, before, request);
+  auto native = order.only_here ? std::nullopt : as_it_came(*arrival.request, before);
   if (native && before)
     wish.head.previous = order.previous;
   if (order.untyped) {
     arrival.client->blame(order.untyped->param);
     if (!native)
       return refuse(c, order.untyped->why);
-    auto passed = request.native.front();
-    passed.untyped = order.untyped->why.detail;
-    wish.untyped = passed.untyped;
-    request.native = {std::move(passed)};
+    native->untyped = order.untyped->why.detail;
+    wish.untyped = native->untyped;
   }
+  add_native(std::move(native), request);
   request.model = std::move(order.model);
   request.messages = std::move(*messages);
   request.parameters = std::move(order.parameters);
