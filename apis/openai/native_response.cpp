@@ -55,6 +55,12 @@ provider_error error_of(const json::object& from) {
   return error;
 }
 
+/// Of an event: some nest what is wrong, some say it flat.
+provider_error error_in(const json::object& event) {
+  const auto nested = event.at("error");
+  return error_of(nested.starts_with('{') ? json::object{nested} : event);
+}
+
 bool is_call(std::string_view type) {
   return type == "function_call" || type == "custom_tool_call";
 }
@@ -109,6 +115,13 @@ private:
   std::string reasoning_;
 };
 
+msg::chat_choice message_in(const json::object& response) {
+  message_of_items message;
+  for (const auto item : json::elements_of(response.at("output")).value_or(elements{}))
+    message.add(item);
+  return message.take(response);
+}
+
 bool has_failed(const json::object& response) {
   const auto status = response.text("status");
   return status == "failed" || status == "cancelled";
@@ -136,16 +149,13 @@ tl::expected<msg::chat_reply, failure> read_response(std::string_view text) {
   auto head = head_of(response);
   if (auto named = check_head(head.id, head.model); !named)
     return tl::make_unexpected(named.error());
-  message_of_items message;
-  for (const auto item : json::elements_of(response.at("output")).value_or(elements{}))
-    message.add(item);
   msg::chat_reply reply;
   reply.id = std::move(head.id);
   reply.created = head.created;
   reply.model = std::move(head.model);
   reply.rest = std::move(head.rest);
   reply.usage = usage_of(response.at("usage"));
-  reply.choices.push_back(message.take(response));
+  reply.choices.push_back(message_in(response));
   return reply;
 }
 
@@ -192,9 +202,8 @@ tl::expected<chunk_event, failure> response_reader::read(std::string_view text) 
     return no_answer("an event of the provider's response is none of the API's");
   chunk_event made;
   if (e.type.empty()) {
-    const auto nested = e.members.at("error");
-    if (nested.starts_with('{') || e.members.has("message"))
-      made.error = error_of(nested.starts_with('{') ? json::object{nested} : e.members);
+    if (e.members.at("error").starts_with('{') || e.members.has("message"))
+      made.error = error_in(e.members);
     return made; // Else it says nothing that we know.
   }
   made.begins = !is_preamble(e.type) && e.type.starts_with("response.") && !is_end(e.type);
@@ -205,8 +214,7 @@ tl::expected<chunk_event, failure> response_reader::read(std::string_view text) 
   } else if (is_end(e.type)) {
     ended(e, made);
   } else if (e.is("error")) {
-    const auto nested = e.members.at("error");
-    made.error = error_of(nested.starts_with('{') ? json::object{nested} : e.members);
+    made.error = error_in(e.members);
   } else if (e.is("response.output_text.delta")) {
     spoke_ = true;
     auto& piece = made.chunks.emplace_back();
@@ -276,10 +284,7 @@ void response_reader::ended(const event& e, chunk_event& into) {
   into.open = head_of(response);
   into.usage = usage_of(response.at("usage"));
   into.last = true;
-  message_of_items message;
-  for (const auto item : json::elements_of(response.at("output")).value_or(elements{}))
-    message.add(item);
-  auto whole = message.take(response);
+  auto whole = message_in(response);
   auto& piece = into.chunks.emplace_back();
   if (!spoke_)
     piece.content = std::move(whole.content);
